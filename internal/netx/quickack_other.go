@@ -1,0 +1,7 @@
+//go:build !linux
+
+package netx
+
+import "syscall"
+
+func setQuickAck(syscall.RawConn) {}

@@ -1,0 +1,118 @@
+package netx
+
+import (
+	"io"
+	"net"
+	"syscall"
+)
+
+// Raw reads and writes a TCP socket without waiting inside the write and
+// without holding a buffer while waiting to read. One goroutine may read and
+// one may write at a time. Calls allocate nothing.
+type Raw struct {
+	conn *net.TCPConn
+	raw  syscall.RawConn
+
+	source  BufferSource
+	readN   int
+	readErr error
+	onRead  func(fd uintptr) bool
+
+	out      []byte
+	writeN   int
+	writeErr error
+	onWrite  func(fd uintptr) bool
+}
+
+// BufferSource lends the buffer of one read.
+type BufferSource interface {
+	Take() []byte
+	Drop()
+}
+
+// NewRaw returns raw access to c, or nil where c is no TCP socket or the
+// platform has no such access.
+func NewRaw(c net.Conn) *Raw {
+	t, ok := c.(*net.TCPConn)
+	if !ok || !rawIO {
+		return nil
+	}
+	raw, err := t.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	r := &Raw{conn: t, raw: raw}
+	r.onRead = r.tryRead
+	r.onWrite = r.tryWrite
+	return r
+}
+
+// ReadReady waits until the socket has bytes and reads once. The buffer
+// is taken from src at the moment a read is tried and dropped again when the
+// socket had nothing. It returns io.EOF at the end of the stream. Deadlines of the
+// connection apply.
+func (r *Raw) ReadReady(src BufferSource) (int, error) {
+	r.source, r.readN, r.readErr = src, 0, nil
+	err := r.raw.Read(r.onRead)
+	r.source = nil
+	switch {
+	case err != nil:
+		return 0, opError("read", r.conn, err)
+	case r.readErr != nil:
+		return 0, opError("read", r.conn, r.readErr)
+	case r.readN <= 0:
+		return 0, io.EOF
+	}
+	return r.readN, nil
+}
+
+// tryRead is always tried before waiting: the poller forgets earlier readiness
+// when a wait begins.
+func (r *Raw) tryRead(fd uintptr) bool {
+	r.readN, r.readErr = readFD(fd, r.source.Take())
+	if r.readErr == errAgain {
+		r.source.Drop()
+		return false
+	}
+	return true
+}
+
+// WriteReady writes what the socket takes at once, possibly nothing.
+func (r *Raw) WriteReady(b []byte) (int, error) {
+	r.out, r.writeN, r.writeErr = b, 0, nil
+	err := r.raw.Write(r.onWrite)
+	r.out = nil
+	if err == nil {
+		err = r.writeErr
+	}
+	if err != nil {
+		return r.writeN, opError("write", r.conn, err)
+	}
+	return r.writeN, nil
+}
+
+func (r *Raw) tryWrite(fd uintptr) bool {
+	for r.writeN < len(r.out) {
+		n, err := writeFD(fd, r.out[r.writeN:])
+		if err != nil {
+			if err != errAgain {
+				r.writeErr = err
+			}
+			break
+		}
+		r.writeN += n
+	}
+	return true
+}
+
+// QuickAck acknowledges at once what was read so far.
+func (r *Raw) QuickAck() { setQuickAck(r.raw) }
+
+// opError dresses err as the net package does, so that callers see deadlines
+// and closed connections the usual way.
+func opError(op string, c net.Conn, err error) error {
+	if oe, ok := err.(*net.OpError); ok { //nolint:errorlint // only the outermost error decides whether it is dressed already
+		return oe
+	}
+	return &net.OpError{Op: op, Net: c.LocalAddr().Network(), Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: err}
+}
