@@ -1,0 +1,48 @@
+# One line per target, each a plain command that works without make. `make help` lists them.
+TOOL = GOWORK=off go tool -modfile=$(CURDIR)/tools/go.mod
+MODULES = . server server/compat
+FUZZTIME ?= 10s
+
+.PHONY: help check build test race lint format tidy vuln fuzz bench generate oracles dev
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
+
+check: ## everything that CI does
+	bash .ci/run
+
+build: ## culvert and culvertd into bin/
+	go build -trimpath -o bin/ ./cmd/culvert ./server/cmd/culvertd
+
+test: ## all tests that need no outside program
+	go test work
+
+race: ## the same under the race detector
+	go test -race work
+
+lint: ## golangci-lint in each module
+	set -e; for m in $(MODULES); do (cd $$m && $(TOOL) golangci-lint run ./...); done
+
+format: ## rewrite sources as gofumpt and gci want them
+	set -e; for m in $(MODULES); do (cd $$m && $(TOOL) golangci-lint fmt ./...); done
+
+tidy: ## go mod tidy in each module
+	set -e; for m in $(MODULES) tools; do (cd $$m && GOWORK=off go mod tidy); done
+
+vuln: ## known vulnerabilities in what the code calls
+	set -e; for m in $(MODULES); do (cd $$m && $(TOOL) govulncheck ./...); done
+
+fuzz: ## every fuzz target for FUZZTIME each
+	bash .ci/fuzz $(FUZZTIME)
+
+bench: ## every benchmark, once
+	go test -run '^$$' -bench . -benchmem work
+
+generate: ## rewrite generated files
+	go generate work
+
+oracles: ## install the npm client that server/compat/node drives
+	npm ci --prefix server/compat/node
+
+dev: ## a server and an agent in one process: make dev ARGS="http 8080"
+	go run ./server/cmd/culvertd dev $(ARGS)
