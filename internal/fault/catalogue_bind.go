@@ -1,0 +1,234 @@
+package fault
+
+// Faults of binding an endpoint (endpoints.md 15.3), and what is not built yet.
+const (
+	// URLTaken means that another endpoint holds the URL. Argument: the URL.
+	URLTaken Code = "ERR_NGROK_334"
+	// TCPAddressUnknown means that a tcp host or port is not one the server can give. Arguments: the address, an example with the range.
+	TCPAddressUnknown Code = "ERR_NGROK_307"
+	// TCPAddressForeign means that a TCP address is another account's. Argument: the address.
+	TCPAddressForeign Code = "ERR_NGROK_309"
+	// TokenAddresses means that the token's ACL refuses an address. Argument: the address.
+	TokenAddresses Code = "ERR_NGROK_308"
+	// TokenNames means that the token's ACL refuses a name. Argument: the name.
+	TokenNames Code = "ERR_NGROK_316"
+	// TokenRandomTCP means that the token's ACL refuses random TCP addresses. No argument.
+	TokenRandomTCP Code = "ERR_NGROK_356"
+	// NameNotReserved means that a name lies outside the base domains and is not reserved. Arguments: the name, the base domains, an example.
+	NameNotReserved Code = "ERR_NGROK_319"
+	// NameForeign means that a name is another account's. Argument: the name.
+	NameForeign Code = "ERR_NGROK_320"
+	// WildcardNotReserved means that no wildcard domain of this name is reserved. Argument: the name.
+	WildcardNotReserved Code = "ERR_NGROK_318"
+	// PublicSuffix means that a name does not end in a public suffix. Argument: the name.
+	PublicSuffix Code = "ERR_NGROK_331"
+	// ProtoUnknown means that a bind asks for an unknown protocol. Argument: the protocol.
+	ProtoUnknown Code = "ERR_NGROK_332"
+	// TooManyEndpointsSession means that a session holds too many endpoints. Argument: the limit.
+	TooManyEndpointsSession Code = "ERR_NGROK_324"
+	// TooManyEndpoints means that an account or the server holds too many endpoints. Argument: the limit.
+	TooManyEndpoints Code = "ERR_NGROK_350"
+	// BindRate means that endpoints are bound too fast. No argument.
+	BindRate Code = "ERR_NGROK_351"
+	// NoPortFree means that the whole TCP range is taken. Argument: the range.
+	NoPortFree Code = "ERR_NGROK_503"
+	// UpstreamProtocol means that ForwardsProto or upstream.protocol is unknown. Argument: the value.
+	UpstreamProtocol Code = "ERR_NGROK_15003"
+	// PolicyTwice means that a bind carries a policy in both fields. No argument.
+	PolicyTwice Code = "ERR_NGROK_9025"
+	// PolicyInvalid means that a policy does not compile. Argument: the first fault.
+	PolicyInvalid Code = "ERR_NGROK_9026"
+	// DescriptionTooLong means that an endpoint's description is too long. Argument: its length.
+	DescriptionTooLong Code = "ERR_NGROK_18012"
+	// PolicyNotBuilt means that a bind carries a traffic policy. No argument.
+	PolicyNotBuilt Code = "ERR_CULVERT_1100"
+	// BindingNotBuilt means that a bind asks for a binding that is not built. Argument: the binding.
+	BindingNotBuilt Code = "ERR_CULVERT_1101"
+	// LabelsNotSupported answers StartTunnelWithLabel. No argument.
+	LabelsNotSupported Code = "ERR_CULVERT_1102"
+	// OptionNotBuilt means that a bind carries an option whose effect is not built. Argument: the option's name.
+	OptionNotBuilt Code = "ERR_CULVERT_1103"
+	// NotBuilt refuses a flag, key or command that is known but not built. Argument: its name.
+	NotBuilt Code = "ERR_CULVERT_1104"
+	// TCPPortBusy means that a TCP port cannot be opened. Argument: the port.
+	TCPPortBusy Code = "ERR_CULVERT_1400"
+	// NameKept means that a name such as connect or api under a base domain was asked for. Argument: the name.
+	NameKept Code = "ERR_CULVERT_1401"
+	// OptionInvalid means that a bind option has an impossible value. Arguments: the option, what is wrong.
+	OptionInvalid Code = "ERR_CULVERT_1402"
+	// EndpointUnknown means that a session names an endpoint it does not hold. Argument: the id.
+	EndpointUnknown Code = "ERR_CULVERT_1404"
+	// EndpointLost ends an endpoint that could not be rebound. Arguments: the URL, why.
+	EndpointLost Code = "ERR_CULVERT_1405"
+	// BindInvalid means that a bind message cannot be read. Argument: what was wrong.
+	BindInvalid Code = "ERR_CULVERT_1406"
+	// SchemeMismatch means that Proto and the URL's scheme differ. Arguments: the protocol, the URL.
+	SchemeMismatch Code = "ERR_CULVERT_1407"
+	// IDTaken means that a bind asks for an id that another endpoint holds. Argument: the id.
+	IDTaken Code = "ERR_CULVERT_1408"
+)
+
+func bindEntries() []Entry {
+	return []Entry{
+		{
+			Code: URLTaken, Status: 409, Title: "The URL is already online",
+			Message: "The endpoint %s is already online.",
+			Remedy:  "Either stop the other endpoint first, or enable pooling on both (--pooling-enabled): then they share the traffic.",
+		},
+		{
+			Code: TCPAddressUnknown, Status: 403, Title: "Not an address of this server",
+			Message: "%s is not a TCP address of this server; addresses look like %s.",
+			Remedy:  "Use tcp:// alone to get an address from the server, or a port of its range.",
+		},
+		{
+			Code: TCPAddressForeign, Status: 403, Title: "The address belongs to another account",
+			Message: "The TCP address %s belongs to another account.",
+			Remedy:  "Use another port, or tcp:// alone to get one from the server.",
+		},
+		{
+			Code: TokenAddresses, Status: 403, Title: "The authtoken may not use this address",
+			Message: "This authtoken may not use the address %s.",
+			Remedy:  "Use an address that the token's ACL allows.",
+		},
+		{
+			Code: TokenNames, Status: 403, Title: "The authtoken may not use this name",
+			Message: "This authtoken may not use the name %s.",
+			Remedy:  "Use a name that the token's ACL allows.",
+		},
+		{
+			Code: TokenRandomTCP, Status: 403, Title: "The authtoken may not use random TCP addresses",
+			Message: "This authtoken may not take a random TCP address.",
+			Remedy:  "Use an address that the token's ACL allows.",
+		},
+		{
+			Code: NameNotReserved, Status: 403, Title: "The name is not one of this server's",
+			Message: "The name %s is not under a base domain of this server (%s), and nobody reserved it here.",
+			Remedy:  "Use a name under a base domain, such as %[3]s, or leave the URL empty to get one.",
+		},
+		{
+			Code: NameForeign, Status: 403, Title: "The name belongs to another account",
+			Message: "The name %s belongs to another account.",
+			Remedy:  "Use another name.",
+		},
+		{
+			Code: WildcardNotReserved, Status: 403, Title: "The wildcard is not reserved",
+			Message: "The wildcard %s is not reserved.",
+			Remedy:  "Reserve exactly this wildcard, or use a name without one.",
+		},
+		{
+			Code: PublicSuffix, Status: 400, Title: "Not under a public suffix",
+			Message: "The name %s does not end in a public suffix.",
+			Remedy:  "Use a name under a real domain or under a base domain of this server.",
+		},
+		{
+			Code: ProtoUnknown, Status: 400, Title: "Protocol not known",
+			Message: "The protocol %q is not known; http, https, tcp and tls are.",
+			Remedy:  "Use one of these.",
+		},
+		{
+			Code: TooManyEndpointsSession, Status: 403, Title: "Too many endpoints in this session",
+			Message: "This session holds %d endpoints already, which is the limit.",
+			Remedy:  "Stop one of them, or start another agent.",
+		},
+		{
+			Code: TooManyEndpoints, Status: 403, Title: "Too many endpoints",
+			Message: "%d endpoints are online already, which is the limit.",
+			Remedy:  "Stop one of them. The server's limits are set under \"limits\" in its configuration.",
+		},
+		{
+			Code: BindRate, Status: 429, Title: "Too many new endpoints",
+			Message: "Endpoints are started too often.",
+			Remedy:  "Wait a minute.",
+		},
+		{
+			Code: NoPortFree, Status: 503, Title: "No TCP port is free",
+			Message: "No TCP port is free in the server's range %s.",
+			Remedy:  "Stop an endpoint that is not needed, or have the administrator widen the range (--tcp-ports).",
+		},
+		{
+			Code: UpstreamProtocol, Status: 400, Title: "Upstream protocol not known",
+			Message: "The upstream protocol %q is not known; http1 and http2 are.",
+			Remedy:  "Use one of these.",
+		},
+		{
+			Code: PolicyTwice, Status: 400, Title: "Two traffic policies",
+			Message: "Both policy fields are set.",
+			Remedy:  "Give the traffic policy once.",
+		},
+		{
+			Code: PolicyInvalid, Status: 400, Title: "Traffic policy not valid",
+			Message: "The traffic policy is not valid: %s.",
+			Remedy:  "Correct the policy.",
+		},
+		{
+			Code: DescriptionTooLong, Status: 400, Title: "Description too long",
+			Message: "The description has %d characters; at most 255 are allowed.",
+			Remedy:  "Shorten the description.",
+		},
+		{
+			Code: PolicyNotBuilt, Status: 501, Title: "Traffic policies are not built yet",
+			Message: "This server does not run traffic policies yet, so it refuses the endpoint instead of serving it without its policy.",
+			Remedy:  "Start the endpoint without a traffic policy.",
+		},
+		{
+			Code: BindingNotBuilt, Status: 501, Title: "The binding is not built yet",
+			Message: "This server does not support the binding %s yet.",
+			Remedy:  "Use a public endpoint.",
+		},
+		{
+			Code: LabelsNotSupported, Status: 501, Title: "Labelled tunnels are not supported",
+			Message: "This server does not support labelled tunnels.",
+			Remedy:  "Use an endpoint with a URL; what edges did with labels, internal endpoints (https://name.internal) and forwarding do today.",
+		},
+		{
+			Code: OptionNotBuilt, Status: 501, Title: "The option is not built yet",
+			Message: "This server does not support the option %s yet, so it refuses the endpoint instead of serving it without.",
+			Remedy:  "Start the endpoint without this option.",
+		},
+		{
+			Code: NotBuilt, Status: 501, Title: "Not built yet",
+			Message: "%s is not built yet.",
+			Remedy:  "See the documentation for what is.",
+		},
+		{
+			Code: TCPPortBusy, Status: 409, Title: "The port is used by another program",
+			Message: "The TCP port %d is used by another program on the server's machine.",
+			Remedy:  "Use another port, or tcp:// alone to get one from the server.",
+		},
+		{
+			Code: NameKept, Status: 403, Title: "The name is kept for the server",
+			Message: "The name %s is kept for the server's own use.",
+			Remedy:  "Use another name.",
+		},
+		{
+			Code: OptionInvalid, Status: 400, Title: "Option not valid",
+			Message: "The option %s is not valid: %s.",
+			Remedy:  "Correct the option.",
+		},
+		{
+			Code: EndpointUnknown, Status: 404, Title: "Endpoint not known",
+			Message: "The endpoint %s is not known to this session.",
+			Remedy:  "Bind it first.",
+		},
+		{
+			Code: EndpointLost, Status: 409, Title: "The endpoint could not come back",
+			Message: "The endpoint %s could not be restored after the reconnect: %s.",
+			Remedy:  "Start the endpoint again.",
+		},
+		{
+			Code: BindInvalid, Status: 400, Title: "Bind request not understood",
+			Message: "The bind request is not valid: %s.",
+			Remedy:  "Update the agent, or report this together with the agent's name and version.",
+		},
+		{
+			Code: SchemeMismatch, Status: 400, Title: "Protocol and URL differ",
+			Message: "The endpoint's protocol %s does not fit its URL %s.",
+			Remedy:  "Use a URL whose scheme is the protocol.",
+		},
+		{
+			Code: IDTaken, Status: 409, Title: "The endpoint's id is taken",
+			Message: "The id %s is held by another endpoint of this session.",
+			Remedy:  "Let the server choose the id.",
+		},
+	}
+}

@@ -1,0 +1,171 @@
+package fault
+
+// Faults of agent sessions and credentials (endpoints.md 15.3, agent.md 10.9).
+const (
+	// MetadataTooLong means that session or endpoint metadata is too long. Argument: its length.
+	MetadataTooLong Code = "ERR_NGROK_100"
+	// TokenMalformed means that a token cannot be one of ours. Arguments: the masked token, its length.
+	TokenMalformed Code = "ERR_NGROK_105"
+	// TokenUnknown means that a well-formed token is not one of ours. Argument: the masked token.
+	TokenUnknown Code = "ERR_NGROK_107"
+	// TokenMissing means that an agent authenticated with an empty token. No argument.
+	TokenMissing Code = "ERR_CULVERT_1217"
+	// TokenIsAPIKey means that the credential exists but is of the other kind. Argument: the masked key.
+	TokenIsAPIKey Code = "ERR_CULVERT_1218"
+	// TokenRevoked means that a token existed but is no longer valid. Argument: the masked token.
+	TokenRevoked Code = "ERR_NGROK_300"
+	// TooManyAgents means that the limit of agents is met. Argument: the limit.
+	TooManyAgents Code = "ERR_NGROK_108"
+	// TooManySessions means that the limit of sessions is met. Argument: the limit.
+	TooManySessions Code = "ERR_NGROK_348"
+	// SessionRate means that sessions are opened too fast. Argument: the source.
+	SessionRate Code = "ERR_NGROK_349"
+	// HeartbeatInterval means that the heartbeat interval is too small. Arguments: the value, the minimum.
+	HeartbeatInterval Code = "ERR_NGROK_111"
+	// HeartbeatTolerance means that the heartbeat tolerance is too small. Arguments: the value, the minimum.
+	HeartbeatTolerance Code = "ERR_NGROK_112"
+	// SourceRefused means that an IP restriction refuses the agent. Argument: the address.
+	SourceRefused Code = "ERR_NGROK_115"
+	// TokenSourceRefused means that the token's own IP restriction refuses the agent. Argument: the address.
+	TokenSourceRefused Code = "ERR_NGROK_116"
+	// VersionUnsupported means that agent and server share no protocol version. Argument: the versions offered.
+	VersionUnsupported Code = "ERR_NGROK_120"
+	// AgentTooOld means that the server's policy bars the agent's version. Argument: the version.
+	AgentTooOld Code = "ERR_NGROK_121"
+	// AuthIncomplete means that an Auth message cannot be read. Argument: what was wrong.
+	AuthIncomplete Code = "ERR_CULVERT_1219"
+	// NotAuthenticated means that an RPC arrived before Auth. No argument.
+	NotAuthenticated Code = "ERR_CULVERT_1220"
+	// SessionReplaced is the cause recorded when a second Auth supersedes a session. No argument.
+	SessionReplaced Code = "ERR_CULVERT_1221"
+	// SessionSilent is the cause recorded when the edge ends a silent session. Argument: how long.
+	SessionSilent Code = "ERR_CULVERT_1222"
+	// ServerDraining tells an agent to reconnect without delay. No argument.
+	ServerDraining Code = "ERR_NGROK_803"
+	// CommandUnsupported means that a remote command is not supported by the agent. Arguments: the command, the reason.
+	CommandUnsupported Code = "ERR_NGROK_804"
+	// CommandFailed means that a remote command failed in the agent. Arguments: the command, the reason.
+	CommandFailed Code = "ERR_NGROK_807"
+	// CommandTimeout means that a remote command was not answered. Argument: the command.
+	CommandTimeout Code = "ERR_NGROK_810"
+)
+
+func sessionEntries() []Entry {
+	return []Entry{
+		{
+			Code: MetadataTooLong, Status: 400, Title: "Metadata too long",
+			Message: "The metadata has %d characters; at most 4096 are allowed.",
+			Remedy:  "Shorten the metadata.",
+		},
+		{
+			Code: TokenMalformed, Status: 401, Title: "The authtoken is malformed",
+			Message: "The authtoken %s does not look like an authtoken of this server: it has %d characters, and 20 to 256 letters, digits, - and _ are expected.",
+			Remedy:  "Copy the whole token again. \"culvertd authtoken new\" on the server's machine makes one, and \"culvert config add-authtoken TOKEN\" stores it here.",
+		},
+		{
+			Code: TokenUnknown, Status: 401, Title: "The authtoken is not known",
+			Message: "The authtoken %s is well formed, but this server does not know it.",
+			Remedy:  "Check that it was made on this server. \"culvertd authtoken new\" makes a new one, and \"culvert config add-authtoken TOKEN\" stores it here.",
+		},
+		{
+			Code: TokenMissing, Status: 401, Title: "No authtoken was sent",
+			Message: "The agent sent no authtoken.",
+			Remedy:  "Make one with \"culvertd authtoken new\" on the server's machine and store it here with \"culvert config add-authtoken TOKEN\".",
+		},
+		{
+			Code: TokenIsAPIKey, Status: 401, Title: "An API key was given as authtoken",
+			Message: "The credential %s is an API key, not an authtoken.",
+			Remedy:  "Use an authtoken: \"culvertd authtoken new\" makes one.",
+		},
+		{
+			Code: TokenRevoked, Status: 401, Title: "The authtoken was revoked",
+			Message: "The authtoken %s was revoked.",
+			Remedy:  "Make a new one with \"culvertd authtoken new\".",
+		},
+		{
+			Code: TooManyAgents, Status: 403, Title: "Too many agents",
+			Message: "%d agents are connected already, which is the limit.",
+			Remedy:  "Stop one of them, or start all endpoints from one agent with \"culvert start --all\".",
+		},
+		{
+			Code: TooManySessions, Status: 403, Title: "Too many sessions",
+			Message: "%d agent sessions are open already, which is the limit.",
+			Remedy:  "Stop an agent that is not needed.",
+		},
+		{
+			Code: SessionRate, Status: 429, Title: "Too many new sessions",
+			Message: "Agents connect too often from %s.",
+			Remedy:  "Wait a minute. If a program reconnects in a loop, give it a valid authtoken or stop it.",
+		},
+		{
+			Code: HeartbeatInterval, Status: 400, Title: "Heartbeat interval too small",
+			Message: "The heartbeat interval %s is below the minimum of %s.",
+			Remedy:  "Raise heartbeat_interval.",
+		},
+		{
+			Code: HeartbeatTolerance, Status: 400, Title: "Heartbeat tolerance too small",
+			Message: "The heartbeat tolerance %s is below the minimum of %s.",
+			Remedy:  "Raise heartbeat_tolerance.",
+		},
+		{
+			Code: SourceRefused, Status: 403, Title: "Address not allowed",
+			Message: "Agents may not connect from %s.",
+			Remedy:  "Connect from an allowed address, or have the administrator allow this one.",
+		},
+		{
+			Code: TokenSourceRefused, Status: 403, Title: "Address not allowed for this authtoken",
+			Message: "This authtoken may not be used from %s.",
+			Remedy:  "Connect from an allowed address, or use another token.",
+		},
+		{
+			Code: VersionUnsupported, Status: 400, Title: "No common protocol version",
+			Message: "The agent offers the protocol versions %s; this server speaks 3 and 2.",
+			Remedy:  "Update the agent.",
+		},
+		{
+			Code: AgentTooOld, Status: 400, Title: "The agent is too old",
+			Message: "The agent's version %s is no longer supported.",
+			Remedy:  "Update the agent.",
+		},
+		{
+			Code: AuthIncomplete, Status: 400, Title: "Authentication was not understood",
+			Message: "The agent's authentication message is not valid: %s.",
+			Remedy:  "Update the agent, or report this together with the agent's name and version.",
+		},
+		{
+			Code: NotAuthenticated, Status: 401, Title: "Not authenticated",
+			Message: "The agent sent a request before it authenticated.",
+			Remedy:  "Send the authentication first.",
+		},
+		{
+			Code: SessionReplaced, Status: 409, Title: "The session was replaced",
+			Message: "The agent opened a newer session, which replaces this one.",
+			Remedy:  "Nothing needs to be done: the newer session serves.",
+		},
+		{
+			Code: SessionSilent, Status: 408, Title: "The agent fell silent",
+			Message: "Nothing was heard from the agent for %s.",
+			Remedy:  "Check the network between agent and server; the agent reconnects by itself.",
+		},
+		{
+			Code: ServerDraining, Status: 503, Title: "The server is shutting down",
+			Message: "The server closed the session because it is shutting down.",
+			Remedy:  "Nothing needs to be done: the agent reconnects by itself.",
+		},
+		{
+			Code: CommandUnsupported, Status: 400, Title: "The agent does not support this",
+			Message: "The agent does not support the command %s: %s.",
+			Remedy:  "Run the command on the agent's own machine.",
+		},
+		{
+			Code: CommandFailed, Status: 502, Title: "The agent could not do this",
+			Message: "The agent could not carry out the command %s: %s.",
+			Remedy:  "Look at the agent's log.",
+		},
+		{
+			Code: CommandTimeout, Status: 504, Title: "The agent did not answer",
+			Message: "The agent did not answer the command %s.",
+			Remedy:  "Check the agent's network connection.",
+		},
+	}
+}
