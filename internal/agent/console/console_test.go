@@ -1,0 +1,123 @@
+package console_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/culvert-project/culvert/internal/agent/console"
+	"github.com/culvert-project/culvert/internal/agent/stats"
+)
+
+func full() console.State {
+	return console.State{
+		Program: "culvert", Notice: "Maintenance at noon.", Status: "online", Account: "Ada (Plan: free)",
+		Version: "1.2.3", Region: "Here (loc)", Latency: 12345 * time.Microsecond,
+		Forwards: []console.Forward{
+			{URL: "https://a.example", Upstream: "http://localhost:8080", Pooled: true, Binding: "public"},
+			{Name: "db", Upstream: "tcp://localhost:5432", Problem: "address taken (ERR_NGROK_334)"},
+			{Name: "web", Upstream: "http://localhost:80"},
+			{URL: "https://b.internal", Upstream: "http://localhost:81", Binding: "internal"},
+		},
+		Conns:    stats.Snapshot{Total: 12, Open: 3, Rate1: 0.5, Rate5: 0.25, P50: 1500 * time.Millisecond, P90: 2 * time.Second},
+		Requests: []console.Request{{At: time.Date(2026, 1, 2, 3, 4, 5, 6_000_000, time.UTC), Method: "GET", Path: "/x", Status: 200}},
+	}
+}
+
+// Every row of the reference's table that this agent fills is on the screen.
+func TestAgent02_AllRows(t *testing.T) {
+	t.Parallel()
+	got := strings.Join(console.Render(full(), 90, 40), "\n")
+	want := `culvert                                                                   (Ctrl+C to quit)
+
+Maintenance at noon.
+
+Session Status     online
+Account            Ada (Plan: free)
+Version            1.2.3
+Region             Here (loc)
+Latency            12ms
+Forwarding         https://a.example -> http://localhost:8080 (pooled)
+                   db -> tcp://localhost:5432 (address taken (ERR_NGROK_334))
+                   web -> http://localhost:80 (not online yet)
+                   https://b.internal -> http://localhost:81 (internal)
+
+Connections        ttl     opn     rt1     rt5     p50     p90
+                   12      3       0.50    0.25    1.50    2.00
+
+HTTP Requests
+-------------
+
+03:04:05.006 GET    /x                                       200`
+	if got != want {
+		t.Errorf("view\n got:\n%s\nwant:\n%s", got, want)
+	}
+}
+
+func TestRenderFitsTheTerminal(t *testing.T) {
+	t.Parallel()
+	s := full()
+	s.Notice = strings.Repeat("é", 300)
+	for range 100 {
+		s.Requests = append(s.Requests, s.Requests[0])
+	}
+	for _, size := range [][2]int{{80, 24}, {40, 10}, {20, 4}, {300, 200}} {
+		lines := console.Render(s, size[0], size[1])
+		if len(lines) > size[1] {
+			t.Errorf("%d lines on a terminal of %d", len(lines), size[1])
+		}
+		for _, l := range lines {
+			if n := utf8.RuneCountInString(l); n > size[0] {
+				t.Errorf("line of %d characters on a terminal of %d: %q", n, size[0], l)
+			}
+		}
+	}
+}
+
+func TestRenderDropsControlCharacters(t *testing.T) {
+	t.Parallel()
+	s := full()
+	s.Notice, s.Status, s.Requests[0].Path = "a\x1b[2Jb", "x\ry", "/\x1b]0;t\x07"
+	for _, l := range console.Render(s, 80, 40) {
+		if strings.ContainsAny(l, "\x1b\r\n\x07") {
+			t.Errorf("line with control characters: %q", l)
+		}
+	}
+}
+
+func TestScreen(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	width := 80
+	s := console.NewScreen(&out, func() (int, int) { return width, 24 })
+	s.Draw(full())
+	if !strings.HasPrefix(out.String(), "\x1b[?1049h") {
+		t.Errorf("first draw does not enter the alternate screen: %q", out.String())
+	}
+	first := out.Len()
+	s.Draw(full())
+	if out.Len() != first {
+		t.Errorf("the same state was written again")
+	}
+	width = 60
+	s.Draw(full())
+	if out.Len() == first {
+		t.Errorf("a new width was not followed")
+	}
+	s.Close()
+	s.Close()
+	s.Draw(console.State{})
+	if got := strings.Count(out.String(), "\x1b[?1049l"); got != 1 || !strings.HasSuffix(out.String(), "\x1b[?1049l") {
+		t.Errorf("terminal given back %d times, or not last", got)
+	}
+}
+
+func TestScreenNeverShown(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	console.NewScreen(&out, func() (int, int) { return 80, 24 }).Close()
+	if out.Len() != 0 {
+		t.Errorf("wrote %q though nothing was drawn", out.String())
+	}
+}
