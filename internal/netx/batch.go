@@ -1,7 +1,9 @@
 package netx
 
 import (
+	"errors"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 )
@@ -29,9 +31,13 @@ type Batch struct {
 
 	in inbound
 
-	held     []byte
-	holding  bool
 	quickAck atomic.Bool
+
+	// out is held while bytes go to the transport: TLS answers a key update
+	// from the reading side, and records must not change their order.
+	out     sync.Mutex
+	held    []byte
+	holding bool
 }
 
 // NewBatch returns c wrapped for batching. Only a *net.TCPConn on a Unix
@@ -110,10 +116,16 @@ func (b *Batch) RecordBuffered() bool { return b.in.w-b.in.r >= maxRecord }
 
 // Hold makes writes collect in memory until Release. The caller serialises
 // Hold, the writes and Release.
-func (b *Batch) Hold() { b.holding = true }
+func (b *Batch) Hold() {
+	b.out.Lock()
+	defer b.out.Unlock()
+	b.holding = true
+}
 
 // Write sends p, or keeps it while writes are held.
 func (b *Batch) Write(p []byte) (int, error) {
+	b.out.Lock()
+	defer b.out.Unlock()
 	if !b.holding {
 		return b.Conn.Write(p)
 	}
@@ -124,22 +136,33 @@ func (b *Batch) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Release sends everything held, waiting as long as the transport needs.
-func (b *Batch) Release() error {
-	held := b.held
-	b.held, b.holding = nil, false
-	if len(held) == 0 {
-		return nil
+// Release sends everything held, waiting for the transport until its write
+// deadline. When the deadline passes although some bytes went through, it
+// reports progress and keeps the rest, so that the caller can move the deadline
+// and call again.
+func (b *Batch) Release() (progress bool, err error) {
+	b.out.Lock()
+	defer b.out.Unlock()
+	if len(b.held) == 0 {
+		b.holding = false
+		return true, nil
 	}
-	_, err := b.Conn.Write(held)
-	putHeld(held)
-	return err
+	n, err := b.Conn.Write(b.held)
+	if n > 0 && errors.Is(err, os.ErrDeadlineExceeded) {
+		b.held = b.held[:copy(b.held, b.held[n:])]
+		return true, err
+	}
+	putHeld(b.held)
+	b.held, b.holding = nil, false
+	return n > 0, err
 }
 
 // TryRelease sends as much of what is held as the transport takes without
 // waiting. It returns false when something is left: the caller then has to
 // call Release from a goroutine that may wait.
 func (b *Batch) TryRelease() (bool, error) {
+	b.out.Lock()
+	defer b.out.Unlock()
 	if len(b.held) == 0 {
 		b.holding = false
 		return true, nil

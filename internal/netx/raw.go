@@ -66,6 +66,27 @@ func (r *Raw) ReadReady(src BufferSource) (int, error) {
 	return r.readN, nil
 }
 
+// TryRead reads what the socket has at once into b: nothing gives 0 and no
+// error, the end of the stream io.EOF.
+func (r *Raw) TryRead(b []byte) (n int, err error) {
+	var rerr error
+	err = r.raw.Read(func(fd uintptr) bool {
+		n, rerr = readFD(fd, b)
+		return true
+	})
+	switch {
+	case err != nil:
+		return 0, opError("read", r.conn, err)
+	case rerr == errAgain:
+		return 0, nil
+	case rerr != nil:
+		return 0, opError("read", r.conn, rerr)
+	case n <= 0:
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
 // tryRead is always tried before waiting: the poller forgets earlier readiness
 // when a wait begins.
 func (r *Raw) tryRead(fd uintptr) bool {

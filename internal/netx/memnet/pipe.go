@@ -1,6 +1,7 @@
 package memnet
 
 import (
+	"bytes"
 	"io"
 	"net"
 	"os"
@@ -16,7 +17,7 @@ type half struct {
 	mu   sync.Mutex
 	cond sync.Cond
 
-	buf      []byte
+	buf      bytes.Buffer
 	eof      bool // the writer closed its half
 	broken   bool // the reader is gone: writes fail
 	readEnd  deadline
@@ -74,11 +75,9 @@ func (h *half) read(p []byte) (int, error) {
 			return 0, net.ErrClosed
 		case h.readEnd.passed:
 			return 0, os.ErrDeadlineExceeded
-		case len(h.buf) > 0:
-			n := copy(p, h.buf)
-			h.buf = h.buf[n:]
+		case h.buf.Len() > 0:
 			h.cond.Broadcast()
-			return n, nil
+			return h.buf.Read(p)
 		case h.eof:
 			return 0, io.EOF
 		case len(p) == 0:
@@ -102,9 +101,9 @@ func (h *half) write(p []byte) (n int, err error) {
 		case len(p) == 0:
 			return n, nil
 		}
-		if room := bufferSize - len(h.buf); room > 0 {
+		if room := bufferSize - h.buf.Len(); room > 0 {
 			m := min(room, len(p))
-			h.buf = append(h.buf, p[:m]...)
+			h.buf.Write(p[:m])
 			p, n = p[m:], n+m
 			h.cond.Broadcast()
 			continue
@@ -159,7 +158,10 @@ func (c *conn) CloseWrite() error {
 // fail.
 func (c *conn) Close() error {
 	c.out.finish(func() { c.out.eof = true })
-	c.in.finish(func() { c.in.broken, c.in.buf = true, nil })
+	c.in.finish(func() {
+		c.in.broken = true
+		c.in.buf.Reset()
+	})
 	return nil
 }
 

@@ -1,0 +1,168 @@
+package mux
+
+import (
+	"io"
+
+	"github.com/culvert-project/culvert/internal/netx"
+)
+
+// socketSink takes a stream's data into a TCP socket. The session reader
+// writes what the socket takes at once; when it takes less, the rest is queued
+// and a goroutine drains the queue, until which the sink is passed by.
+type socketSink struct {
+	pair     *pair
+	draining bool // guarded by receiver.mu
+	done     chan struct{}
+	ended    bool // done is closed; guarded by pair.mu
+}
+
+// spliceSocket joins the stream with a TCP socket.
+func (p *pair) spliceSocket() {
+	sink := &socketSink{pair: p, done: make(chan struct{})}
+	p.st.setSink(sink)
+	buf := &spliceBuffer{}
+	if !p.st.opened.Load() && !p.sendFirst(buf) {
+		<-sink.done
+		return
+	}
+	for {
+		n, err := p.raw.ReadReady(buf)
+		if err != nil {
+			buf.Drop()
+			p.readEnded(err)
+			break
+		}
+		ok := p.send(buf.buf[:n])
+		buf.Drop()
+		if !ok {
+			break
+		}
+	}
+	<-sink.done
+}
+
+// sendFirst opens the stream with what the client has sent already, or without
+// anything: its server may be the one to speak first.
+func (p *pair) sendFirst(buf *spliceBuffer) bool {
+	defer buf.Drop()
+	n, err := p.raw.TryRead(buf.Take())
+	if err != nil {
+		p.readEnded(err)
+		return false
+	}
+	if n > 0 {
+		return p.send(buf.buf[:n])
+	}
+	p.st.session.out.openNow(p.st)
+	return true
+}
+
+// spliceBuffer lends the buffer of one read.
+type spliceBuffer struct {
+	buf *[readSize]byte
+}
+
+// Take implements netx.BufferSource.
+func (b *spliceBuffer) Take() []byte {
+	b.buf = readBuffers.Get().(*[readSize]byte)
+	return b.buf[:]
+}
+
+// Drop implements netx.BufferSource.
+func (b *spliceBuffer) Drop() {
+	if b.buf != nil {
+		readBuffers.Put(b.buf)
+		b.buf = nil
+	}
+}
+
+var _ netx.BufferSource = (*spliceBuffer)(nil)
+
+// setSink lets sink take what the stream receives, starting with what already
+// waits.
+func (st *Stream) setSink(sink *socketSink) {
+	r := &st.recv
+	r.mu.Lock()
+	r.sink = sink
+	switch {
+	case len(r.chunks) > 0:
+		sink.startDrain()
+	case r.err != nil:
+		defer sink.finish(r.err)
+	}
+	r.mu.Unlock()
+}
+
+// write passes on what the socket takes. Called with receiver.mu held.
+func (s *socketSink) write(b []byte) (int, error) {
+	n, err := s.pair.raw.WriteReady(b)
+	s.pair.toConn.Add(int64(n))
+	if err != nil {
+		s.pair.note(err)
+	}
+	return n, err
+}
+
+// startDrain starts the goroutine that empties the queue. Called with
+// receiver.mu held.
+func (s *socketSink) startDrain() {
+	if s.draining {
+		return
+	}
+	s.draining = true
+	go s.drain()
+}
+
+// drain writes queued data, waiting for the socket. The socket's close ends it,
+// and done waits for it.
+func (s *socketSink) drain() {
+	st := s.pair.st
+	r := &st.recv
+	for {
+		r.mu.Lock()
+		if len(r.chunks) == 0 {
+			s.draining = false
+			err := r.err
+			r.mu.Unlock()
+			if err != nil {
+				s.finish(err)
+			}
+			return
+		}
+		c := r.pop()
+		r.mu.Unlock()
+		size := c.w - c.r
+		n, err := s.pair.conn.Write(c.buf[c.r:c.w])
+		s.pair.toConn.Add(int64(n))
+		c.free()
+		r.mu.Lock()
+		credit := r.consume(size)
+		r.mu.Unlock()
+		st.took(size, credit, true)
+		if err != nil {
+			s.pair.end(err)
+		}
+	}
+}
+
+// finish ends the direction towards the socket: with the peer's FIN the socket
+// is half-closed, with anything else the pair breaks off. The session reader
+// may be the caller, so nothing here waits.
+func (s *socketSink) finish(err error) {
+	p := s.pair
+	p.mu.Lock()
+	first := !s.ended
+	s.ended = true
+	p.mu.Unlock()
+	if !first {
+		return
+	}
+	if err == io.EOF { //nolint:errorlint // the receiver's own value
+		err = netx.CloseWrite(p.conn)
+	}
+	if err != nil {
+		p.note(err)
+		_ = p.conn.Close() // wakes the reading goroutine, which ends the pair
+	}
+	close(s.done)
+}
