@@ -2,8 +2,6 @@ package fault
 
 // Faults of the agent's connection to its server (agent.md 10.8, 14).
 const (
-	// AuthtokenNotSet means that the agent has no token. No argument.
-	AuthtokenNotSet Code = "ERR_NGROK_4018"
 	// DiagResolve means that a name cannot be resolved. Arguments: the name, the error.
 	DiagResolve Code = "ERR_NGROK_8000"
 	// DiagTCP means that a TCP connection cannot be made. Arguments: the address, the error.
@@ -38,11 +36,6 @@ const (
 
 func agentEntries() []Entry {
 	return []Entry{
-		{
-			Code: AuthtokenNotSet, Status: 401, Title: "No authtoken is set",
-			Message: "No authtoken is set, and the server asks for one.",
-			Remedy:  "Make one with \"culvertd authtoken new\" on the server's machine, then run \"culvert config add-authtoken TOKEN\" here.",
-		},
 		{
 			Code: DiagResolve, Status: 0, Title: "Name resolution failed",
 			Message: "The name %s cannot be resolved: %s.",

@@ -8,8 +8,8 @@ const (
 	TokenMalformed Code = "ERR_NGROK_105"
 	// TokenUnknown means that a well-formed token is not one of ours. Argument: the masked token.
 	TokenUnknown Code = "ERR_NGROK_107"
-	// TokenMissing means that an agent authenticated with an empty token. No argument.
-	TokenMissing Code = "ERR_CULVERT_1217"
+	// TokenMissing means that the agent has no authtoken: it sent none, or has none to send. No argument.
+	TokenMissing Code = "ERR_NGROK_4018"
 	// TokenIsAPIKey means that the credential exists but is of the other kind. Argument: the masked key.
 	TokenIsAPIKey Code = "ERR_CULVERT_1218"
 	// TokenRevoked means that a token existed but is no longer valid. Argument: the masked token.
@@ -68,9 +68,9 @@ func sessionEntries() []Entry {
 			Remedy:  "Check that it was made on this server. \"culvertd authtoken new\" makes a new one, and \"culvert config add-authtoken TOKEN\" stores it here.",
 		},
 		{
-			Code: TokenMissing, Status: 401, Title: "No authtoken was sent",
-			Message: "The agent sent no authtoken.",
-			Remedy:  "Make one with \"culvertd authtoken new\" on the server's machine and store it here with \"culvert config add-authtoken TOKEN\".",
+			Code: TokenMissing, Status: 401, Title: "No authtoken is set",
+			Message: "The agent has no authtoken, and the server asks for one.",
+			Remedy:  "Make one with \"culvertd authtoken new\" on the server's machine, then run \"culvert config add-authtoken TOKEN\" here.",
 		},
 		{
 			Code: TokenIsAPIKey, Status: 401, Title: "An API key was given as authtoken",
