@@ -1,0 +1,187 @@
+package vault
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+
+	"github.com/culvert-project/culvert/internal/fault"
+)
+
+const (
+	keyLen   = 32 // bytes of each key
+	keyIDLen = 4  // bytes of a key's name
+	maxKeys  = 8
+	maxFile  = 4 << 10
+)
+
+// ErrSealed says that text was not sealed by this vault for this purpose, or was changed since.
+var ErrSealed = errors.New("vault: text cannot be opened")
+
+// Vault holds the server's keys. Make one with [Open].
+type Vault struct {
+	pepper []byte
+	keys   []key // the first one seals
+}
+
+type key struct {
+	id     [keyIDLen]byte
+	secret []byte
+}
+
+// Open reads the keys from the data directory dir, and makes them if there are none. Errors are *fault.Error:
+// fault.SecretFileMode, fault.SealingKeyDamaged or fault.DataDirUnusable.
+func Open(dir string) (*Vault, error) {
+	path := filepath.Join(dir, keyFile)
+	v, err := load(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return v, err
+	}
+	err = createFile(path, newKeys())
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, fault.Wrap(err, fault.DataDirUnusable, dir, err)
+	}
+	return load(path)
+}
+
+func load(path string) (*Vault, error) {
+	data, err := ReadFile(path, maxFile)
+	if err != nil {
+		if _, ok := errors.AsType[*fault.Error](err); ok || errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		return nil, fault.Wrap(err, fault.SealingKeyDamaged, path, err)
+	}
+	v, err := parse(string(data))
+	if err != nil {
+		return nil, fault.Wrap(err, fault.SealingKeyDamaged, path, err)
+	}
+	return v, nil
+}
+
+// newKeys returns the text of a fresh key file.
+func newKeys() []byte {
+	pepper, secret, id := make([]byte, keyLen), make([]byte, keyLen), make([]byte, keyIDLen)
+	for _, b := range [][]byte{pepper, secret, id} {
+		_, _ = rand.Read(b) // never fails: crypto/rand ends the program instead
+	}
+	return fmt.Appendf(nil, "# The keys of a Culvert server. Keep this file secret and keep a copy of it apart from the data.\n"+
+		"pepper %s\nkey %x %s\n", base64.RawURLEncoding.EncodeToString(pepper), id, base64.RawURLEncoding.EncodeToString(secret))
+}
+
+// parse reads a key file: one line "pepper SECRET" and one or more lines "key ID SECRET".
+func parse(text string) (*Vault, error) {
+	v := new(Vault)
+	n := 0
+	for line := range strings.Lines(text) {
+		n++
+		fields := strings.Fields(line)
+		switch {
+		case len(fields) == 0 || strings.HasPrefix(fields[0], "#"):
+		case len(fields) == 2 && fields[0] == "pepper" && v.pepper == nil:
+			secret, err := decodeKey(fields[1])
+			if err != nil {
+				return nil, fmt.Errorf("line %d: %w", n, err)
+			}
+			v.pepper = secret
+		case len(fields) == 3 && fields[0] == "key" && len(v.keys) < maxKeys:
+			secret, err := decodeKey(fields[2])
+			if err != nil {
+				return nil, fmt.Errorf("line %d: %w", n, err)
+			}
+			k := key{secret: secret}
+			if id, err := hex.DecodeString(fields[1]); err != nil || copy(k.id[:], id) != keyIDLen || len(id) != keyIDLen {
+				return nil, fmt.Errorf("line %d: the key's name is not 8 hexadecimal digits", n)
+			}
+			v.keys = append(v.keys, k)
+		default:
+			return nil, fmt.Errorf("line %d is not understood", n)
+		}
+	}
+	if v.pepper == nil || len(v.keys) == 0 {
+		return nil, errors.New("the pepper or the key is missing")
+	}
+	return v, nil
+}
+
+func decodeKey(text string) ([]byte, error) {
+	b, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil || len(b) != keyLen {
+		return nil, fmt.Errorf("a key is not %d bytes of base64", keyLen)
+	}
+	return b, nil
+}
+
+// Seal encrypts and authenticates plaintext for one purpose. The result is URL-safe text.
+func (v *Vault) Seal(purpose string, plaintext []byte) string {
+	k := v.keys[0]
+	aead := k.aead(purpose)
+	out := make([]byte, keyIDLen+aead.NonceSize(), keyIDLen+aead.NonceSize()+len(plaintext)+aead.Overhead())
+	copy(out, k.id[:])
+	nonce := out[keyIDLen:]
+	_, _ = rand.Read(nonce) // never fails: crypto/rand ends the program instead
+	return base64.RawURLEncoding.EncodeToString(aead.Seal(out, nonce, plaintext, k.id[:]))
+}
+
+// Open returns what was sealed for the same purpose with any of the vault's keys. It fails with [ErrSealed].
+func (v *Vault) Open(purpose, text string) ([]byte, error) {
+	data, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	if err != nil || len(data) < keyIDLen {
+		return nil, ErrSealed
+	}
+	for _, k := range v.keys {
+		if [keyIDLen]byte(data[:keyIDLen]) != k.id {
+			continue
+		}
+		aead := k.aead(purpose)
+		if len(data) < keyIDLen+aead.NonceSize() {
+			return nil, ErrSealed
+		}
+		sealed := data[keyIDLen:]
+		plain, err := aead.Open(nil, sealed[:aead.NonceSize()], sealed[aead.NonceSize():], k.id[:])
+		if err != nil {
+			return nil, ErrSealed
+		}
+		return plain, nil
+	}
+	return nil, ErrSealed
+}
+
+// MAC returns the keyed hash (HMAC-SHA-256) of data for one purpose. It stays the same for as long as the
+// pepper does, so it may be stored.
+func (v *Vault) MAC(purpose string, data []byte) []byte {
+	h := hmac.New(sha256.New, derive(v.pepper, "mac "+purpose))
+	h.Write(data)
+	return h.Sum(nil)
+}
+
+func (k key) aead(purpose string) cipher.AEAD {
+	block, err := aes.NewCipher(derive(k.secret, "seal "+purpose))
+	if err != nil {
+		panic("vault: " + err.Error()) // the key's length is fixed
+	}
+	aead, err := cipher.NewGCM(block)
+	if err != nil {
+		panic("vault: " + err.Error()) // the block's length is fixed
+	}
+	return aead
+}
+
+// derive makes the key for one purpose.
+func derive(secret []byte, purpose string) []byte {
+	k, err := hkdf.Key(sha256.New, secret, nil, "culvert "+purpose, keyLen)
+	if err != nil {
+		panic("vault: " + err.Error()) // the length is fixed
+	}
+	return k
+}

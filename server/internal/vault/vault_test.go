@@ -1,0 +1,206 @@
+package vault_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/server/internal/vault"
+)
+
+func open(t *testing.T, dir string) *vault.Vault {
+	t.Helper()
+	v, err := vault.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func TestSeal(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	v := open(t, dir)
+	text := v.Seal("a", []byte("hello"))
+	if strings.Contains(text, "hello") || strings.ContainsAny(text, "+/=") {
+		t.Errorf("Seal = %q, want URL-safe text that hides its content", text)
+	}
+	if again := v.Seal("a", []byte("hello")); again == text {
+		t.Error("Seal gave the same text twice")
+	}
+	for name, w := range map[string]*vault.Vault{"same vault": v, "opened again": open(t, dir)} {
+		if got, err := w.Open("a", text); err != nil || string(got) != "hello" {
+			t.Errorf("%s: Open = %q, %v, want hello", name, got, err)
+		}
+	}
+	flipped := []byte(text)
+	flipped[len(flipped)/2] ^= 1
+	for name, c := range map[string]struct {
+		v             *vault.Vault
+		purpose, text string
+	}{
+		"another purpose": {v, "b", text},
+		"another vault":   {open(t, t.TempDir()), "a", text},
+		"changed":         {v, "a", string(flipped)},
+		"cut":             {v, "a", text[:len(text)-4]},
+		"key id alone":    {v, "a", text[:6]},
+		"empty":           {v, "a", ""},
+		"not base64":      {v, "a", "!!!"},
+	} {
+		if got, err := c.v.Open(c.purpose, c.text); !errors.Is(err, vault.ErrSealed) {
+			t.Errorf("%s: Open = %q, %v, want ErrSealed", name, got, err)
+		}
+	}
+}
+
+func TestMAC(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	v := open(t, dir)
+	want := v.MAC("p", []byte("x"))
+	if got := open(t, dir).MAC("p", []byte("x")); !bytes.Equal(got, want) {
+		t.Error("MAC differs after opening again")
+	}
+	for name, got := range map[string][]byte{
+		"purpose": v.MAC("q", []byte("x")),
+		"data":    v.MAC("p", []byte("y")),
+		"vault":   open(t, t.TempDir()).MAC("p", []byte("x")),
+	} {
+		if bytes.Equal(got, want) {
+			t.Errorf("MAC does not depend on the %s", name)
+		}
+	}
+}
+
+func TestKeyFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "sealing.key")
+	v := open(t, dir)
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := info.Mode().Perm(); got != 0o600 {
+		t.Errorf("mode of the key file = %o, want 600", got)
+	}
+	old, mac := v.Seal("a", []byte("x")), v.MAC("a", []byte("x"))
+
+	// Rotation: a new key in front of the old one.
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rotated := strings.Replace(string(data), "key ", "key 0a0b0c0d "+strings.Repeat("A", 43)+"\nkey ", 1)
+	if err := vault.WriteFile(path, []byte(rotated)); err != nil {
+		t.Fatal(err)
+	}
+	w := open(t, dir)
+	if got, err := w.Open("a", old); err != nil || string(got) != "x" {
+		t.Errorf("after rotation Open(old) = %q, %v, want x", got, err)
+	}
+	if _, err := v.Open("a", w.Seal("a", []byte("x"))); err == nil {
+		t.Error("after rotation Seal still uses the old key")
+	}
+	if !bytes.Equal(w.MAC("a", []byte("x")), mac) {
+		t.Error("rotation changed MAC")
+	}
+}
+
+func TestOpenRefuses(t *testing.T) {
+	t.Parallel()
+	good := "pepper " + strings.Repeat("A", 43) + "\nkey 0a0b0c0d " + strings.Repeat("A", 43) + "\n"
+	tests := []struct {
+		name, content string
+		mode          os.FileMode
+		code          fault.Code
+	}{
+		{"readable by others", good, 0o644, fault.SecretFileMode},
+		{"empty", "", 0o600, fault.SealingKeyDamaged},
+		{"no key", "pepper " + strings.Repeat("A", 43), 0o600, fault.SealingKeyDamaged},
+		{"no pepper", "key 0a0b0c0d " + strings.Repeat("A", 43), 0o600, fault.SealingKeyDamaged},
+		{"two peppers", good + good, 0o600, fault.SealingKeyDamaged},
+		{"short key", strings.Replace(good, "AA\n", "\n", 1), 0o600, fault.SealingKeyDamaged},
+		{"short name", strings.Replace(good, "0a0b0c0d", "0a0b", 1), 0o600, fault.SealingKeyDamaged},
+		{"unknown line", good + "salt x\n", 0o600, fault.SealingKeyDamaged},
+		{"too large", good + strings.Repeat("#\n", 3000), 0o600, fault.SealingKeyDamaged},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			path := filepath.Join(dir, "sealing.key")
+			if err := os.WriteFile(path, []byte(tt.content), tt.mode); err != nil {
+				t.Fatal(err)
+			}
+			_, err := vault.Open(dir)
+			if !fault.Has(err, tt.code) {
+				t.Errorf("Open = %v, want code %s", err, tt.code)
+			}
+			if err != nil && strings.Contains(fmt.Sprint(fault.From(err).Wire(), errors.Unwrap(err)), "AAAA") {
+				t.Errorf("the error shows a key: %v", err)
+			}
+		})
+	}
+	if _, err := vault.Open(filepath.Join(t.TempDir(), "missing")); !fault.Has(err, fault.DataDirUnusable) {
+		t.Errorf("Open of a missing directory = %v, want code %s", err, fault.DataDirUnusable)
+	}
+}
+
+func TestOpenAtOnce(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	texts := make([]string, 8)
+	var wg sync.WaitGroup
+	for i := range texts {
+		wg.Go(func() {
+			if v, err := vault.Open(dir); err == nil {
+				texts[i] = v.Seal("a", []byte("x"))
+			}
+		})
+	}
+	wg.Wait()
+	v := open(t, dir)
+	for i, text := range texts {
+		if _, err := v.Open("a", text); err != nil {
+			t.Errorf("the vault opened by goroutine %d has other keys", i)
+		}
+	}
+	left, err := os.ReadDir(dir)
+	if err != nil || len(left) != 1 {
+		t.Errorf("files in the directory: %v, %v, want the key file alone", left, err)
+	}
+}
+
+func TestSecret(t *testing.T) {
+	t.Parallel()
+	s := vault.Secret("hunter2")
+	type record struct{ S vault.Secret }
+	js, err := json.Marshal(record{s})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "s", s, "r", record{s})
+	for _, got := range []string{fmt.Sprint(s), fmt.Sprintf("%v %s %q %#v %+v", s, s, s, s, record{s}), string(js), log.String()} {
+		if strings.Contains(got, "hunter2") || !strings.Contains(got, "***") {
+			t.Errorf("a secret prints as %q", got)
+		}
+	}
+	if got := s.Reveal(); got != "hunter2" {
+		t.Errorf("Reveal = %q, want hunter2", got)
+	}
+	for in, want := range map[string]string{"": "***", "12345678901": "***", "cvat_0123456789abcd": "***abcd"} {
+		if got := vault.Mask(in); got != want {
+			t.Errorf("Mask(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
