@@ -1,7 +1,6 @@
 package wire_test
 
 import (
-	"bytes"
 	"errors"
 	"strings"
 	"testing"
@@ -82,9 +81,6 @@ func FuzzParseFault(f *testing.F) {
 		again, _, err := wire.ParseFault(wire.AppendFault(nil, got))
 		if err != nil || again.Code != got.Code {
 			t.Fatalf("encoded again: %+v, %v", again, err)
-		}
-		if bytes.Contains(data[n:], data[:n]) && n == 0 {
-			t.Fatal("empty record")
 		}
 	})
 }

@@ -1,0 +1,157 @@
+package wire
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/culvert-project/culvert/internal/mux"
+	"github.com/culvert-project/culvert/internal/mux/frame"
+)
+
+// DefaultMaxRequests is how many requests of one session are served at once
+// unless a Handler says otherwise. Requests that are held back count.
+const DefaultMaxRequests = 1024
+
+// maxHeartbeats bounds the heartbeat streams of one session. Agents open one.
+const maxHeartbeats = 4
+
+// Handler says what to do with the streams that the other side opens.
+type Handler struct {
+	// RPC answers a request. The body is one JSON value. The answer is written
+	// as JSON and the stream ended. An error becomes the Error of the type's
+	// answer, except for [ErrNoAnswer] and [ErrRefuseType]. If RPC is nil all
+	// requests are refused. It runs on a goroutine of its own; its context
+	// ends with Serve.
+	RPC func(ctx context.Context, t ReqType, body json.RawMessage) (any, error)
+	// Proxy takes a forwarded connection whose type has been read and whose
+	// header has not. It owns the stream and returns when it is done with it.
+	// If it is nil forwarded connections are refused.
+	Proxy func(st *mux.Stream)
+	// Allowed tells whether a type may be used now; nil allows all. It is
+	// asked for every stream but heartbeats, which are always echoed.
+	Allowed func(t ReqType) bool
+	// Beat is called after each echo on a heartbeat stream of the other side;
+	// it may be nil.
+	Beat func()
+	// Sent is called after the answer to a request was handed to the session;
+	// it may be nil.
+	Sent func(t ReqType)
+	// MaxRequests bounds the requests served at once, default
+	// [DefaultMaxRequests]. Those beyond are reset at once.
+	MaxRequests int
+}
+
+// Serve accepts streams until the session or ctx ends, and returns why. It
+// returns after all handlers have returned. It does not close the session;
+// handlers of forwarded connections that ignore the end of ctx end with the
+// session.
+func (p *Peer) Serve(ctx context.Context, h Handler) error {
+	if h.MaxRequests <= 0 {
+		h.MaxRequests = DefaultMaxRequests
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	sv := &server{
+		h:        h,
+		requests: make(chan struct{}, h.MaxRequests),
+		beats:    make(chan struct{}, maxHeartbeats),
+	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	for {
+		st, err := p.s.Accept(ctx)
+		if err != nil {
+			return err
+		}
+		wg.Go(func() { sv.serve(ctx, st) })
+	}
+}
+
+// server is one run of Serve.
+type server struct {
+	h        Handler
+	requests chan struct{}
+	beats    chan struct{}
+}
+
+func (sv *server) serve(ctx context.Context, st *mux.Stream) {
+	st.SetReadDeadline(time.Now().Add(readWait))
+	var word [typeLen]byte
+	if _, err := io.ReadFull(st, word[:]); err != nil {
+		st.Reset(frame.ProtocolError)
+		return
+	}
+	t := ReqType(binary.BigEndian.Uint32(word[:]))
+	switch {
+	case t == TypeHeartbeat:
+		sv.heartbeat(ctx, st)
+	case sv.h.Allowed != nil && !sv.h.Allowed(t):
+		st.Reset(frame.StreamRefused)
+	case t == TypeProxy && sv.h.Proxy != nil:
+		sv.h.Proxy(st)
+	case isRequest(t) && sv.h.RPC != nil:
+		sv.request(ctx, t, st)
+	default:
+		st.Reset(frame.StreamRefused)
+	}
+}
+
+// isRequest reports whether t is a JSON request of the protocol.
+func isRequest(t ReqType) bool {
+	return t <= TypePatchTunnelState && t != TypeProxy
+}
+
+// messageLimit is the largest request of type t.
+func messageLimit(t ReqType) int64 {
+	if t == TypeAuth || t == TypeSrvInfo {
+		return MaxEarlyMessage
+	}
+	return MaxMessage
+}
+
+func (sv *server) request(ctx context.Context, t ReqType, st *mux.Stream) {
+	select {
+	case sv.requests <- struct{}{}:
+		defer func() { <-sv.requests }()
+	default:
+		st.Reset(frame.EnhanceYourCalm)
+		return
+	}
+	body, err := readValue(st, messageLimit(t))
+	if err != nil {
+		st.Reset(frame.ProtocolError)
+		return
+	}
+	answer, err := sv.h.RPC(ctx, t, body)
+	switch {
+	case errors.Is(err, ErrNoAnswer):
+		st.Close()
+		return
+	case errors.Is(err, ErrRefuseType):
+		st.Reset(frame.StreamRefused)
+		return
+	case err != nil:
+		answer = errorAnswer(t, err)
+	}
+	text, err := json.Marshal(answer)
+	if err != nil || len(text) > MaxMessage {
+		st.Reset(frame.InternalError)
+		return
+	}
+	st.SetWriteDeadline(time.Now().Add(readWait))
+	if _, err := st.Write(text); err != nil {
+		st.Reset(frame.InternalError)
+		return
+	}
+	// Strict clients parse at the end of the stream (H2). Whatever the other
+	// side still sends is refused by the session.
+	st.Close()
+	if sv.h.Sent != nil {
+		sv.h.Sent(t)
+	}
+}
