@@ -41,6 +41,8 @@ func Splice(st *Stream, c net.Conn, o SpliceOptions) SpliceResult {
 	p := &pair{st: st, conn: c, raw: netx.NewRaw(c)}
 	stop := p.watchIdle(o.Idle)
 	defer stop()
+	// A reset behind a FIN reaches no reader, and we may wait for the connection.
+	st.whenFailed(p.end)
 
 	if len(initial) > 0 {
 		n, err := st.Write(initial)

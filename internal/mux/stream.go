@@ -36,6 +36,7 @@ type Stream struct {
 	credit    int64 // bytes we may send
 	finishing bool  // CloseWrite was called
 	sendErr   error
+	onFail    func(error) // told once, on its own goroutine; see Splice
 	sendEnd   deadline
 
 	recv receiver
@@ -208,15 +209,29 @@ func (st *Stream) breakOff(code frame.ErrorCode, flushNow bool, add func(b []byt
 
 // fail ends both halves with err. What was received before stays readable.
 func (st *Stream) fail(err error) {
-	st.sendDone.Store(true)
 	st.sendMu.Lock()
 	if st.sendErr == nil {
 		st.sendErr = err
+		if st.onFail != nil {
+			go st.onFail(err)
+		}
 	}
 	st.sendCond.Broadcast()
 	st.sendMu.Unlock()
+	st.sendDone.Store(true) // only now: whoever sees it finds the cause
 	st.session.out.wake(st)
 	st.recv.stop(st, err, false)
+}
+
+// whenFailed has f called on its own goroutine when the stream is reset or
+// loses its session, at once if that has happened.
+func (st *Stream) whenFailed(f func(error)) {
+	st.sendMu.Lock()
+	defer st.sendMu.Unlock()
+	st.onFail = f
+	if st.sendErr != nil {
+		go f(st.sendErr)
+	}
 }
 
 // failed reports whether the stream was reset or lost its session.
