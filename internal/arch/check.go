@@ -24,6 +24,7 @@ func Check(r *Rules, pkgs []*Package) []Violation {
 		out = append(out, r.checkListed(p)...)
 		for _, f := range p.Files {
 			if f.Test {
+				out = append(out, checkSleep(f)...)
 				continue
 			}
 			for _, im := range f.Imports {
@@ -110,6 +111,20 @@ func (r *Rules) checkCalls(p *Package, f *File) []Violation {
 	for _, c := range f.Calls {
 		if users, ok := r.Call[c.Name]; ok && !allowed(users, p.Path) {
 			out = append(out, Violation{fmt.Sprintf("%s:%d", f.Name, c.Line), "mentions " + c.Name, c.Name + " only in " + strings.Join(users, ", ")})
+		}
+	}
+	return out
+}
+
+// checkSleep wants tests that wait for what they need. Where the clock is the test's own, sleeping only moves it.
+func checkSleep(f *File) []Violation {
+	if slices.ContainsFunc(f.Imports, func(im Import) bool { return im.Path == "testing/synctest" }) {
+		return nil
+	}
+	var out []Violation
+	for _, c := range f.Calls {
+		if c.Name == "time.Sleep" {
+			out = append(out, Violation{fmt.Sprintf("%s:%d", f.Name, c.Line), "sleeps", "a test waits for what it needs, or has the clock of testing/synctest"})
 		}
 	}
 	return out
