@@ -34,6 +34,10 @@ const (
 	NoPortFree Code = "ERR_NGROK_503"
 	// UpstreamProtocol means that ForwardsProto or upstream.protocol is unknown. Argument: the value.
 	UpstreamProtocol Code = "ERR_NGROK_15003"
+	// BasicAuthPassword means that a basic-auth password is too short or too long. No argument.
+	BasicAuthPassword Code = "ERR_NGROK_360"
+	// CIDRDenyAlone means that addresses are denied while none is allowed. No argument.
+	CIDRDenyAlone Code = "ERR_NGROK_393"
 	// PolicyTwice means that a bind carries a policy in both fields. No argument.
 	PolicyTwice Code = "ERR_NGROK_9025"
 	// PolicyInvalid means that a policy does not compile. Argument: the first fault.
@@ -224,6 +228,16 @@ func bindEntries() []Entry {
 			Code: SchemeMismatch, Status: 400, Title: "Protocol and URL differ",
 			Message: "The endpoint's protocol %s does not fit its URL %s.",
 			Remedy:  "Use a URL whose scheme is the protocol.",
+		},
+		{
+			Code: BasicAuthPassword, Status: 400, Title: "Basic-auth password not valid",
+			Message: "A basic-auth password must have from 8 to 128 characters.",
+			Remedy:  "Choose another password, as in user:password.",
+		},
+		{
+			Code: CIDRDenyAlone, Status: 400, Title: "Addresses are denied and none is allowed",
+			Message: "--cidr-deny is given without --cidr-allow, so no address could connect.",
+			Remedy:  "Say which addresses may connect with --cidr-allow, for example 0.0.0.0/0 and ::/0 for all others.",
 		},
 		{
 			Code: IDTaken, Status: 409, Title: "The endpoint's id is taken",
