@@ -220,6 +220,8 @@ func (c *compiler) hostHeader(s *Spec, kind target.Kind) {
 		return // files are the same under any name
 	case s.ProxyProtocol != 0:
 		c.report("upstream.host_header", fault.New(fault.OptionConflict, c.d.label("upstream.host_header"), c.d.label("upstream.proxy_protocol")))
+	case s.HTTP2:
+		c.report("upstream.host_header", fault.New(fault.OptionConflict, c.d.label("upstream.host_header"), c.d.label("upstream.protocol")+" http2"))
 	case h == HostRewrite:
 		s.HostHeader = HostRewrite
 	case strings.ContainsAny(h, " \t\r\n/?#@\x00") || len(h) > 255:

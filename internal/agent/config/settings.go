@@ -301,9 +301,9 @@ func (k *checker) logging(s *Settings) {
 func (k *checker) notBuilt() {
 	a := &k.c.Agent
 	if a.CRLURL != "" {
-		k.report("crl_url", fault.New(fault.OptionNotBuilt, "crl_url"))
+		k.report("crl_url", fault.New(fault.NotBuilt, "crl_url"))
 	}
 	if a.ConnectLegs != "" && a.ConnectLegs != "auto" && a.ConnectLegs != "1" {
-		k.report("connect_legs", fault.New(fault.OptionNotBuilt, "connect_legs"))
+		k.report("connect_legs", fault.New(fault.NotBuilt, "connect_legs"))
 	}
 }
