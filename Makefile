@@ -39,7 +39,7 @@ bench: ## every benchmark, once
 	go test -run '^$$' -bench . -benchmem work
 
 generate: ## rewrite generated files
-	go generate work
+	go generate work && go test ./internal/fault -run TestErrorsPage -update
 
 oracles: ## install the npm client that server/compat/node drives
 	npm ci --prefix server/compat/node
