@@ -1,0 +1,356 @@
+package tunnel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/internal/mux"
+	"github.com/culvert-project/culvert/internal/mux/frame"
+	"github.com/culvert-project/culvert/internal/wire"
+)
+
+func TestAuthAnswersEverythingAnAgentNeeds(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		resp := w.online().resp
+		if resp.Version != "3" || resp.ClientId == "" || resp.Extra.AgentSessionID == "" || resp.Extra.Cookie == "" ||
+			resp.Extra.Region != "test" || resp.Extra.Version != "1.2.3" {
+			t.Errorf("got %+v, want version 3, ids, cookie, region and server version", resp)
+		}
+		if resp.Extra.Culvert != nil {
+			t.Errorf("got features %+v for an agent that offered none", resp.Extra.Culvert)
+		}
+	})
+}
+
+func TestAuthVersion(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		offered []string
+		want    string
+		code    fault.Code
+	}{
+		{offered: []string{"3", "2"}, want: "3"},
+		{offered: []string{"2"}, want: "2"},
+		{offered: nil, want: "2"},
+		{offered: []string{"17"}, code: fault.VersionUnsupported},
+	} {
+		t.Run(fmt.Sprint(tt.offered), func(t *testing.T) {
+			t.Parallel()
+			bubble(t, func(t *testing.T, w *world) {
+				req := goodAuth()
+				req.Version = tt.offered
+				resp := w.connect("127.0.0.1").auth(req)
+				if tt.code != "" {
+					wantCode(t, resp.Error, tt.code)
+				} else if resp.Error != "" || resp.Version != tt.want {
+					t.Errorf("got version %q, error %q, want %q", resp.Version, resp.Error, tt.want)
+				}
+			})
+		})
+	}
+}
+
+func TestAuthFeaturesAreAgreed(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		a := w.online(func(r *wire.Auth) { r.Extra.Culvert = &wire.Features{FaultRecord: true} })
+		if got := a.resp.Extra.Culvert; got == nil || *got != (wire.Features{FaultRecord: true}) {
+			t.Errorf("got features %+v, want the fault record alone", got)
+		}
+	})
+}
+
+func TestAuthRefusalIsAnsweredAndThenClosed(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		a := w.connect("127.0.0.1")
+		req := goodAuth()
+		req.Extra.Authtoken = "bad"
+		wantCode(t, a.auth(req).Error, fault.TokenUnknown)
+		start := time.Now()
+		<-a.mux.Done()
+		if d := time.Since(start); d < 900*time.Millisecond || d > 2*time.Second {
+			t.Errorf("connection closed %v after the refusal, want about a second", d)
+		}
+	})
+}
+
+func TestAuthOnlyOnceOnAConnection(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		a := w.online()
+		wantCode(t, a.auth(goodAuth()).Error, fault.AuthIncomplete)
+	})
+}
+
+func TestAuthMetadataTooLong(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		req := goodAuth()
+		req.Extra.Metadata = strings.Repeat("x", 4097)
+		wantCode(t, w.connect("127.0.0.1").auth(req).Error, fault.MetadataTooLong)
+	})
+}
+
+func TestBeforeAuthOnlyServerInfoAndBeats(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		a := w.connect("127.0.0.1")
+		var info wire.SrvInfoResp
+		if err := a.peer.Call(t.Context(), wire.TypeSrvInfo, wire.SrvInfo{}, &info); err != nil || info.Region != "test" {
+			t.Errorf("server info before auth: got %+v, %v", info, err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		beats := 0
+		_ = a.peer.Heartbeat(ctx, time.Second, time.Second, func(time.Duration) {
+			if beats++; beats == 2 {
+				cancel()
+			}
+		})
+		if beats != 2 {
+			t.Errorf("got %d beats before auth, want 2", beats)
+		}
+		_, err := a.bind(httpsBind())
+		var se *mux.StreamError
+		if !errors.As(err, &se) || se.Code != frame.StreamRefused {
+			t.Errorf("bind before auth: got %v, want a stream refused", err)
+		}
+	})
+}
+
+func TestAuthTimeout(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		a := w.connect("127.0.0.1")
+		start := time.Now()
+		<-a.mux.Done()
+		if d := time.Since(start); d != 15*time.Second {
+			t.Errorf("silent connection closed after %v, want 15s", d)
+		}
+	})
+}
+
+func TestAuthBytesAreBounded(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		a := w.connect("127.0.0.1")
+		// A request of another type is not read at all, so only the bound on the
+		// connection stops it.
+		st, err := a.mux.Open(t.Context(), []byte{0, 0, 0, 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for err == nil {
+			_, err = st.Write(make([]byte, 8<<10))
+			synctest.Wait()
+		}
+		<-a.mux.Done()
+		synctest.Wait()
+		if n := len(w.srv.sessions()); n != 0 {
+			t.Errorf("%d sessions left", n)
+		}
+	})
+}
+
+func TestReconnectKeepsIDsAcrossARestart(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		a := w.online()
+		req := a.again()
+		w.restart()
+		b := w.connect("127.0.0.1")
+		resp := b.auth(req)
+		if resp.ClientId != a.resp.ClientId || resp.Extra.AgentSessionID != a.resp.Extra.AgentSessionID {
+			t.Errorf("got ids %s, %s, want %s, %s", resp.ClientId, resp.Extra.AgentSessionID, a.resp.ClientId, a.resp.Extra.AgentSessionID)
+		}
+	})
+}
+
+func TestUnknownClientIDGetsAFreshOne(t *testing.T) {
+	t.Parallel()
+	for name, cookie := range map[string]string{"no cookie": "", "garbage": "zzz", "another's": fakeSealer{}.Seal(cookiePurpose, []byte(`{"Account":"acc_2","ClientID":"mine","SessionID":"s"}`))} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			bubble(t, func(t *testing.T, w *world) {
+				req := goodAuth()
+				req.ClientId, req.Extra.Cookie = "mine", cookie
+				resp := w.connect("127.0.0.1").auth(req)
+				if resp.Error != "" || resp.ClientId == "" || resp.ClientId == "mine" {
+					t.Errorf("got id %q, error %q, want a fresh id", resp.ClientId, resp.Error)
+				}
+			})
+		})
+	}
+}
+
+func TestH10_NewerSessionReplacesTheOlder(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		a := w.online()
+		a.mustBind(httpsBind())
+		b := w.connect("127.0.0.1")
+		if resp := b.auth(a.again()); resp.Error != "" {
+			t.Fatalf("auth: %s", resp.Error)
+		}
+		// The answer comes after the older one has given everything back.
+		if got := w.binder.releases(); len(got) != 1 || got[0] != "ep_1 false" {
+			t.Errorf("got releases %q, want ep_1 lost", got)
+		}
+		select {
+		case <-a.mux.Done():
+		case <-time.After(time.Second):
+			t.Error("the older session is still open")
+		}
+		if n := w.srv.NumSessions(); n != 1 {
+			t.Errorf("got %d sessions, want 1", n)
+		}
+	})
+}
+
+func TestH14_RefusedTokensAreLimitedByAddress(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		bad := goodAuth()
+		bad.Extra.Authtoken = "bad"
+		for range 10 {
+			wantCode(t, w.connect("192.0.2.1").auth(bad).Error, fault.TokenUnknown)
+		}
+		start := time.Now()
+		wantCode(t, w.connect("192.0.2.1").auth(goodAuth()).Error, fault.SessionRate)
+		if d := time.Since(start); d != 5*time.Second {
+			t.Errorf("held for %v, want 5s", d)
+		}
+		if resp := w.connect("192.0.2.2").auth(goodAuth()); resp.Error != "" {
+			t.Errorf("another address: got %s", resp.Error)
+		}
+		time.Sleep(time.Minute)
+		if resp := w.connect("192.0.2.1").auth(goodAuth()); resp.Error != "" {
+			t.Errorf("after a minute: got %s", resp.Error)
+		}
+	})
+}
+
+func TestRefusedTokensAreLimitedByTokenPrefix(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		bad := goodAuth()
+		bad.Extra.Authtoken = "bad_0123456789abcdef"
+		for i := range 20 {
+			bad.Extra.Authtoken += "x"
+			w.connect(fmt.Sprintf("192.0.2.%d", i+1)).auth(bad)
+		}
+		wantCode(t, w.connect("192.0.2.99").auth(bad).Error, fault.SessionRate)
+	})
+}
+
+func TestLoopbackIsExemptFromLimitsPerSource(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		bad := goodAuth()
+		bad.Extra.Authtoken = "bad"
+		for range 30 {
+			wantCode(t, w.connect("127.0.0.1").auth(bad).Error, fault.TokenUnknown)
+		}
+	})
+}
+
+func TestPendingConnectionsAreBounded(t *testing.T) {
+	t.Parallel()
+	a := newAdmission(Limits{Pending: 3, PendingPerSource: 2}.withDefaults())
+	one, two, six := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2"), netip.MustParseAddr("2001:db8::1")
+	leave := a.enter(one)
+	if leave == nil || a.enter(one) == nil {
+		t.Fatal("the first two of an address are refused")
+	}
+	if a.enter(one) != nil {
+		t.Error("a third of one address is let in")
+	}
+	if a.enter(six) == nil {
+		t.Error("another address is refused")
+	}
+	if a.enter(two) != nil {
+		t.Error("a fourth in all is let in")
+	}
+	leave()
+	leave() // harmless
+	if a.enter(two) == nil {
+		t.Error("a place given back cannot be taken")
+	}
+	if len(a.sources) != 3 {
+		t.Errorf("got %d sources, want 3", len(a.sources))
+	}
+}
+
+func TestPendingPlaceIsGivenBack(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		for range 5 {
+			a := w.connect("192.0.2.1")
+			if resp := a.auth(goodAuth()); resp.Error != "" {
+				t.Fatalf("auth: %s", resp.Error)
+			}
+		}
+		b := w.connect("192.0.2.1")
+		synctest.Wait()
+		b.mux.Close()
+		synctest.Wait()
+		if w.srv.admission.pending != 0 {
+			t.Errorf("%d places are still taken", w.srv.admission.pending)
+		}
+	}, func(c *Config) { c.Limits.Pending = 1 })
+}
+
+func TestSourceGroupsIPv6BySubnet(t *testing.T) {
+	t.Parallel()
+	a, b := netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2001:db8::ffff:1")
+	if source(a) != source(b) {
+		t.Errorf("got %v and %v, want one source", source(a), source(b))
+	}
+	if p := source(netip.MustParseAddr("::ffff:192.0.2.1")); p.String() != "192.0.2.1/32" {
+		t.Errorf("mapped address: got %v", p)
+	}
+	if source(netip.MustParseAddr("::1")).IsValid() {
+		t.Error("loopback has a source")
+	}
+}
+
+func TestSilentSessionIsEnded(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		a := w.online(func(r *wire.Auth) {
+			r.Extra.HeartbeatInterval, r.Extra.HeartbeatTolerance = 2*time.Second, 3*time.Second
+		})
+		a.mustBind(httpsBind())
+		start := time.Now()
+		<-a.mux.Done()
+		limit := wire.SilenceLimit(2*time.Second, 3*time.Second)
+		if d := time.Since(start); d != limit {
+			t.Errorf("silent session ended after %v, want %v", d, limit)
+		}
+		synctest.Wait()
+		if got := w.binder.releases(); len(got) != 1 || got[0] != "ep_1 false" {
+			t.Errorf("got releases %q, want ep_1 lost", got)
+		}
+	})
+}
+
+func TestBeatingSessionLives(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		a := w.online()
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+		defer cancel()
+		err := a.peer.Heartbeat(ctx, 10*time.Second, 15*time.Second, nil)
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("beating ended with %v", err)
+		}
+	})
+}

@@ -1,0 +1,126 @@
+package tunnel
+
+import (
+	"context"
+	"errors"
+
+	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/internal/wire"
+)
+
+// ErrUnknown says that no session or endpoint has the id given to a command.
+var ErrUnknown = errors.New("unknown id")
+
+// StopSession asks the agent with this session id to end. It fails with
+// fault.CommandUnsupported, fault.CommandFailed or fault.CommandTimeout, or with
+// [ErrUnknown].
+func (srv *Server) StopSession(ctx context.Context, sessionID string) error {
+	return srv.command(ctx, sessionID, wire.TypeStop, wire.Stop{})
+}
+
+// RestartSession asks the agent to restart itself. It fails like
+// [Server.StopSession].
+func (srv *Server) RestartSession(ctx context.Context, sessionID string) error {
+	return srv.command(ctx, sessionID, wire.TypeRestart, wire.Restart{})
+}
+
+// UpdateSession asks the agent to replace itself by another version, the newest
+// if version is empty. It fails like [Server.StopSession].
+func (srv *Server) UpdateSession(ctx context.Context, sessionID, version string, major bool) error {
+	return srv.command(ctx, sessionID, wire.TypeUpdate, wire.Update{Version: version, PermitMajorVersion: major})
+}
+
+// StopTunnel takes the endpoint with this id offline and tells its agent why.
+// The agent's session stays. It fails with [ErrUnknown].
+func (srv *Server) StopTunnel(ctx context.Context, tunnelID string, why *fault.Error) error {
+	srv.mu.Lock()
+	t := srv.tunnels[tunnelID]
+	srv.mu.Unlock()
+	if t == nil {
+		return ErrUnknown
+	}
+	t.group.ops.Lock()
+	var paths []*session
+	if p := t.paths.Load(); p != nil {
+		paths = *p
+	}
+	known := srv.drop(t.group, t)
+	if known {
+		srv.retire(context.WithoutCancel(ctx), t, true)
+	}
+	t.group.ops.Unlock()
+	if !known {
+		return ErrUnknown
+	}
+	ctx, cancel := context.WithTimeout(ctx, srv.limits.Command)
+	defer cancel()
+	for _, s := range paths {
+		if s.version == "2" { // such agents do not know the command
+			continue
+		}
+		stop := wire.StopTunnel{Id: t.bindID, Message: why.Message, ErrorCode: string(why.Code)}
+		if err := s.peer.Notify(ctx, wire.TypeStopTunnel, stop); err != nil {
+			s.log.Info("stop endpoint", "url", t.Bound().URL, "err", err)
+		}
+	}
+	return nil
+}
+
+// command sends one command to an agent, over its first leg. Some agents answer
+// nothing and leave the stream open (H16): the time is bounded and the stream
+// reset.
+func (srv *Server) command(ctx context.Context, sessionID string, t wire.ReqType, req any) error {
+	s := srv.firstLeg(sessionID)
+	if s == nil {
+		return ErrUnknown
+	}
+	if why := unsupported(s.agent.Auth.Extra, t); why != "" {
+		return fault.New(fault.CommandUnsupported, t, why)
+	}
+	ctx, cancel := context.WithTimeout(ctx, srv.limits.Command)
+	defer cancel()
+	var resp wire.ErrorResp
+	err := s.peer.Call(ctx, t, req, &resp)
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return fault.Wrap(err, fault.CommandTimeout, t)
+	case err != nil:
+		return fault.Wrap(err, fault.CommandFailed, t, "the connection to the agent failed")
+	case resp.Error != "":
+		return fault.New(fault.CommandFailed, t, resp.Error)
+	}
+	return nil
+}
+
+// unsupported returns why the agent does not take a command, "" if it does.
+func unsupported(a wire.AuthExtra, t wire.ReqType) string {
+	why := a.UpdateUnsupportedError
+	switch t {
+	case wire.TypeStop:
+		why = a.StopUnsupportedError
+	case wire.TypeRestart:
+		why = a.RestartUnsupportedError
+	}
+	if why == nil {
+		return "it is too old"
+	}
+	return *why
+}
+
+// firstLeg returns the connection with the lowest leg number of a session.
+func (srv *Server) firstLeg(sessionID string) *session {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	for _, g := range srv.groups {
+		var first *session
+		for _, s := range g.legs {
+			if s.agent.SessionID == sessionID && (first == nil || s.leg < first.leg) {
+				first = s
+			}
+		}
+		if first != nil {
+			return first
+		}
+	}
+	return nil
+}

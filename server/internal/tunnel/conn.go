@@ -1,0 +1,61 @@
+package tunnel
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/culvert-project/culvert/internal/netx"
+)
+
+// errTooMuch ends a session that sends more than it may before it is
+// authenticated.
+var errTooMuch = errors.New("too many bytes before authentication")
+
+// handshake ends TLS on conn, within ctx and until deadline.
+func handshake(ctx context.Context, conn net.Conn, cfg *tls.Config, deadline time.Time) (net.Conn, error) {
+	ctx, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	t := tls.Server(netx.NewBatch(conn), cfg)
+	if err := t.HandshakeContext(ctx); err != nil {
+		return nil, fmt.Errorf("tls handshake: %w", err)
+	}
+	return t, nil
+}
+
+// gate is a connection that gives a limited number of bytes until it is opened.
+type gate struct {
+	net.Conn
+	opened atomic.Bool
+	left   int64 // used by the one reader only
+}
+
+func newGate(c net.Conn, limit int64) *gate { return &gate{Conn: c, left: limit} }
+
+// open lifts the limit.
+func (g *gate) open() { g.opened.Store(true) }
+
+// Read reads from the connection below, and fails once the limit is passed.
+func (g *gate) Read(b []byte) (int, error) {
+	n, err := g.Conn.Read(b)
+	if g.opened.Load() {
+		return n, err
+	}
+	if g.left -= int64(n); g.left < 0 {
+		return 0, errTooMuch
+	}
+	return n, err
+}
+
+// NetConn returns the transport below TLS, or the connection itself where there
+// is no TLS. Callers use it to close without a goodbye and to find the batch.
+func (g *gate) NetConn() net.Conn {
+	if t, ok := g.Conn.(*tls.Conn); ok {
+		return t.NetConn()
+	}
+	return g.Conn
+}

@@ -1,0 +1,181 @@
+package tunnel
+
+import (
+	"context"
+	"crypto/subtle"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/internal/mux/frame"
+	"github.com/culvert-project/culvert/internal/wire"
+)
+
+// maxLegs is how many connections one agent may have.
+const maxLegs = 64
+
+// group is one agent: the sessions that share a client id, and what they have
+// bound. Its maps are guarded by Server.mu.
+type group struct {
+	clientID, account string
+	legs              map[uint32]*session
+	tunnels           map[string]*Tunnel // by bind id
+
+	// ops serialises the changes of the group's endpoints, from the claim of a
+	// name to its publication and back. Other locks nest inside it.
+	ops sync.Mutex
+}
+
+// register makes s the group's session for its leg. An older one is closed, and
+// has given back all that it held when register returns (H10).
+func (srv *Server) register(ctx context.Context, s *session, agent wire.Agent, req wire.Auth) error {
+	ctx, cancel := context.WithTimeout(ctx, supersedeWait)
+	defer cancel()
+	agent.ClientID, agent.SessionID = srv.newIDs(agent.Account, req)
+	s.agent, s.leg = agent, req.Extra.LegNumber
+	s.log = s.log.With("session", agent.SessionID)
+	for {
+		old, err := srv.take(s, ctx.Err() != nil)
+		if old == nil || err != nil {
+			return err
+		}
+		old.log.Info("agent session replaced by a newer one")
+		old.close(ctx, frame.NoError, fault.New(fault.SessionReplaced))
+	}
+}
+
+// take puts s in its place in its group. If another session holds the place it
+// returns that one, unless force is set.
+func (srv *Server) take(s *session, force bool) (*session, error) {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	if srv.closed || srv.draining {
+		return nil, fault.New(fault.ServerDraining)
+	}
+	g := srv.groups[s.agent.ClientID]
+	if g == nil {
+		g = &group{
+			clientID: s.agent.ClientID, account: s.agent.Account,
+			legs: map[uint32]*session{}, tunnels: map[string]*Tunnel{},
+		}
+		srv.groups[g.clientID] = g
+	}
+	if old := g.legs[s.leg]; old != nil && !force {
+		return old, nil
+	}
+	if len(g.legs) >= maxLegs {
+		return nil, fault.New(fault.TooManySessions, maxLegs)
+	}
+	g.legs[s.leg] = s
+	s.group = g
+	return nil, nil
+}
+
+// end gives back all that s held, because its connection is gone.
+func (srv *Server) end(ctx context.Context, s *session, cause error) {
+	g := s.group
+	if g != nil {
+		ctx = context.WithoutCancel(ctx)
+		clean := leftCleanly(cause)
+		g.ops.Lock()
+		for _, t := range srv.detach(g, s) {
+			srv.retire(ctx, t, clean)
+		}
+		g.ops.Unlock()
+		s.log.Info("agent offline", "cause", cause, "clean", clean)
+	} else {
+		s.log.Debug("agent connection ended before authentication", "cause", cause)
+	}
+	srv.mu.Lock()
+	delete(srv.conns, s)
+	if g != nil && g.legs[s.leg] == s {
+		delete(g.legs, s.leg)
+	}
+	if g != nil && len(g.legs) == 0 && srv.groups[g.clientID] == g {
+		delete(srv.groups, g.clientID)
+	}
+	srv.mu.Unlock()
+	close(s.done)
+}
+
+// detach takes the paths over s off the group's tunnels, and returns the tunnels
+// that have no path left, which then are no longer the group's.
+func (srv *Server) detach(g *group, s *session) []*Tunnel {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	var gone []*Tunnel
+	for _, t := range slices.Collect(maps.Values(g.tunnels)) {
+		if t.removePath(s) == 0 {
+			srv.dropLocked(g, t)
+			gone = append(gone, t)
+		}
+	}
+	return gone
+}
+
+// drop takes t out of the group. It reports whether t was there.
+func (srv *Server) drop(g *group, t *Tunnel) bool {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	return srv.dropLocked(g, t)
+}
+
+func (srv *Server) dropLocked(g *group, t *Tunnel) bool {
+	if srv.tunnels[t.id] == t {
+		delete(srv.tunnels, t.id)
+	}
+	if g.tunnels[t.bindID] != t {
+		return false
+	}
+	delete(g.tunnels, t.bindID)
+	return true
+}
+
+// retire takes a dropped tunnel out of reach and gives its name back.
+func (srv *Server) retire(ctx context.Context, t *Tunnel, clean bool) {
+	t.paths.Store(nil)
+	srv.cfg.Publisher.Withdraw(t, clean)
+	srv.cfg.Binder.Release(ctx, t.id, t.agent, clean)
+	srv.log.Info("endpoint offline", "url", t.Bound().URL, "id", t.id, "session", t.agent.SessionID)
+}
+
+// lookup returns the group's tunnel with the given bind id, or nil.
+func (srv *Server) lookup(g *group, bindID string) *Tunnel {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	return g.tunnels[bindID]
+}
+
+// numBinds returns how many endpoints have a path over s.
+func (srv *Server) numBinds(s *session) int {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	n := 0
+	for _, t := range s.group.tunnels {
+		if t.hasPath(s) {
+			n++
+		}
+	}
+	return n
+}
+
+// put makes t known, with s as its first way. It returns the tunnel that had the same id before, whose
+// holder has been overtaken, if there was one.
+func (srv *Server) put(g *group, t *Tunnel, s *session) (overtaken *Tunnel) {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	t.addPath(s)
+	overtaken = srv.tunnels[t.id]
+	if overtaken != nil {
+		srv.dropLocked(overtaken.group, overtaken)
+	}
+	srv.tunnels[t.id] = t
+	g.tunnels[t.bindID] = t
+	return overtaken
+}
+
+// sameToken compares resume tokens without telling how much of them is right.
+func sameToken(a, b string) bool {
+	return a != "" && subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1
+}

@@ -1,0 +1,76 @@
+package tunnel
+
+import (
+	"cmp"
+	"time"
+)
+
+// Limits bound what agents may cost (reliability-security.md 9.3). The zero
+// value means the defaults throughout.
+type Limits struct {
+	// AuthTimeout is how long an agent may take from connecting to the end of
+	// authentication, TLS included. Default 15 s.
+	AuthTimeout time.Duration
+	// AuthBytes is how many bytes an agent may send before it is authenticated,
+	// TLS excluded. Default 64 KiB.
+	AuthBytes int64
+	// Pending is how many connections may be short of authentication at once.
+	// Default 1000.
+	Pending int
+	// PendingPerSource is the same for one address (IPv4) or /64 (IPv6).
+	// Loopback is exempt. Default 20.
+	PendingPerSource int
+	// AuthFailures is how many refused tokens an address may present in a minute
+	// before its next attempts are held for AuthDelay and then cut off unheard.
+	// Loopback is exempt. Default 10.
+	AuthFailures int
+	// TokenFailures is the same for all tokens that begin alike. Default 20.
+	TokenFailures int
+	// AuthDelay is how long an attempt above these rates is held. Default 5 s.
+	AuthDelay time.Duration
+	// Endpoints is how many endpoints a session may have. Default 1000.
+	Endpoints int
+	// Streams is how many connections one leg carries at once. Default 10 000.
+	Streams int
+	// RustStreams is the same for the Rust family, whose sessions die at 512
+	// (agent-protocol.md 13, H5). Default 500.
+	RustStreams int
+	// Unacked is how many connections may wait for an agent's first sign of
+	// having taken them (H7, H19). Default 100.
+	Unacked int
+	// AckWait is how long a connection waits for room below Streams and Unacked
+	// before it is refused. Default 1 s.
+	AckWait time.Duration
+	// Waiting is how many connections may wait so on one leg. Default 1000.
+	Waiting int
+	// Metadata is the largest session metadata in bytes. Default 4096.
+	Metadata int
+	// Command is how long an agent may take to answer a command (H16).
+	// Default 5 s.
+	Command time.Duration
+	// Linger is how long a refused agent may take to read its answer.
+	// Default 1 s.
+	Linger time.Duration
+}
+
+// withDefaults returns l with every zero replaced.
+func (l Limits) withDefaults() Limits {
+	return Limits{
+		AuthTimeout:      cmp.Or(l.AuthTimeout, 15*time.Second),
+		AuthBytes:        cmp.Or(l.AuthBytes, 64<<10),
+		Pending:          cmp.Or(l.Pending, 1000),
+		PendingPerSource: cmp.Or(l.PendingPerSource, 20),
+		AuthFailures:     cmp.Or(l.AuthFailures, 10),
+		TokenFailures:    cmp.Or(l.TokenFailures, 20),
+		AuthDelay:        cmp.Or(l.AuthDelay, 5*time.Second),
+		Endpoints:        cmp.Or(l.Endpoints, 1000),
+		Streams:          cmp.Or(l.Streams, 10_000),
+		RustStreams:      cmp.Or(l.RustStreams, 500),
+		Unacked:          cmp.Or(l.Unacked, 100),
+		AckWait:          cmp.Or(l.AckWait, time.Second),
+		Waiting:          cmp.Or(l.Waiting, 1000),
+		Metadata:         cmp.Or(l.Metadata, 4096),
+		Command:          cmp.Or(l.Command, 5*time.Second),
+		Linger:           cmp.Or(l.Linger, time.Second),
+	}
+}

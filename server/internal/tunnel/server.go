@@ -1,0 +1,179 @@
+package tunnel
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/culvert-project/culvert/internal/mux"
+	"github.com/culvert-project/culvert/internal/wire"
+)
+
+// Authenticator decides who may connect.
+type Authenticator interface {
+	// Authenticate returns the agent that auth belongs to, with Account and
+	// TokenID set, or a fault that the agent is told.
+	Authenticate(ctx context.Context, auth wire.Auth, from netip.AddrPort) (wire.Agent, error)
+}
+
+// Binder decides which URL a bind gets, and keeps it for its holder.
+type Binder interface {
+	// Reserve claims the URL that bind asks for. Its error is a fault that the
+	// agent is told.
+	Reserve(ctx context.Context, agent wire.Agent, bind wire.Bind) (wire.Bound, error)
+	// Patch changes an endpoint that the agent holds and returns what it is now.
+	Patch(ctx context.Context, agent wire.Agent, patch wire.PatchTunnelState) (wire.Bound, error)
+	// Release gives an endpoint back. If it was not lost cleanly the agent is
+	// expected to come back for it. Release does nothing if the agent no longer
+	// holds the endpoint.
+	Release(ctx context.Context, tunnelID string, agent wire.Agent, clean bool)
+}
+
+// Publisher makes endpoints reachable.
+type Publisher interface {
+	// Publish returns once t can be reached, or is reached in its changed form
+	// if it was published before.
+	Publish(ctx context.Context, t *Tunnel) error
+	// Withdraw returns once no new connection reaches t. If it was not lost
+	// cleanly its agent is expected back.
+	Withdraw(t *Tunnel, clean bool)
+}
+
+// Config is what a [Server] is made of.
+type Config struct {
+	// Auth, Binder, Publisher and Cookies are required.
+	Auth      Authenticator
+	Binder    Binder
+	Publisher Publisher
+	Cookies   Sealer
+	// TLS ends the agents' TLS. Nil means that connections are not encrypted,
+	// which is for tests.
+	TLS *tls.Config
+	// Limits bound what agents may cost.
+	Limits Limits
+	// Region and Version are told to agents.
+	Region, Version string
+	// AccountName is shown to the agents' users. Default: nothing.
+	AccountName string
+	// ConnectAddresses are offered to agents that use several legs.
+	ConnectAddresses []wire.ConnectAddress
+	// Unread bounds the unread data of all sessions together, in bytes. Default
+	// 256 MiB.
+	Unread int64
+	// Logger gets sessions and endpoints that come and go. Default: nothing.
+	Logger *slog.Logger
+}
+
+// Server holds the agent sessions of one server. Make one with [New].
+type Server struct {
+	cfg       Config
+	log       *slog.Logger
+	limits    Limits
+	budget    *mux.Budget
+	admission *admission
+	failures  *failures
+	running   sync.WaitGroup  // every connection, from ServeConn to its end
+	noWait    context.Context // has ended: for calls that are not to wait
+
+	mu       sync.Mutex
+	groups   map[string]*group     // by client id; guarded by mu, as is all below
+	tunnels  map[string]*Tunnel    // by tunnel id
+	conns    map[*session]struct{} // all sessions, authenticated or not
+	draining bool
+	closed   bool
+}
+
+// New returns a server without sessions. It starts nothing.
+func New(cfg Config) *Server {
+	cfg.Unread = cmp.Or(cfg.Unread, 256<<20)
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	limits := cfg.Limits.withDefaults()
+	noWait, cancel := context.WithCancel(context.Background())
+	cancel()
+	return &Server{
+		cfg: cfg, log: cfg.Logger, limits: limits,
+		budget:    mux.NewBudget(cfg.Unread),
+		admission: newAdmission(limits),
+		failures:  newFailures(limits),
+		noWait:    noWait,
+		groups:    map[string]*group{},
+		tunnels:   map[string]*Tunnel{},
+		conns:     map[*session]struct{}{},
+	}
+}
+
+// ServeConn takes over the connection of an agent: TLS, authentication and then
+// the session, which lives until either side ends it, ctx ends or the server is
+// closed. It returns when TLS is done; the session runs on a goroutine of its
+// own, whose stack has never held a handshake.
+func (s *Server) ServeConn(ctx context.Context, conn net.Conn) {
+	addr := addrPort(conn.RemoteAddr())
+	leave := s.admission.enter(addr.Addr())
+	if leave == nil {
+		s.log.Debug("agent connection refused: too many are authenticating", "addr", addr)
+		conn.Close()
+		return
+	}
+	s.mu.Lock()
+	refuse := s.closed || s.draining
+	if !refuse {
+		s.running.Add(1)
+	}
+	s.mu.Unlock()
+	if refuse {
+		leave()
+		conn.Close()
+		return
+	}
+	deadline := time.Now().Add(s.limits.AuthTimeout)
+	secured, err := s.secure(ctx, conn, deadline)
+	if err != nil {
+		s.log.Debug("agent TLS handshake", "addr", addr, "err", err)
+		leave()
+		conn.Close()
+		s.running.Done()
+		return
+	}
+	ses := newSession(s, secured, addr, leave)
+	go func() {
+		defer s.running.Done()
+		ses.run(ctx, deadline)
+	}()
+}
+
+// secure ends TLS on conn. The deadline and ctx bound the handshake.
+func (s *Server) secure(ctx context.Context, conn net.Conn, deadline time.Time) (net.Conn, error) {
+	if s.cfg.TLS == nil {
+		return conn, nil
+	}
+	return handshake(ctx, conn, s.cfg.TLS, deadline)
+}
+
+// NumSessions returns how many connections of authenticated agents there are.
+func (s *Server) NumSessions() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for _, g := range s.groups {
+		n += len(g.legs)
+	}
+	return n
+}
+
+// sessions returns all sessions, authenticated or not.
+func (s *Server) sessions() []*session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]*session, 0, len(s.conns))
+	for ses := range s.conns {
+		all = append(all, ses)
+	}
+	return all
+}

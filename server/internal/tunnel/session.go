@@ -1,0 +1,178 @@
+package tunnel
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/internal/mux"
+	"github.com/culvert-project/culvert/internal/mux/frame"
+	"github.com/culvert-project/culvert/internal/wire"
+)
+
+// Bounds of what an agent may open on its own: requests and a heartbeat stream.
+const (
+	maxAgentStreams  = 1200
+	maxAgentRequests = 1024
+)
+
+var (
+	errAuthTimeout = errors.New("not authenticated in time")
+	errRefused     = errors.New("authentication refused")
+)
+
+// phase is how far a session has come.
+type phase int
+
+const (
+	fresh   phase = iota // nothing heard
+	authing              // an Auth is being answered
+	online               // authenticated
+	refused              // told to go away
+	ended                // gone; no timer may start
+)
+
+// session is one connection of an agent: a leg.
+type session struct {
+	srv  *Server
+	mux  *mux.Session
+	peer *wire.Peer
+	gate *gate
+	addr netip.AddrPort
+	left func()        // gives back the place among those not authenticated
+	done chan struct{} // closed when everything is given back
+
+	waiting atomic.Int64   // connections that wait for room
+	tasks   sync.WaitGroup // goroutines that end with the session
+
+	mu    sync.Mutex
+	phase phase // guarded by mu, as is all below
+	timer *time.Timer
+
+	// Set once by auth, before phase becomes online.
+	agent   wire.Agent
+	version string
+	leg     uint32
+	group   *group
+	log     *slog.Logger
+	since   time.Time
+}
+
+func newSession(srv *Server, conn net.Conn, addr netip.AddrPort, leave func()) *session {
+	g := newGate(conn, srv.limits.AuthBytes)
+	m := mux.New(g, mux.Config{Role: mux.Server, MaxStreams: maxAgentStreams, Budget: srv.budget})
+	s := &session{
+		srv: srv, mux: m, peer: wire.NewPeer(m), gate: g, addr: addr, left: leave,
+		done: make(chan struct{}),
+		log:  srv.log.With("addr", addr),
+	}
+	srv.mu.Lock()
+	srv.conns[s] = struct{}{}
+	closed := srv.closed
+	srv.mu.Unlock()
+	if closed {
+		m.Close()
+	}
+	return s
+}
+
+// run serves the session until it ends.
+func (s *session) run(ctx context.Context, authBy time.Time) {
+	s.setTimer(time.AfterFunc(time.Until(authBy), func() {
+		s.mux.CloseWith(frame.EnhanceYourCalm, errAuthTimeout)
+	}))
+	s.tasks.Go(func() {
+		_ = s.peer.Serve(ctx, wire.Handler{ // its error is that of the session
+			RPC: s.rpc, Allowed: s.allowed, MaxRequests: maxAgentRequests,
+		})
+	})
+	err := s.mux.Run(ctx)
+	s.tasks.Wait()
+	s.mu.Lock()
+	s.phase = ended
+	s.mu.Unlock()
+	s.setTimer(nil)
+	s.left()
+	s.srv.end(ctx, s, err)
+}
+
+// setTimer replaces the one timer of the session: first the limit of
+// authentication, then the watch for silence.
+func (s *session) setTimer(t *time.Timer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+	if s.phase == ended && t != nil {
+		t.Stop()
+		t = nil
+	}
+	s.timer = t
+}
+
+// allowed says which stream types the agent may open now. Before it is
+// authenticated these are Auth and SrvInfo; heartbeats are always echoed.
+func (s *session) allowed(t wire.ReqType) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.phase == online || t == wire.TypeAuth || t == wire.TypeSrvInfo
+}
+
+// rpc answers one request of the agent.
+func (s *session) rpc(ctx context.Context, t wire.ReqType, body json.RawMessage) (any, error) {
+	switch t {
+	case wire.TypeAuth:
+		return s.auth(ctx, body)
+	case wire.TypeSrvInfo:
+		return wire.SrvInfoResp{Region: s.srv.cfg.Region}, nil
+	case wire.TypeBind:
+		return s.bind(ctx, body)
+	case wire.TypeUnbind:
+		return s.unbind(ctx, body)
+	case wire.TypePatchTunnelState:
+		return s.patch(ctx, body)
+	case wire.TypeStartTunnelWithLabel:
+		return nil, fault.New(fault.LabelsNotSupported)
+	}
+	return nil, wire.ErrRefuseType
+}
+
+// watchSilence ends the session when the agent has sent nothing for limit. It
+// costs a timer, not a goroutine.
+func (s *session) watchSilence(limit time.Duration) {
+	var check func()
+	check = func() {
+		left := limit - time.Since(s.mux.LastReceived())
+		if left <= 0 {
+			s.mux.CloseWith(frame.PeerEOF, fault.New(fault.SessionSilent, limit))
+			return
+		}
+		s.setTimer(time.AfterFunc(left, check))
+	}
+	s.setTimer(time.AfterFunc(limit, check))
+}
+
+// close ends the session from our side and waits, no longer than ctx, until it
+// has given everything back.
+func (s *session) close(ctx context.Context, code frame.ErrorCode, cause error) {
+	s.mux.CloseWith(code, cause)
+	select {
+	case <-s.done:
+	case <-ctx.Done():
+	}
+}
+
+// leftCleanly reports whether the agent said goodbye of its own accord, rather
+// than being lost.
+func leftCleanly(err error) bool {
+	var se *mux.SessionError
+	return errors.As(err, &se) && se.Remote && se.Code == frame.NoError
+}
