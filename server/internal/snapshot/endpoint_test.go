@@ -1,0 +1,151 @@
+package snapshot
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"math/big"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/culvert-project/culvert/internal/endpoint"
+	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/internal/wire"
+	"github.com/culvert-project/culvert/server/internal/route"
+)
+
+type nowhere struct{}
+
+func (nowhere) Dial(context.Context, wire.ProxyHeader) (net.Conn, error) {
+	return nil, errors.New("nowhere")
+}
+
+// pair returns a certificate that signs itself, and its key, as PEM.
+func pair(t *testing.T, name string) (cert, key []byte) {
+	t.Helper()
+	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tmpl := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
+		NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, k.Public(), k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
+		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})
+}
+
+func TestEndpoint(t *testing.T) {
+	t.Parallel()
+	at := time.Unix(1_800_000_000, 0)
+	agent := wire.Agent{SessionID: "ts_1", Features: wire.Features{FaultRecord: true}}
+	for name, tt := range map[string]struct {
+		bound wire.Bound
+		want  route.Endpoint
+	}{
+		"https": {
+			bound: wire.Bound{
+				TunnelID: "ep_1", Account: "ac_1", Binding: "public", Scheme: "https", Host: "a.example.com", Port: 443,
+				HTTP2: true, Pooled: true, ForwardsTo: "http://localhost:80",
+			},
+			want: route.Endpoint{
+				ID: "ep_1", Account: "ac_1", Session: "ts_1", BoundAt: at, FaultRecord: true,
+				HTTP2: true, Pooled: true, ForwardsTo: "http://localhost:80",
+				Key: endpoint.Key{
+					Account: "ac_1", Binding: endpoint.Public,
+					URL: endpoint.URL{Scheme: endpoint.HTTPS, Host: "a.example.com", Port: 443},
+				},
+			},
+		},
+		"tcp has no fault records": {
+			bound: wire.Bound{TunnelID: "ep_2", Binding: "public", Scheme: "tcp", Host: "localhost", Port: 20000, ProxyProto: 2},
+			want: route.Endpoint{
+				ID: "ep_2", Session: "ts_1", BoundAt: at, ProxyProto: 2,
+				Key: endpoint.Key{Binding: endpoint.Public, URL: endpoint.URL{Scheme: endpoint.TCP, Host: "localhost", Port: 20000}},
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := Endpoint(&tt.bound, agent, at, nowhere{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			tt.want.Upstream = nowhere{}
+			if diff := cmp.Diff(&tt.want, got, cmpopts.IgnoreUnexported(route.TLSSettings{})); diff != "" {
+				t.Errorf("endpoint differs (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestTLSSettingsIdentity(t *testing.T) {
+	t.Parallel()
+	certA, keyA := pair(t, "a")
+	certB, keyB := pair(t, "b")
+	all := map[string]*wire.BoundTLS{
+		"terminated":             {Terminate: true},
+		"mutual, a":              {Terminate: true, ClientCAs: certA},
+		"mutual, b":              {Terminate: true, ClientCAs: certB},
+		"mutual, a, at no tls":   {ClientCAs: certA},
+		"own certificate a":      {Terminate: true, Certificate: certA, Key: keyA},
+		"own certificate b":      {Terminate: true, Certificate: certB, Key: keyB},
+		"own certificate and ca": {Terminate: true, Certificate: certA, Key: keyA, ClientCAs: certA},
+	}
+	seen := map[string]string{}
+	for name, b := range all {
+		one, err := tlsSettings(b)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		two, err := tlsSettings(b)
+		if err != nil || one.ID != two.ID || one.ID == "" {
+			t.Errorf("%s: ids %q and %q, want the same", name, one.ID, two.ID)
+		}
+		if other, taken := seen[one.ID]; taken {
+			t.Errorf("%s and %s have the same id", name, other)
+		}
+		seen[one.ID] = name
+		if (one.ClientCAs != nil) != (b.ClientCAs != nil) || (one.Certificate != nil) != (b.Certificate != nil) {
+			t.Errorf("%s: got %+v", name, one)
+		}
+	}
+	if s, err := tlsSettings(nil); s != nil || err != nil {
+		t.Errorf("no settings: got %v, %v", s, err)
+	}
+}
+
+func TestTLSSettingsThatCannotBeReadAreRefused(t *testing.T) {
+	t.Parallel()
+	cert, key := pair(t, "a")
+	_, otherKey := pair(t, "b")
+	for name, b := range map[string]*wire.BoundTLS{
+		"certificate without key": {Certificate: cert},
+		"key of another":          {Certificate: cert, Key: otherKey},
+		"garbage":                 {Certificate: []byte("x"), Key: key},
+		"client ca garbage":       {ClientCAs: []byte("x")},
+		"client ca is a key":      {ClientCAs: append(append([]byte{}, cert...), key...)},
+		"client ca damaged":       {ClientCAs: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("x")})},
+	} {
+		if s, err := tlsSettings(b); !fault.Has(err, fault.OptionInvalid) {
+			t.Errorf("%s: got %v, %v, want it refused", name, s, err)
+		}
+	}
+}

@@ -1,0 +1,103 @@
+package snapshot
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/culvert-project/culvert/server/internal/route"
+	"github.com/culvert-project/culvert/server/internal/tunnel"
+)
+
+// Returning is how long the agent of a lost name is expected back
+// (reliability-security.md 7, D5).
+const Returning = 15 * time.Second
+
+// Publisher keeps a router's table in step with the tunnels that are online. It
+// is the publisher that package tunnel asks for.
+type Publisher struct {
+	router *route.Router
+
+	mu       sync.Mutex
+	online   map[*tunnel.Tunnel]*route.Endpoint // guarded by mu, as is all below
+	waiting  []*change
+	applying bool
+}
+
+// change is one step from a table to the next.
+type change struct {
+	drop, add *route.Endpoint
+	done      chan struct{} // closed when a table with the change is current
+}
+
+// New returns a publisher for router. Only it may change the router's table.
+func New(router *route.Router) *Publisher {
+	return &Publisher{router: router, online: map[*tunnel.Tunnel]*route.Endpoint{}}
+}
+
+// Publish makes t reachable, or puts its changed form in the place of the one
+// published before. It fails with fault.OptionInvalid if certificates of the
+// bind cannot be read; then nothing has changed.
+func (p *Publisher) Publish(_ context.Context, t *tunnel.Tunnel) error {
+	e, err := Endpoint(t.Bound(), t.Agent(), t.BoundAt(), t)
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	c := &change{drop: p.online[t], add: e, done: make(chan struct{})}
+	p.online[t] = e
+	p.apply(c)
+	return nil
+}
+
+// Withdraw takes t out of reach. If it was not lost cleanly its agent is
+// expected back for [Returning], and connections for its name wait a moment. A
+// tunnel that is not published is left alone.
+func (p *Publisher) Withdraw(t *tunnel.Tunnel, clean bool) {
+	p.mu.Lock()
+	e := p.online[t]
+	if e == nil {
+		p.mu.Unlock()
+		return
+	}
+	delete(p.online, t)
+	c := &change{drop: e, done: make(chan struct{})}
+	if !clean {
+		p.router.Expect(e.Key, time.Now().Add(Returning))
+	}
+	p.apply(c)
+}
+
+// apply returns once c is in the table. It is called with p.mu held and releases
+// it. Whoever finds nobody applying does so for all who come meanwhile.
+func (p *Publisher) apply(c *change) {
+	p.waiting = append(p.waiting, c)
+	if p.applying {
+		p.mu.Unlock()
+		<-c.done
+		return
+	}
+	p.applying = true
+	for len(p.waiting) > 0 {
+		batch := p.waiting
+		p.waiting = nil
+		p.mu.Unlock()
+		p.router.Update(func(t *route.Table) *route.Table {
+			for _, c := range batch {
+				if c.drop != nil {
+					t = t.Without(c.drop)
+				}
+				if c.add != nil {
+					t = t.With(c.add)
+				}
+			}
+			return t
+		})
+		for _, c := range batch {
+			close(c.done)
+		}
+		p.mu.Lock()
+	}
+	p.applying = false
+	p.mu.Unlock()
+}
