@@ -1,0 +1,147 @@
+package control
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/culvert-project/culvert/internal/endpoint"
+	"github.com/culvert-project/culvert/internal/fault"
+)
+
+// localhost is the name that resolves everywhere, in contrast to names under it (decisions.md 19).
+const localhost = "localhost"
+
+func isLocalhost(domain string) bool { return endpoint.Under(domain, localhost) }
+
+// kept are the names under each base domain that the server uses itself (decisions.md 51).
+func kept(label string) bool {
+	switch label {
+	case "connect", "api", "idp", "console":
+		return true
+	}
+	return false
+}
+
+// wanted returns the URL that a first bind asks for, with its stored port; the Host is empty if the server
+// shall choose.
+func (b *Binder) wanted(r request) (endpoint.URL, error) {
+	address := r.address
+	if r.subdomain != "" {
+		address = r.subdomain + "." + b.cfg.Domains[0]
+	}
+	u, err := endpoint.ParseURL(address, r.scheme)
+	if err != nil {
+		return endpoint.URL{}, err
+	}
+	switch {
+	case u.Scheme == r.scheme:
+	case u.Scheme.IsHTTP() && r.scheme.IsHTTP():
+		u.Scheme = r.scheme // the protocol decides between the two (agent-protocol.md 7)
+	default:
+		return endpoint.URL{}, fault.New(fault.SchemeMismatch, string(r.scheme), u)
+	}
+	binding, err := endpoint.ParseBindings(r.bindings, u.Host)
+	if err != nil {
+		return endpoint.URL{}, err
+	}
+	if err := u.Check(binding); err != nil {
+		return endpoint.URL{}, err
+	}
+	if binding != endpoint.Public {
+		return endpoint.URL{}, fault.New(fault.BindingNotBuilt, string(binding))
+	}
+	if u.Host == "" {
+		return u, nil
+	}
+	if u.Scheme != endpoint.TCP {
+		u.Port = b.storedPort(u)
+	} else if b.isTCPHost(u.Host) {
+		u.Host = b.tcpHost
+	}
+	return u, b.checkPublic(u)
+}
+
+// storedPort turns a port as clients use it into the one under which endpoints are stored: none and the
+// advertised one mean the scheme's own.
+func (b *Binder) storedPort(u endpoint.URL) uint16 {
+	if u.Port == 0 || u.Port == b.advertised(u.Scheme) {
+		return u.Scheme.DefaultPort()
+	}
+	return u.Port
+}
+
+// advertised returns the port that clients use for endpoints on the scheme's own port.
+func (b *Binder) advertised(s endpoint.Scheme) uint16 {
+	switch s {
+	case endpoint.HTTP:
+		return b.cfg.HTTPPort
+	case endpoint.HTTPS, endpoint.TLS:
+		return b.cfg.HTTPSPort
+	case endpoint.TCP:
+	}
+	return 0
+}
+
+// show returns the URL of a stored endpoint as people see it.
+func (b *Binder) show(u endpoint.URL) string {
+	if u.Port == u.Scheme.DefaultPort() && u.Scheme != endpoint.TCP {
+		u.Port = b.advertised(u.Scheme)
+		if u.Port == u.Scheme.DefaultPort() {
+			u.Port = 0
+		}
+	}
+	return u.String()
+}
+
+// checkPublic judges whether the server has the place of a stored URL to give.
+func (b *Binder) checkPublic(u endpoint.URL) error {
+	if u.Scheme == endpoint.TCP {
+		return b.checkTCP(u)
+	}
+	if u.Port != u.Scheme.DefaultPort() && !slices.Contains(b.cfg.Extra, Listener{u.Scheme, u.Port}) {
+		return fault.New(fault.PortRefused, int(u.Port), u, string(u.Scheme), b.allowedPorts(u.Scheme))
+	}
+	for _, base := range b.cfg.Domains {
+		if label, ok := strings.CutSuffix(u.Host, "."+base); ok && kept(label) {
+			return fault.New(fault.NameKept, u.Host)
+		}
+	}
+	for _, base := range b.cfg.Domains {
+		if endpoint.Under(u.Host, base) {
+			return nil
+		}
+	}
+	return fault.New(fault.NameNotReserved, u.Host, strings.Join(b.cfg.Domains, ", "), "app."+b.cfg.Domains[0])
+}
+
+// checkTCP judges a TCP address: the server's name for such addresses and a port of its range.
+func (b *Binder) checkTCP(u endpoint.URL) error {
+	inRange := u.Port >= b.cfg.TCPFirst && u.Port <= b.cfg.TCPLast && u.Port != 0
+	if b.isTCPHost(u.Host) && (inRange || slices.Contains(b.cfg.Extra, Listener{endpoint.TCP, u.Port})) {
+		return nil
+	}
+	return fault.New(fault.TCPAddressUnknown, u, fmt.Sprintf("tcp://%s:%d", b.tcpHost, b.cfg.TCPFirst)+" (ports "+rangeText(b.cfg)+")")
+}
+
+// isTCPHost reports whether a TCP address may have this host: the one that is shown, or any base domain.
+func (b *Binder) isTCPHost(host string) bool {
+	return host == b.tcpHost || slices.Contains(b.cfg.Domains, host) ||
+		host == localhost && slices.ContainsFunc(b.cfg.Domains, isLocalhost)
+}
+
+// allowedPorts lists the ports that endpoints of a scheme may have, as clients use them.
+func (b *Binder) allowedPorts(s endpoint.Scheme) string {
+	list := []string{strconv.Itoa(int(b.advertised(s)))}
+	for _, x := range b.cfg.Extra {
+		if x.Scheme == s {
+			list = append(list, strconv.Itoa(int(x.Port)))
+		}
+	}
+	return strings.Join(list, ", ")
+}
+
+func rangeText(cfg Config) string {
+	return fmt.Sprintf("%d-%d", cfg.TCPFirst, cfg.TCPLast)
+}

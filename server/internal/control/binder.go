@@ -1,0 +1,279 @@
+package control
+
+import (
+	"cmp"
+	"container/list"
+	"context"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/culvert-project/culvert/internal/endpoint"
+	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/internal/id"
+	"github.com/culvert-project/culvert/internal/wire"
+)
+
+// Defaults of a Config.
+const (
+	// DefaultGrace is how long a place is held for an agent that was lost.
+	DefaultGrace = 15 * time.Minute
+	// DefaultMaxHeld bounds the held places.
+	DefaultMaxHeld = 10_000
+	// DefaultMaxEndpoints bounds the endpoints online.
+	DefaultMaxEndpoints = 250_000
+)
+
+// Sealer makes resume tokens that nobody else can read or make.
+type Sealer interface {
+	// Seal encrypts and authenticates plaintext for one purpose.
+	Seal(purpose string, plaintext []byte) string
+	// Open returns what was sealed for the same purpose.
+	Open(purpose, text string) ([]byte, error)
+}
+
+// Ports opens and closes the listeners of TCP endpoints.
+type Ports interface {
+	// Claim opens the port. It fails if another program has it.
+	Claim(port uint16) error
+	// Release closes the port. The port is free when it returns.
+	Release(port uint16)
+}
+
+// Listener is a public port besides the standard ones.
+type Listener struct {
+	Scheme endpoint.Scheme
+	Port   uint16
+}
+
+// Config is what a [Binder] is made of.
+type Config struct {
+	// Sealer is required.
+	Sealer Sealer
+	// Domains are the base domains; at least one is required. Random names come under the first.
+	Domains []string
+	// HTTPPort and HTTPSPort are the advertised ports, which stand for 80 and 443. Default: 80 and 443.
+	// The scheme tls follows HTTPSPort.
+	HTTPPort, HTTPSPort uint16
+	// Extra are further ports on which endpoints may be had.
+	Extra []Listener
+	// TCPFirst and TCPLast are the range of ports for TCP endpoints, ends included. Zero means none.
+	TCPFirst, TCPLast uint16
+	// Ports opens the ports of TCP endpoints. Nil means that nothing has to be opened.
+	Ports Ports
+	// Grace is how long a place is held for an agent that was lost. Default [DefaultGrace]; negative: not
+	// at all.
+	Grace time.Duration
+	// MaxHeld bounds the held places; beyond it the oldest is given up. Default [DefaultMaxHeld].
+	MaxHeld int
+	// MaxEndpoints bounds the endpoints online. Default [DefaultMaxEndpoints].
+	MaxEndpoints int
+}
+
+// Binder decides which URL a bind gets and keeps it for its holder. Make one with [New].
+type Binder struct {
+	cfg     Config
+	tcpHost string // shown in URLs of TCP endpoints
+
+	mu    sync.Mutex
+	sites map[place]*site   // guarded by mu, as is all below
+	byID  map[string]*claim // by the endpoint's id
+	held  *list.List        // of *claim, the oldest first
+}
+
+// New returns a Binder without claims. It starts nothing. It fails with fault.DomainInvalid or
+// fault.PortRangeInvalid.
+func New(cfg Config) (*Binder, error) {
+	cfg.Domains = slices.Clone(cfg.Domains)
+	if len(cfg.Domains) == 0 {
+		return nil, fault.New(fault.DomainInvalid, "", "there is none")
+	}
+	for i, d := range cfg.Domains {
+		host, err := endpoint.ParseHost(d)
+		switch {
+		case err != nil:
+			return nil, fault.Wrap(err, fault.DomainInvalid, d, fault.From(err).Message)
+		case strings.HasPrefix(host, "*."):
+			return nil, fault.New(fault.DomainInvalid, d, "it is a wildcard")
+		case endpoint.Under(host, strings.TrimPrefix(endpoint.InternalSuffix, ".")):
+			return nil, fault.New(fault.DomainInvalid, d, "names in .internal are not public")
+		}
+		cfg.Domains[i] = host
+	}
+	if cfg.TCPFirst > cfg.TCPLast {
+		return nil, fault.New(fault.PortRangeInvalid, rangeText(cfg), "it ends before it begins")
+	}
+	cfg.HTTPPort = cmp.Or(cfg.HTTPPort, endpoint.HTTP.DefaultPort())
+	cfg.HTTPSPort = cmp.Or(cfg.HTTPSPort, endpoint.HTTPS.DefaultPort())
+	cfg.Grace = cmp.Or(cfg.Grace, DefaultGrace)
+	cfg.MaxHeld = cmp.Or(cfg.MaxHeld, DefaultMaxHeld)
+	cfg.MaxEndpoints = cmp.Or(cfg.MaxEndpoints, DefaultMaxEndpoints)
+	b := &Binder{
+		cfg: cfg, tcpHost: cfg.Domains[0],
+		sites: map[place]*site{}, byID: map[string]*claim{}, held: list.New(),
+	}
+	if isLocalhost(b.tcpHost) {
+		b.tcpHost = localhost
+	}
+	return b, nil
+}
+
+// Run gives up held places when their time is over, until ctx ends. Without it they are given up when the
+// next claim is made or released.
+func (b *Binder) Run(ctx context.Context) error {
+	const checks = 30 // per grace period
+	if b.cfg.Grace < 0 {
+		<-ctx.Done()
+		return nil
+	}
+	tick := time.NewTicker(max(b.cfg.Grace/checks, time.Millisecond))
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			b.mu.Lock()
+			closing := b.expire(time.Now())
+			b.mu.Unlock()
+			b.close(closing)
+		}
+	}
+}
+
+// Reserve claims the URL that bind asks for, or the one that its resume token stands for. Errors are
+// *fault.Error.
+func (b *Binder) Reserve(ctx context.Context, agent wire.Agent, bind wire.Bind) (wire.Bound, error) {
+	r, err := read(bind)
+	if err != nil {
+		return wire.Bound{}, err
+	}
+	var c *claim
+	t, again := openToken(b.cfg.Sealer, agent.Account, bind.Extra.Token)
+	if again && t.url().Scheme == r.scheme {
+		c, err = b.resume(ctx, agent, r, t)
+	} else {
+		c, err = b.claimNew(ctx, agent, r)
+	}
+	if err != nil {
+		return wire.Bound{}, err
+	}
+	token := bind.Extra.Token
+	if !again || t != tokenOf(c) {
+		token = tokenOf(c).seal(b.cfg.Sealer)
+	}
+	bound, err := b.bound(c, agent, bind, r, token)
+	if err != nil {
+		b.Release(ctx, c.id, agent, true)
+		return wire.Bound{}, err
+	}
+	b.mu.Lock()
+	if c.session == agent.SessionID {
+		c.bound = bound
+	}
+	b.mu.Unlock()
+	return bound, nil
+}
+
+// claimNew claims what a first bind asks for.
+func (b *Binder) claimNew(ctx context.Context, agent wire.Agent, r request) (*claim, error) {
+	u, err := b.wanted(r)
+	if err != nil {
+		return nil, err
+	}
+	if u.Host == "" {
+		return b.claimRandom(ctx, agent, r, id.New("ep"))
+	}
+	return b.claimURL(ctx, agent, r, u, id.New("ep"))
+}
+
+// claimURL claims a chosen URL.
+func (b *Binder) claimURL(ctx context.Context, agent wire.Agent, r request, u endpoint.URL, id string) (*claim, error) {
+	c, err := b.place(ctx, agent, r, claim{id: id, account: agent.Account, url: u}, false)
+	return c, b.refusal(err, u)
+}
+
+// resume restores the endpoint that a token stands for: its claim, if that is still known, else the same URL
+// if that can be had.
+func (b *Binder) resume(ctx context.Context, agent wire.Agent, r request, t token) (*claim, error) {
+	u := t.url()
+	err := b.checkPublic(u)
+	if err == nil {
+		var c *claim
+		c, err = b.place(ctx, agent, r, claim{id: t.ID, account: agent.Account, url: u, random: t.Random}, false)
+		if err == nil {
+			return c, nil
+		}
+		err = b.refusal(err, u)
+	}
+	if !t.Random || !agent.Features.ReassignURL || ctx.Err() != nil {
+		return nil, err
+	}
+	return b.claimRandom(ctx, agent, r, t.ID)
+}
+
+// claimRandom claims a URL of the server's choice.
+func (b *Binder) claimRandom(ctx context.Context, agent wire.Agent, r request, id string) (*claim, error) {
+	if r.scheme == endpoint.TCP {
+		return b.claimRandomPort(ctx, agent, r, id)
+	}
+	for {
+		u := endpoint.URL{Scheme: r.scheme, Host: endpoint.RandomLabel() + "." + b.cfg.Domains[0]}.WithDefaults()
+		c, err := b.place(ctx, agent, r, claim{id: id, account: agent.Account, url: u, random: true}, true)
+		if err != errTaken { //nolint:errorlint // place returns it as it is
+			return c, b.refusal(err, u)
+		}
+	}
+}
+
+// Release gives an endpoint back. After a clean end its place is free at once; otherwise it is held for the
+// grace period. Release does nothing if agent does not hold the endpoint any more.
+func (b *Binder) Release(_ context.Context, tunnelID string, agent wire.Agent, clean bool) {
+	b.mu.Lock()
+	now := time.Now()
+	closing := b.expire(now)
+	if c := b.byID[tunnelID]; c != nil && c.elem == nil && c.session == agent.SessionID && c.account == agent.Account {
+		if clean || b.cfg.Grace < 0 {
+			closing = append(closing, b.drop(c)...)
+		} else {
+			closing = append(closing, b.hold(c, now.Add(b.cfg.Grace))...)
+		}
+	}
+	b.mu.Unlock()
+	b.close(closing)
+}
+
+// Patch changes an endpoint that agent holds and returns what it is now. Errors are *fault.Error.
+func (b *Binder) Patch(_ context.Context, agent wire.Agent, p wire.PatchTunnelState) (wire.Bound, error) {
+	if p.TrafficPolicy != nil && strings.TrimSpace(*p.TrafficPolicy) != "" {
+		return wire.Bound{}, fault.New(fault.PolicyNotBuilt)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	c := b.byID[p.TunnelId]
+	if c == nil || c.elem != nil || c.session != agent.SessionID || c.account != agent.Account {
+		return wire.Bound{}, fault.New(fault.EndpointUnknown, p.TunnelId)
+	}
+	bound := c.bound
+	set(&bound.Name, p.Name)
+	set(&bound.Description, p.Description)
+	set(&bound.Metadata, p.Metadata)
+	if err := checkTexts(bound.Name, bound.Description, bound.Metadata); err != nil {
+		return wire.Bound{}, err
+	}
+	if p.PoolingEnabled != nil {
+		if s := b.sites[placeOf(c.url)]; !*p.PoolingEnabled && len(s.members) > 1 {
+			return wire.Bound{}, fault.New(fault.URLTaken, b.show(c.url))
+		}
+		bound.Pooled, c.pooled = *p.PoolingEnabled, *p.PoolingEnabled
+	}
+	c.bound = bound
+	return bound, nil
+}
+
+func set(field *string, value *string) {
+	if value != nil {
+		*field = *value
+	}
+}

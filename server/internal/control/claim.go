@@ -1,0 +1,265 @@
+package control
+
+import (
+	"container/list"
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/culvert-project/culvert/internal/endpoint"
+	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/internal/wire"
+)
+
+// place is what endpoints compete for: a host and port, or for tcp a port, with an empty host.
+type place struct {
+	host string
+	port uint16
+}
+
+func placeOf(u endpoint.URL) place {
+	if u.Scheme == endpoint.TCP {
+		return place{port: u.Port}
+	}
+	return place{host: u.Host, port: u.Port}
+}
+
+// site is a place that is taken: by one claim, or by several that are a pool.
+type site struct {
+	scheme  endpoint.Scheme
+	members []*claim
+	// busy is closed when the opening or closing of the site's port is over; nil when there is none. A busy
+	// site changes only at the hands of who made it busy.
+	busy chan struct{}
+}
+
+// claim is the hold of one agent on one place. id, account, url and random never change.
+type claim struct {
+	id, account string
+	url         endpoint.URL
+	random      bool // the server has chosen the URL
+	pooled      bool
+	session     string // of the agent that holds it, or held it last
+	bound       wire.Bound
+	// A claim without an agent is in the list of held ones until its time is over.
+	elem  *list.Element
+	until time.Time
+}
+
+// What can keep a place from being had, besides the end of a context.
+var (
+	errTaken = errors.New("the place is taken")
+	errBusy  = errors.New("another program has the port")
+	errFull  = errors.New("too many endpoints are online")
+)
+
+// place claims want.url for agent, or takes over the claim with the id of want if there is one, whatever its
+// URL. With free set it fails unless nobody at all has the place.
+func (b *Binder) place(ctx context.Context, agent wire.Agent, r request, want claim, free bool) (*claim, error) {
+	for {
+		c, opened, wait, closing, err := b.tryPlace(agent, r, want, free)
+		b.close(closing)
+		switch {
+		case wait != nil:
+			select {
+			case <-wait:
+				continue
+			case <-ctx.Done():
+				return nil, context.Cause(ctx)
+			}
+		case err != nil:
+			return nil, err
+		case opened:
+			return c, b.open(c)
+		}
+		return c, nil
+	}
+}
+
+// tryPlace is one try of place under the lock. If opened is true the caller has to open the claim's port;
+// if wait is not nil the try is to be repeated once it is closed.
+func (b *Binder) tryPlace(agent wire.Agent, r request, want claim, free bool) (c *claim, opened bool, wait <-chan struct{}, closing []uint16, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	closing = b.expire(time.Now())
+	at := want.url
+	if c = b.byID[want.id]; c != nil {
+		at = c.url
+	}
+	p := placeOf(at)
+	s := b.sites[p]
+	switch {
+	case s != nil && s.busy != nil && free:
+		return nil, false, nil, closing, errTaken
+	case s != nil && s.busy != nil:
+		return nil, false, s.busy, closing, nil
+	case c != nil:
+		return c, false, nil, closing, b.takeOver(c, s, agent, r)
+	case s != nil && free:
+		return nil, false, nil, closing, errTaken
+	case len(b.byID)-b.held.Len() >= b.cfg.MaxEndpoints:
+		return nil, false, nil, closing, errFull
+	}
+	if s == nil {
+		s = &site{scheme: r.scheme}
+		if r.scheme == endpoint.TCP && b.cfg.Ports != nil {
+			s.busy, opened = make(chan struct{}), true
+		}
+	} else if err := b.admit(s, nil, agent.Account, r); err != nil {
+		return nil, false, nil, closing, err
+	}
+	c = &want
+	c.session, c.pooled = agent.SessionID, r.pooled
+	s.scheme = r.scheme
+	s.members = append(s.members, c)
+	b.sites[p], b.byID[c.id] = s, c
+	return c, opened, nil, closing, nil
+}
+
+// takeOver gives a claim to agent, who has proved by a token that it is its own. Its refusal is final: the
+// claim is known, so no other place would do.
+func (b *Binder) takeOver(c *claim, s *site, agent wire.Agent, r request) error {
+	if c.account != agent.Account || s.scheme != r.scheme || b.admit(s, c, agent.Account, r) != nil {
+		return fault.New(fault.URLTaken, b.show(c.url))
+	}
+	if c.elem != nil {
+		b.held.Remove(c.elem)
+		c.elem = nil
+	}
+	c.session, c.pooled = agent.SessionID, r.pooled
+	return nil
+}
+
+// admit judges whether account may join the members of a site, of which self does not count (endpoints.md
+// 9.1). Held claims of the same account make way if they have to.
+func (b *Binder) admit(s *site, self *claim, account string, r request) error {
+	fits := func(m *claim) bool {
+		return m == self || m.account == account && s.scheme == r.scheme && m.pooled && r.pooled
+	}
+	for _, m := range s.members {
+		if !fits(m) && (m.elem == nil || m.account != account) {
+			return errTaken
+		}
+	}
+	for _, m := range slices.Clone(s.members) {
+		if !fits(m) {
+			b.forget(m, s)
+		}
+	}
+	return nil
+}
+
+// forget removes a claim and leaves its site, which may be empty then, to the caller.
+func (b *Binder) forget(c *claim, s *site) {
+	if c.elem != nil {
+		b.held.Remove(c.elem)
+		c.elem = nil
+	}
+	delete(b.byID, c.id)
+	s.members = slices.DeleteFunc(s.members, func(m *claim) bool { return m == c })
+}
+
+// drop removes a claim, and its site with the last one. It returns the port to close, if there is one.
+func (b *Binder) drop(c *claim) (closing []uint16) {
+	p := placeOf(c.url)
+	s := b.sites[p]
+	b.forget(c, s)
+	switch {
+	case len(s.members) > 0:
+	case c.url.Scheme == endpoint.TCP && b.cfg.Ports != nil:
+		s.busy = make(chan struct{})
+		return []uint16{p.port}
+	default:
+		delete(b.sites, p)
+	}
+	return nil
+}
+
+// hold keeps a claim for an agent that was lost. It returns ports to close.
+func (b *Binder) hold(c *claim, until time.Time) (closing []uint16) {
+	c.until = until
+	c.elem = b.held.PushBack(c)
+	for b.held.Len() > b.cfg.MaxHeld {
+		closing = append(closing, b.drop(b.held.Front().Value.(*claim))...) //nolint:forcetypeassert // of claims only
+	}
+	return closing
+}
+
+// expire drops held claims whose time is over. All are held equally long, so the oldest come first. It
+// returns ports to close.
+func (b *Binder) expire(now time.Time) (closing []uint16) {
+	for e := b.held.Front(); e != nil; e = b.held.Front() {
+		c := e.Value.(*claim) //nolint:forcetypeassert // of claims only
+		if now.Before(c.until) {
+			break
+		}
+		closing = append(closing, b.drop(c)...)
+	}
+	return closing
+}
+
+// open opens the port of a claim whose site is busy.
+func (b *Binder) open(c *claim) error {
+	err := b.cfg.Ports.Claim(c.url.Port)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := placeOf(c.url)
+	s := b.sites[p]
+	close(s.busy)
+	s.busy = nil
+	if err != nil {
+		b.forget(c, s)
+		delete(b.sites, p)
+		return errors.Join(errBusy, err)
+	}
+	return nil
+}
+
+// close closes ports whose sites are busy and empty, and frees the places.
+func (b *Binder) close(ports []uint16) {
+	for _, port := range ports {
+		b.cfg.Ports.Release(port)
+		b.mu.Lock()
+		p := place{port: port}
+		close(b.sites[p].busy)
+		delete(b.sites, p)
+		b.mu.Unlock()
+	}
+}
+
+// claimRandomPort claims a port of the range that nobody has, from a random one upwards.
+func (b *Binder) claimRandomPort(ctx context.Context, agent wire.Agent, r request, id string) (*claim, error) {
+	if b.cfg.TCPLast == 0 {
+		return nil, fault.New(fault.NoPortFree, rangeText(b.cfg))
+	}
+	first, n := int(b.cfg.TCPFirst), int(b.cfg.TCPLast)-int(b.cfg.TCPFirst)+1
+	start := rand.IntN(n)
+	for i := range n {
+		u := endpoint.URL{Scheme: endpoint.TCP, Host: b.tcpHost, Port: uint16(first + (start+i)%n)} //nolint:gosec // within the range
+		if u.Port == 0 {
+			continue
+		}
+		c, err := b.place(ctx, agent, r, claim{id: id, account: agent.Account, url: u, random: true}, true)
+		if !errors.Is(err, errTaken) && !errors.Is(err, errBusy) {
+			return c, b.refusal(err, u)
+		}
+	}
+	return nil, fault.New(fault.NoPortFree, rangeText(b.cfg))
+}
+
+// refusal turns what kept a place from being had into what the agent is told.
+func (b *Binder) refusal(err error, u endpoint.URL) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, errTaken):
+		return fault.New(fault.URLTaken, b.show(u))
+	case errors.Is(err, errBusy):
+		return fault.Wrap(err, fault.TCPPortBusy, u.Port)
+	case errors.Is(err, errFull):
+		return fault.New(fault.TooManyEndpoints, b.cfg.MaxEndpoints)
+	}
+	return err
+}

@@ -1,0 +1,239 @@
+package control
+
+import (
+	"bytes"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/culvert-project/culvert/internal/endpoint"
+	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/internal/wire"
+)
+
+// Bounds of a bind request.
+const (
+	maxOpts        = 64 << 10 // bytes; room for certificates
+	maxMetadata    = 4096     // characters
+	maxDescription = 255
+	maxName        = 255
+	maxForwardsTo  = 1024
+)
+
+// request is a bind request that was understood.
+type request struct {
+	scheme             endpoint.Scheme
+	address, subdomain string // what was asked for, as it was written
+	bindings           []string
+	pooled, http2      bool
+	proxyProto         int
+	tls                *wire.BoundTLS
+}
+
+// read understands a bind request and refuses options that cannot be, or are not built (decisions.md 27).
+func read(bind wire.Bind) (request, error) {
+	r := request{
+		scheme: endpoint.Scheme(bind.Proto), bindings: bind.Extra.Bindings, pooled: bind.Extra.PoolingEnabled,
+	}
+	if !r.scheme.Known() {
+		return r, fault.New(fault.ProtoUnknown, bind.Proto)
+	}
+	switch bind.ForwardsProto {
+	case "", "http1":
+	case "http2":
+		r.http2 = r.scheme.IsHTTP()
+	default:
+		return r, fault.New(fault.UpstreamProtocol, bind.ForwardsProto)
+	}
+	if err := checkTexts(bind.Extra.Name, bind.Extra.Description, bind.Extra.Metadata); err != nil {
+		return r, err
+	}
+	if bind.Extra.IPPolicyRef != "" {
+		return r, fault.New(fault.OptionNotBuilt, "IPPolicyRef")
+	}
+	if len(bind.Opts) > maxOpts {
+		return r, fault.New(fault.OptionInvalid, "Opts", "the options are larger than 64 KiB")
+	}
+	var err error
+	switch r.scheme {
+	case endpoint.HTTP, endpoint.HTTPS:
+		err = r.readHTTP(bind.Opts)
+	case endpoint.TCP:
+		err = r.readTCP(bind.Opts)
+	case endpoint.TLS:
+		err = r.readTLS(bind.Opts)
+	}
+	if err != nil {
+		return r, err
+	}
+	if r.proxyProto < 0 || r.proxyProto > 2 {
+		return r, fault.New(fault.OptionInvalid, "ProxyProto", "the version "+strconv.Itoa(r.proxyProto)+" is not 1 or 2")
+	}
+	return r, nil
+}
+
+// checkTexts bounds the texts that people give.
+func checkTexts(name, description, metadata string) error {
+	if n := utf8.RuneCountInString(metadata); n > maxMetadata {
+		return fault.New(fault.MetadataTooLong, n)
+	}
+	if n := utf8.RuneCountInString(description); n > maxDescription {
+		return fault.New(fault.DescriptionTooLong, n)
+	}
+	if utf8.RuneCountInString(name) > maxName {
+		return fault.New(fault.OptionInvalid, "Name", "it is longer than 255 characters")
+	}
+	return nil
+}
+
+func decodeOpts(raw json.RawMessage, into any) error {
+	if !wire.IsSet(raw) {
+		return nil
+	}
+	if err := json.Unmarshal(raw, into); err != nil {
+		why := "the options are not an object"
+		if te, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && te.Field != "" {
+			why = "the option " + te.Field + " is a " + te.Value
+		}
+		return fault.Wrap(err, fault.BindInvalid, why)
+	}
+	return nil
+}
+
+func (r *request) readHTTP(raw json.RawMessage) error {
+	var o wire.HTTPOptions
+	if err := decodeOpts(raw, &o); err != nil {
+		return err
+	}
+	if err := refusePolicy(o.TrafficPolicy, o.Policy); err != nil {
+		return err
+	}
+	for _, x := range []struct {
+		name string
+		set  bool
+	}{
+		{"BasicAuth", wire.IsSet(o.BasicAuth)},
+		{"Auth", o.Auth != ""},
+		{"OAuth", wire.IsSet(o.OAuth)},
+		{"OIDC", wire.IsSet(o.OIDC)},
+		{"IPRestriction", wire.IsSet(o.IPRestriction)},
+		{"WebhookVerification", wire.IsSet(o.WebhookVerification)},
+		{"UserAgentFilter", wire.IsSet(o.UserAgentFilter)},
+		{"CircuitBreaker", wire.IsSet(o.CircuitBreaker)},
+		{"Compression", wire.IsSet(o.Compression)},
+		{"RequestHeaders", wire.IsSet(o.RequestHeaders)},
+		{"ResponseHeaders", wire.IsSet(o.ResponseHeaders)},
+		{"WebsocketTCPConverter", wire.IsSet(o.WebsocketTCPConverter)},
+		{"HostHeaderRewrite", o.HostHeaderRewrite},
+	} {
+		if x.set {
+			return fault.New(fault.OptionNotBuilt, x.name)
+		}
+	}
+	r.address, r.subdomain = o.Wanted()
+	r.proxyProto = o.ProxyProto
+	if o.MutualTLSCA == nil {
+		return nil
+	}
+	if r.scheme != endpoint.HTTPS {
+		return fault.New(fault.OptionInvalid, "MutualTLSCA", "an http endpoint has no TLS; use https")
+	}
+	cas, err := clientCAs("MutualTLSCA", o.MutualTLSCA)
+	r.tls = &wire.BoundTLS{Terminate: true, ClientCAs: cas}
+	return err
+}
+
+func (r *request) readTCP(raw json.RawMessage) error {
+	var o wire.TCPOptions
+	if err := decodeOpts(raw, &o); err != nil {
+		return err
+	}
+	if err := refusePolicy(o.TrafficPolicy, o.Policy); err != nil {
+		return err
+	}
+	if wire.IsSet(o.IPRestriction) {
+		return fault.New(fault.OptionNotBuilt, "IPRestriction")
+	}
+	r.address, r.proxyProto = o.Wanted(), o.ProxyProto
+	return nil
+}
+
+func (r *request) readTLS(raw json.RawMessage) error {
+	var o wire.TLSOptions
+	if err := decodeOpts(raw, &o); err != nil {
+		return err
+	}
+	if err := refusePolicy(o.TrafficPolicy, o.Policy); err != nil {
+		return err
+	}
+	if wire.IsSet(o.IPRestriction) {
+		return fault.New(fault.OptionNotBuilt, "IPRestriction")
+	}
+	r.address, r.subdomain = o.Wanted()
+	r.proxyProto = o.ProxyProto
+	if o.TLSTermination == nil {
+		if o.MutualTLSAtEdge != nil {
+			return fault.New(fault.OptionInvalid, "MutualTLSAtEdge", "the server can ask for client certificates only where it terminates TLS; set TLSTermination too")
+		}
+		return nil
+	}
+	t := &wire.BoundTLS{Terminate: true, Certificate: o.TLSTermination.Cert, Key: o.TLSTermination.Key}
+	switch {
+	case len(o.TLSTermination.SealedKey) > 0:
+		return fault.New(fault.OptionInvalid, "TLSTermination", "this server cannot open sealed keys")
+	case (len(t.Certificate) > 0) != (len(t.Key) > 0):
+		return fault.New(fault.OptionInvalid, "TLSTermination", "certificate and key belong together")
+	case len(t.Certificate) > 0:
+		if _, err := tls.X509KeyPair(t.Certificate, t.Key); err != nil {
+			return fault.Wrap(err, fault.OptionInvalid, "TLSTermination", err)
+		}
+	}
+	if o.MutualTLSAtEdge != nil {
+		cas, err := clientCAs("MutualTLSAtEdge", o.MutualTLSAtEdge)
+		if err != nil {
+			return err
+		}
+		t.ClientCAs = cas
+	}
+	r.tls = t
+	return nil
+}
+
+func refusePolicy(text string, older json.RawMessage) error {
+	switch written := strings.TrimSpace(text) != ""; {
+	case written && wire.IsSet(older):
+		return fault.New(fault.PolicyTwice)
+	case written || wire.IsSet(older):
+		return fault.New(fault.PolicyNotBuilt)
+	}
+	return nil
+}
+
+// clientCAs checks the authorities of client certificates. None at all, or one that cannot be read, is
+// refused: it would let everybody in, or nobody (decisions.md 52).
+func clientCAs(option string, m *wire.MutualTLS) ([]byte, error) {
+	rest, n := m.CA, 0
+	for {
+		var block *pem.Block
+		block, rest = pem.Decode(rest)
+		if block == nil {
+			break
+		}
+		if block.Type != "CERTIFICATE" {
+			return nil, fault.New(fault.OptionInvalid, option, "it holds something else than certificates")
+		}
+		if _, err := x509.ParseCertificate(block.Bytes); err != nil {
+			return nil, fault.Wrap(err, fault.OptionInvalid, option, err)
+		}
+		n++
+	}
+	if n == 0 || len(bytes.TrimSpace(rest)) > 0 {
+		return nil, fault.New(fault.OptionInvalid, option, "it is not a list of PEM certificates")
+	}
+	return m.CA, nil
+}
