@@ -161,9 +161,9 @@ func verbs(format string) int {
 			continue
 		}
 		i++
-		switch {
-		case format[i] == '%':
-		case format[i] == '[':
+		switch format[i] {
+		case '%':
+		case '[':
 			n := 0
 			for i++; i < len(format) && format[i] >= '0' && format[i] <= '9'; i++ {
 				n = n*10 + int(format[i]-'0')

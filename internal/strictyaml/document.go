@@ -71,8 +71,10 @@ func Parse(file string, data []byte, o Options) (*Document, error) {
 	case err != nil:
 		return nil, Problems{syntaxProblem(file, data, err)}
 	default:
-		d.problems = append(d.problems, Problem{File: file, Line: second.Line, Column: second.Column,
-			Message: "the file has a second document", Hint: "remove the line with ---"})
+		d.problems = append(d.problems, Problem{
+			File: file, Line: second.Line, Column: second.Column,
+			Message: "the file has a second document", Hint: "remove the line with ---",
+		})
 	}
 	if d.root != nil && !d.index(d.root, "", 0) {
 		return nil, Problems{{File: file, Message: "the file is too deep or too large once its aliases are followed"}}
@@ -132,8 +134,10 @@ func (d *Document) index(n *yaml.Node, path string, depth int) bool {
 	n = target(n)
 	d.values[path] = n
 	if n.Style&yaml.TaggedStyle != 0 {
-		d.problems = append(d.problems, Problem{File: d.file, Line: n.Line, Column: n.Column, Key: path,
-			Message: "the tag " + shorten(n.Tag) + " is not supported", Hint: "leave it out"})
+		d.problems = append(d.problems, Problem{
+			File: d.file, Line: n.Line, Column: n.Column, Key: path,
+			Message: "the tag " + shorten(n.Tag) + " is not supported", Hint: "leave it out",
+		})
 	}
 	switch n.Kind {
 	case yaml.MappingNode:

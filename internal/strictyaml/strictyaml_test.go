@@ -74,15 +74,19 @@ func TestDecode(t *testing.T) {
 		{"scalars", "version: 3\nratio: 2\nsmall: 0x10\ninspect: true\n", config{Version: 3, Ratio: 2, Small: 16, Inspect: true}},
 		{"null is absent", "version:\nagent:\nendpoints: ~\n", config{}},
 		{"number for text", "endpoints: [{name: 12, upstream: {url: 8080}}]", config{Endpoints: []item{{Name: "12", Upstream: upstream{URL: "8080"}}}}},
-		{"duration, text type, inline", "agent: {heartbeat_interval: 1m30s, addr: '::1', log_level: debug}",
-			config{Agent: &agent{Heartbeat: 90 * time.Second, Addr: netip.MustParseAddr("::1"), Common: common{LogLevel: "debug"}}}},
+		{
+			"duration, text type, inline", "agent: {heartbeat_interval: 1m30s, addr: '::1', log_level: debug}",
+			config{Agent: &agent{Heartbeat: 90 * time.Second, Addr: netip.MustParseAddr("::1"), Common: common{LogLevel: "debug"}}},
+		},
 		{"scalar for a list type", "agent: {color: red}", config{Agent: &agent{Color: list{"red"}}}},
 		{"bool for a text type", "agent: {color: false}", config{Agent: &agent{Color: list{"false"}}}},
 		{"list for a list type", "agent: {color: [red, bad]}", config{Agent: &agent{Color: list{"red", "bad"}}}},
 		{"pointer", "endpoints: [{upstream: {tls_verify: true}}]", config{Endpoints: []item{{Upstream: upstream{Verify: &yes}}}}},
 		{"map", "tunnels: {'a.b': {name: x}, c: {labels: {k: 1}}}", config{Tunnels: map[string]item{"a.b": {Name: "x"}, "c": {Labels: map[string]int{"k": 1}}}}},
-		{"any", "endpoints: [{traffic_policy: {a: [1, 1.5, x, true, null]}}]",
-			config{Endpoints: []item{{Policy: map[string]any{"a": []any{1, 1.5, "x", true, nil}}}}}},
+		{
+			"any", "endpoints: [{traffic_policy: {a: [1, 1.5, x, true, null]}}]",
+			config{Endpoints: []item{{Policy: map[string]any{"a": []any{1, 1.5, "x", true, nil}}}}},
+		},
 		{"alias", "endpoints: [&e {name: x}, *e]", config{Endpoints: []item{{Name: "x"}, {Name: "x"}}}},
 		{"block text", "agent:\n  authtoken: |-\n    a\n    \tb\n", config{Agent: &agent{Authtoken: "a\n\tb"}}},
 	}

@@ -153,8 +153,10 @@ func TestOptionsThatWork(t *testing.T) {
 	cas := append(append([]byte{}, cert...), cert...)
 	b := newBinder(t, config(t))
 
-	h2 := reserve(t, b, agent("a"), wire.Bind{Proto: "https", ForwardsProto: "http2", ForwardsTo: strings.Repeat("x", 5000), Opts: opts(t, m{"ProxyProto": 2}),
-		Extra: wire.BindExtra{Name: "n", Description: "d", Metadata: "m", PoolingEnabled: true}})
+	h2 := reserve(t, b, agent("a"), wire.Bind{
+		Proto: "https", ForwardsProto: "http2", ForwardsTo: strings.Repeat("x", 5000), Opts: opts(t, m{"ProxyProto": 2}),
+		Extra: wire.BindExtra{Name: "n", Description: "d", Metadata: "m", PoolingEnabled: true},
+	})
 	if !h2.HTTP2 || h2.ProxyProto != 2 || !h2.Pooled || h2.Name != "n" || h2.Description != "d" || h2.Metadata != "m" || h2.TLS != nil {
 		t.Errorf("Reserve = %+v, want HTTP2, ProxyProto 2, pooled and the texts", h2)
 	}

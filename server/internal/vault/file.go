@@ -11,12 +11,8 @@ import (
 	"github.com/culvert-project/culvert/internal/fault"
 )
 
-// Names of the files in a data directory.
-const (
-	keyFile = "sealing.key"
-	// fileMode is that of every secret file.
-	fileMode fs.FileMode = 0o600
-)
+// keyFile is the file's name in the data directory.
+const keyFile = "sealing.key"
 
 // WriteFile replaces the file at path by data, durably and at once: whoever reads it sees the old content or
 // the new one, also after a crash. Its mode is 0600.
