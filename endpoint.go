@@ -219,7 +219,11 @@ func (e *endpoint) closed(cause error) {
 		return
 	}
 	e.isDone, e.state, e.err = true, EndpointClosed, cause
+	empty := len(e.conns) == 0
 	e.mu.Unlock()
+	if empty {
+		e.session.gone(e)
+	}
 	e.session.agent.remove(e)
 	if e.cleanup != nil {
 		e.cleanup()
@@ -291,7 +295,11 @@ func (e *endpoint) finished(c *Conn) {
 		close(e.idle)
 		e.idle = make(chan struct{})
 	}
+	last := e.isDone && len(e.conns) == 0
 	e.mu.Unlock()
+	if last {
+		e.session.gone(e)
+	}
 	if e.session.observed() {
 		e.session.emit(&EventConnectionClosed{
 			baseEvent: event(EventTypeConnectionClosed), Endpoint: e.public, RemoteAddr: c.header.ClientAddr,

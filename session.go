@@ -99,7 +99,8 @@ type session struct {
 	clientID  string
 	cookie    string
 	legs      []*leg
-	endpoints map[string]*endpoint // by the id of the bind
+	endpoints map[string]*endpoint // online, by the id of the bind
+	alive     map[*endpoint]bool   // online, or with connections that still go on
 	binding   int                  // first binds whose answer is awaited
 	changed   chan struct{}        // closed and made anew when a field above changes
 }
@@ -116,6 +117,7 @@ func startSession(ctx context.Context, a *agent, opts agentOptions) (*session, e
 		info:      &sessionInfo{agent: a, started: time.Now()},
 		done:      make(chan struct{}),
 		endpoints: map[string]*endpoint{},
+		alive:     map[*endpoint]bool{},
 		changed:   make(chan struct{}),
 	}
 	if s.log == nil {
@@ -186,7 +188,7 @@ func (s *session) drain(cause error) {
 	ctx, cancel := context.WithTimeout(s.life, s.opts.drain)
 	defer cancel()
 	var wg sync.WaitGroup
-	for _, e := range s.openEndpoints() {
+	for _, e := range s.aliveEndpoints() {
 		wg.Go(func() { e.drain(ctx, cause) })
 	}
 	wg.Wait()
@@ -320,6 +322,7 @@ func (s *session) bind(ctx context.Context, e *endpoint) error {
 			return context.Cause(s.life)
 		}
 		s.endpoints[e.id] = e
+		s.alive[e] = true
 		k.holds[e] = true
 		s.notify()
 		s.agent.add(e)
@@ -383,10 +386,17 @@ func (s *session) unbind(ctx context.Context, e *endpoint, tell bool) error {
 	return k.unbind(ctx, e.id)
 }
 
-func (s *session) openEndpoints() []*endpoint {
+func (s *session) aliveEndpoints() []*endpoint {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Collect(maps.Values(s.endpoints))
+	return slices.Collect(maps.Keys(s.alive))
+}
+
+// gone forgets an endpoint that is offline and has no connections left.
+func (s *session) gone(e *endpoint) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.alive, e)
 }
 
 func (s *session) takeEndpoints() []*endpoint {
