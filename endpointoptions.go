@@ -19,6 +19,7 @@ type endpointOptions struct {
 	bindings                                 []string
 	pooling                                  bool
 	agentTLS                                 *tls.Config
+	server                                   serverOptions
 
 	proto      string // from url
 	upstream   *Upstream
@@ -50,19 +51,28 @@ func newEndpointOptions(opts []EndpointOption, upstream *Upstream) (endpointOpti
 		return o, fault.New(fault.ValueInvalid, o.url, "the endpoint URL",
 			"TLS can be terminated at the agent for tls and tcp endpoints only")
 	}
-	return o, nil
+	return o, o.server.check(&o)
 }
 
 // wireOptions are the options of the bind.
 func (o *endpointOptions) wireOptions() (json.RawMessage, error) {
-	proxyProto := o.upstream.proxyVersion()
+	proxyProto, wanted := o.upstream.proxyVersion(), o.url
+	if o.server.subdomain != "" {
+		wanted = "" // an address would win over the subdomain
+	}
 	switch o.proto {
 	case "tcp":
 		return json.Marshal(wire.TCPOptions{URL: o.url, ProxyProto: proxyProto, TrafficPolicy: o.policy})
 	case "tls":
-		return json.Marshal(wire.TLSOptions{URL: o.url, ProxyProto: proxyProto, TrafficPolicy: o.policy})
+		return json.Marshal(wire.TLSOptions{
+			URL: wanted, Subdomain: o.server.subdomain, ProxyProto: proxyProto, TrafficPolicy: o.policy,
+			TLSTermination: o.server.termination(), MutualTLSAtEdge: o.server.mutualTLS(),
+		})
 	default:
-		return json.Marshal(wire.HTTPOptions{URL: o.url, ProxyProto: proxyProto, TrafficPolicy: o.policy})
+		return json.Marshal(wire.HTTPOptions{
+			URL: wanted, Subdomain: o.server.subdomain, ProxyProto: proxyProto, TrafficPolicy: o.policy,
+			MutualTLSCA: o.server.mutualTLS(),
+		})
 	}
 }
 
