@@ -212,6 +212,7 @@ func (e *endpoint) stopTaking() {
 
 // closed ends the endpoint; the first cause is kept. Accept returns it.
 func (e *endpoint) closed(cause error) {
+	cause = coded(cause)
 	e.stopTaking()
 	e.mu.Lock()
 	if e.isDone {

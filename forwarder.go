@@ -92,7 +92,7 @@ func (f *forwarder) UpstreamProtocol() string {
 
 // UpdateUpstream implements UpdateableEndpointForwarder.
 func (f *forwarder) UpdateUpstream(u url.URL) {
-	t, err := parseUpstream(u.String(), f.opts.proto)
+	t, err := parseUpstream(upstreamText(u), f.opts.proto)
 	if err != nil {
 		f.session.log.Error("the new upstream cannot be used", "url", f.URL().String(), "err", err)
 		return

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -38,6 +39,10 @@ func (d memDialer) Dial(network, addr string) (net.Conn, error) {
 func (d memDialer) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
 	return d.n.Dial(ctx, network, addr)
 }
+
+// wait is how long tests wait for what should be quick; in bubbles the clock
+// is not real.
+const wait = time.Minute
 
 // world is a stub server and what an agent needs to reach it.
 type world struct {
@@ -181,7 +186,7 @@ func (r *recorder) handle(e culvert.Event) {
 // find waits for the first event of type E for which ok holds.
 func find[E culvert.Event](t *testing.T, r *recorder, ok func(E) bool) E {
 	t.Helper()
-	timeout := time.NewTimer(wiretest.Timeout)
+	timeout := time.NewTimer(wait)
 	defer timeout.Stop()
 	for {
 		r.mu.Lock()
@@ -219,3 +224,43 @@ func anyEvent[E culvert.Event](E) bool { return true }
 type rpcRequest = rpc.Request
 
 func tlsServer(c net.Conn, config *tls.Config) *tls.Conn { return tls.Server(c, config) }
+
+// cutter dials connections that can fall silent without being closed.
+type cutter struct {
+	memDialer
+	mu    sync.Mutex
+	conns []*cutConn
+}
+
+func (d *cutter) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
+	c, err := d.memDialer.DialContext(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	cut := &cutConn{Conn: c}
+	d.mu.Lock()
+	d.conns = append(d.conns, cut)
+	d.mu.Unlock()
+	return cut, nil
+}
+
+// silence swallows what open connections send from now on.
+func (d *cutter) silence() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, c := range d.conns {
+		c.silent.Store(true)
+	}
+}
+
+type cutConn struct {
+	net.Conn
+	silent atomic.Bool
+}
+
+func (c *cutConn) Write(b []byte) (int, error) {
+	if c.silent.Load() {
+		return len(b), nil
+	}
+	return c.Conn.Write(b)
+}

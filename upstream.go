@@ -4,9 +4,11 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/culvert-project/culvert/internal/fault"
 )
@@ -181,8 +183,11 @@ func parseHostPort(scheme, rest string, isHTTP bool, fail func(string) (target, 
 	if strings.ContainsAny(rest, "/?#@ \t\r\n") {
 		return fail("it has more than a host and a port")
 	}
+	if rest == "" && scheme == "" {
+		return fail("it is empty")
+	}
 	host, port := rest, ""
-	if n, err := strconv.Atoi(rest); err == nil && scheme == "" && n >= 0 {
+	if _, err := strconv.Atoi(rest); err == nil && scheme == "" {
 		host, port = "localhost", rest
 	} else if h, p, err := net.SplitHostPort(rest); err == nil {
 		host, port = h, p
@@ -223,11 +228,34 @@ func parseHostPort(scheme, rest string, isHTTP bool, fail func(string) (target, 
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
 		return fail("the port is not a number from 1 to 65535")
 	}
+	if !utf8.ValidString(host) || strings.ContainsAny(host, "[]<>\"\\^`{|}") {
+		return fail("the host is not a name or an address")
+	}
+	if strings.Contains(host, "%") { // the zone of an IPv6 address, escaped in URLs
+		ip, err := netip.ParseAddr(strings.Replace(host, "%25", "%", 1))
+		if err != nil {
+			return fail("the host is not a name or an address")
+		}
+		host = ip.String()
+	}
 	addr := net.JoinHostPort(host, port)
+	u := url.URL{Scheme: scheme, Host: addr}
+	if again, err := url.Parse(u.String()); err != nil || again.Host != addr {
+		return fail("the host is not a name or an address")
+	}
 	return target{
-		url:     url.URL{Scheme: scheme, Host: addr},
+		url:     u,
 		network: "tcp", addr: addr, tls: scheme == "https" || scheme == "tls", host: host,
 	}, nil
+}
+
+// upstreamText is the form of a URL that parseUpstream reads: URL.String would
+// escape names that are not ASCII.
+func upstreamText(u url.URL) string {
+	if u.Scheme == "unix" {
+		return "unix:" + u.Host + u.Path
+	}
+	return u.Scheme + "://" + u.Host + u.Path
 }
 
 // dial opens a connection to the target.

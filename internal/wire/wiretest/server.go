@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/culvert-project/culvert/internal/fault"
 	"github.com/culvert-project/culvert/internal/mux"
@@ -350,6 +349,3 @@ func (s *Server) StopTunnel(ctx context.Context, url string, why *fault.Error) e
 	}
 	return fmt.Errorf("no endpoint has the URL %s", url)
 }
-
-// Timeout is how long tests wait for what should be quick.
-const Timeout = 20 * time.Second
