@@ -1,0 +1,136 @@
+package certs
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/culvert-project/culvert/internal/fault"
+)
+
+// recheck is how often the files are looked at, as long as certificates are
+// asked for.
+const recheck = 5 * time.Second
+
+// files is a certificate from files that may change.
+type files struct {
+	certFile, keyFile string
+	log               *slog.Logger
+	cert              atomic.Pointer[tls.Certificate]
+
+	mu      sync.Mutex
+	checkAt time.Time
+	seen    [2]stamp
+}
+
+// stamp tells versions of a file apart.
+type stamp struct {
+	changed time.Time
+	size    int64
+}
+
+func openFiles(certFile, keyFile string, log *slog.Logger) (*files, error) {
+	f := &files{certFile: certFile, keyFile: keyFile, log: log}
+	if certFile == "" || keyFile == "" {
+		return nil, fault.New(fault.ServerCertificate, certFile, keyFile, errors.New("one of the two is missing"))
+	}
+	if err := f.load(); err != nil {
+		return nil, fault.Wrap(err, fault.ServerCertificate, certFile, keyFile, err)
+	}
+	f.checkAt = time.Now().Add(recheck)
+	return f, nil
+}
+
+// certificate returns the certificate, read again if the files have changed. If
+// the new ones cannot be used, as while they are being written, the old one
+// stays.
+func (f *files) certificate() *tls.Certificate {
+	now := time.Now()
+	if f.mu.TryLock() { // whoever comes meanwhile takes the old one
+		if !now.Before(f.checkAt) {
+			f.checkAt = now.Add(recheck)
+			f.reload()
+		}
+		f.mu.Unlock()
+	}
+	return f.cert.Load()
+}
+
+// reload is called with mu held.
+func (f *files) reload() {
+	seen, err := f.stamps()
+	if err == nil && seen == f.seen {
+		return
+	}
+	if err == nil {
+		err = f.load()
+	}
+	if err != nil {
+		f.log.Warn("the changed TLS certificate cannot be used, the old one stays", "cert", f.certFile, "key", f.keyFile, "err", err)
+		return
+	}
+	f.log.Info("read the changed TLS certificate", "cert", f.certFile, "expires", f.cert.Load().Leaf.NotAfter)
+}
+
+func (f *files) load() error {
+	// Before the reading: a change in between is seen at the next check.
+	seen, err := f.stamps()
+	if err != nil {
+		return err
+	}
+	cert, err := tls.LoadX509KeyPair(f.certFile, f.keyFile)
+	if err != nil {
+		return err
+	}
+	f.seen = seen
+	f.cert.Store(&cert)
+	return nil
+}
+
+func (f *files) stamps() (seen [2]stamp, err error) {
+	for i, name := range []string{f.certFile, f.keyFile} {
+		info, err := os.Stat(name)
+		if err != nil {
+			return seen, err
+		}
+		seen[i] = stamp{info.ModTime(), info.Size()}
+	}
+	return seen, nil
+}
+
+// writeFile puts text into the file at path whole or not at all, also when the
+// machine loses power.
+func writeFile(path string, text []byte, mode os.FileMode) (err error) {
+	dir := filepath.Dir(path)
+	tmp, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(tmp.Name()))
+		}
+	}()
+	if _, err := tmp.Write(text); err != nil {
+		return errors.Join(err, tmp.Close())
+	}
+	if err := errors.Join(tmp.Chmod(mode), tmp.Sync(), tmp.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(tmp.Name(), path); err != nil {
+		return err
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return fmt.Errorf("sync directory: %w", err)
+	}
+	defer d.Close()
+	_ = d.Sync() // not possible everywhere; the file itself is safe
+	return nil
+}

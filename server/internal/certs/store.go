@@ -1,0 +1,191 @@
+package certs
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/hex"
+	"encoding/pem"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/culvert-project/culvert/internal/endpoint"
+	"github.com/culvert-project/culvert/internal/fault"
+)
+
+// Config says which names need certificates and where they come from.
+type Config struct {
+	// Dir is the directory of the development CA. It has to exist.
+	Dir string
+	// Domains are the base domains, canonical. At least one.
+	Domains []string
+	// AgentHost is the host, a name or an IP address, that agents dial;
+	// "" if it is localhost or connect.<domain>.
+	AgentHost string
+	// CertFile and KeyFile name PEM files to use instead of a CA of our own;
+	// both or neither.
+	CertFile, KeyFile string
+	// Logger gets news of the CA and of changed files. Default: none.
+	Logger *slog.Logger
+}
+
+// Store has the certificates of a server. Make it with Open.
+type Store struct {
+	cfg    Config
+	log    *slog.Logger
+	files  *files // instead of all below; nil without files
+	ca     *authority
+	key    *ecdsa.PrivateKey // of all leaves
+	leaves *cache
+}
+
+// Open reads the certificate files, or the CA in the directory, which it makes
+// if there is none. A CA whose constraints leave out a name that is needed is
+// replaced by a new one, with a warning in the log: agents then need the new
+// fingerprint. It fails with fault.ServerCertificate, fault.CAUnusable,
+// fault.SecretFileMode or fault.DataDirUnusable.
+func Open(cfg Config) (*Store, error) {
+	s := &Store{cfg: cfg, log: cfg.Logger}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.CertFile != "" || cfg.KeyFile != "" {
+		f, err := openFiles(cfg.CertFile, cfg.KeyFile, s.log)
+		if err != nil {
+			return nil, err
+		}
+		s.files = f
+		return s, nil
+	}
+	if len(cfg.Domains) == 0 {
+		return nil, fmt.Errorf("open certificates: no base domain")
+	}
+	names, ips := cfg.agentNames()
+	ca, err := openAuthority(cfg.Dir, scope{names: append(names, cfg.Domains...), ips: ips}, s.log)
+	if err != nil {
+		return nil, err
+	}
+	s.ca = ca
+	if s.key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
+		return nil, fmt.Errorf("make a key: %w", err)
+	}
+	s.leaves = newCache(maxLeaves, s.issue)
+	return s, nil
+}
+
+// agentNames returns what an agent may dial: names and addresses.
+func (c Config) agentNames() (names []string, ips []netip.Addr) {
+	for _, d := range c.Domains {
+		names = append(names, "connect."+d)
+	}
+	names = append(names, "localhost")
+	ips = []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()}
+	if a, err := netip.ParseAddr(c.AgentHost); err == nil {
+		if a = a.Unmap().WithZone(""); !a.IsLoopback() || a != ips[0] && a != ips[1] {
+			ips = append(ips, a)
+		}
+	} else if h := c.AgentHost; h != "" && h != "localhost" {
+		names = append(names, h)
+	}
+	return names, ips
+}
+
+// GetCertificate returns the certificate for a canonical server name. It fails
+// for names that lie under no base domain, unless certificate files were given:
+// these serve every name.
+func (s *Store) GetCertificate(serverName string) (*tls.Certificate, error) {
+	if s.files != nil {
+		return s.files.certificate(), nil
+	}
+	names := s.leafNames(serverName)
+	if names == nil {
+		return nil, fmt.Errorf("no certificate for %q: it lies under no base domain", serverName)
+	}
+	return s.leaves.get(names[0], leafRequest{names: names})
+}
+
+// leafNames returns the names of the certificate that serves a name, nil if
+// there is none. One certificate serves a base domain and what is right under
+// it, another each deeper level.
+func (s *Store) leafNames(name string) []string {
+	base := ""
+	for _, d := range s.cfg.Domains {
+		if len(d) > len(base) && endpoint.Under(name, d) {
+			base = d
+		}
+	}
+	if base == "" {
+		return nil
+	}
+	_, parent, _ := strings.Cut(name, ".")
+	switch {
+	case !strings.Contains(base, ".") && (name == base || parent == base):
+		// Clients refuse a wildcard with nothing but one label under it.
+		return []string{name}
+	case name == base, parent == base:
+		return []string{base, "*." + base}
+	default:
+		return []string{"*." + parent}
+	}
+}
+
+// AgentTLS returns the configuration for connections of agents. Its
+// certificate is the same for every server name and for none, and is sent
+// together with the CA's (decision 32).
+func (s *Store) AgentTLS() *tls.Config {
+	return &tls.Config{
+		MinVersion: tls.VersionTLS12,
+		CipherSuites: []uint16{
+			tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+			tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+			tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+		},
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return s.agentCertificate() },
+		// Sessions write records as large as they can from the start.
+		DynamicRecordSizingDisabled: true,
+	}
+}
+
+func (s *Store) agentCertificate() (*tls.Certificate, error) {
+	if s.files != nil {
+		return s.files.certificate(), nil
+	}
+	names, ips := s.cfg.agentNames()
+	return s.leaves.get("", leafRequest{names: names, ips: ips, withCA: true})
+}
+
+// Fingerprint returns "sha256:" and the hash of the CA's certificate in
+// hexadecimal, to be given to agents. It is "" with certificate files.
+func (s *Store) Fingerprint() string {
+	if s.ca == nil {
+		return ""
+	}
+	sum := sha256.Sum256(s.ca.cert.Raw)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// CAPEM returns the CA's certificate in PEM, nil with certificate files.
+func (s *Store) CAPEM() []byte {
+	if s.ca == nil {
+		return nil
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.ca.cert.Raw})
+}
+
+// issue signs a leaf for the cache.
+func (s *Store) issue(r leafRequest, now time.Time) (*tls.Certificate, error) {
+	cert, err := s.ca.sign(r, &s.key.PublicKey, now)
+	if err != nil {
+		return nil, fault.Wrap(err, fault.CAUnusable, s.cfg.Dir, err)
+	}
+	c := &tls.Certificate{Certificate: [][]byte{cert.Raw}, PrivateKey: s.key, Leaf: cert}
+	if r.withCA {
+		c.Certificate = append(c.Certificate, s.ca.cert.Raw)
+	}
+	return c, nil
+}
