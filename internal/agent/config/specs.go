@@ -20,7 +20,7 @@ func (c *Config) Specs(names ...string) ([]Spec, error) {
 		for _, name := range names {
 			at := slices.IndexFunc(c.Definitions, func(d Definition) bool { return d.Name == name })
 			if at < 0 {
-				return nil, fault.New(fault.EndpointNameUnknown, name, c.known())
+				return nil, fault.New(fault.EndpointNameUnknown, name, c.NameList())
 			}
 			if !slices.ContainsFunc(chosen, func(d Definition) bool { return d.Name == name }) {
 				chosen = append(chosen, c.Definitions[at])
@@ -41,8 +41,8 @@ func (c *Config) Specs(names ...string) ([]Spec, error) {
 	return specs, invalid(problems)
 }
 
-// known lists the names of the definitions for a message.
-func (c *Config) known() string {
+// NameList returns the names of all definitions in order, for a message.
+func (c *Config) NameList() string {
 	if len(c.Definitions) == 0 {
 		return "none"
 	}
