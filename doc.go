@@ -9,7 +9,7 @@
 // Names and method sets are those of the ngrok SDK for Go, version 2, so that
 // an application moves over by changing the import path and the connect URL.
 // What Culvert adds has a name of its own: [WithCAFingerprint],
-// [WithDrainTimeout], [WithUpstreamHostHeader], the events from
+// [WithDrainTimeout], [WithUpstreamHostHeader], [WithHTTPRequestEvents], the events from
 // [EventTypeAgentStateChanged] on, and the interfaces [AgentStatus] and
 // [EndpointStatus].
 //

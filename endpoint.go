@@ -157,7 +157,7 @@ func (e *endpoint) bound(resp wire.BindResp, sessionID string) error {
 func (e *endpoint) rebound(resp wire.BindResp, reassign bool) {
 	e.mu.Lock()
 	was, old := e.state, e.url.String()
-	if e.isDone {
+	if e.isClosing {
 		e.mu.Unlock()
 		return
 	}
@@ -181,7 +181,7 @@ func (e *endpoint) rebound(resp wire.BindResp, reassign bool) {
 // failed notes that the server has refused the endpoint after a reconnect.
 func (e *endpoint) failed(err error) {
 	e.mu.Lock()
-	if e.isDone {
+	if e.isClosing {
 		e.mu.Unlock()
 		return
 	}
@@ -200,26 +200,29 @@ func (e *endpoint) changed(state EndpointState, err error, previous string) {
 	})
 }
 
-// stopTaking makes the endpoint refuse new connections.
-func (e *endpoint) stopTaking() {
+// stopTaking makes the endpoint refuse new connections because of cause.
+func (e *endpoint) stopTaking(cause error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.stopTakingLocked(cause)
+}
+
+func (e *endpoint) stopTakingLocked(cause error) {
 	if !e.isClosing {
-		e.isClosing = true
+		e.isClosing, e.err = true, cause
 		close(e.closing)
 	}
 }
 
 // closed ends the endpoint; the first cause is kept. Accept returns it.
 func (e *endpoint) closed(cause error) {
-	cause = coded(cause)
-	e.stopTaking()
 	e.mu.Lock()
 	if e.isDone {
 		e.mu.Unlock()
 		return
 	}
-	e.isDone, e.state, e.err = true, EndpointClosed, cause
+	e.stopTakingLocked(coded(cause))
+	e.isDone, e.state, cause = true, EndpointClosed, e.err
 	empty := len(e.conns) == 0
 	e.mu.Unlock()
 	if empty {
@@ -236,7 +239,7 @@ func (e *endpoint) closed(cause error) {
 // drain takes the endpoint offline, waits for its connections until ctx ends,
 // cuts those that are left, and ends the endpoint.
 func (e *endpoint) drain(ctx context.Context, cause error) {
-	e.stopTaking()
+	e.stopTaking(coded(cause))
 	if err := e.session.unbind(ctx, e, true); err != nil {
 		e.session.log.Debug("taking an endpoint offline", "id", e.id, "err", err)
 	}
@@ -363,7 +366,7 @@ func (e *endpoint) Close() error { return e.CloseWithContext(context.Background(
 
 // CloseWithContext implements Endpoint.
 func (e *endpoint) CloseWithContext(ctx context.Context) error {
-	e.stopTaking()
+	e.stopTaking(nil)
 	err := e.session.unbind(ctx, e, true)
 	e.closed(nil)
 	return coded(err)

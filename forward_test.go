@@ -358,3 +358,61 @@ func TestUpdateUpstream(t *testing.T) {
 		t.Errorf("upstream after a bad update: %s", u.String())
 	}
 }
+
+// TestAgent40_HTTPRequestEvents: requests are reported, raw or rewritten, with
+// a PROXY header in front or without.
+func TestAgent40_HTTPRequestEvents(t *testing.T) {
+	t.Parallel()
+	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/missing" {
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
+		_, _ = io.Copy(w, r.Body)
+	}))
+	t.Cleanup(up.Close)
+	tests := []struct {
+		name   string
+		agent  culvert.AgentOption
+		up     culvert.UpstreamOption
+		events bool
+	}{
+		{"raw", nil, nil, true},
+		{"rewritten", nil, culvert.WithUpstreamHostHeader("rewrite"), true},
+		{"not wanted", culvert.WithHTTPRequestEvents(false), nil, false},
+	}
+	for _, tc := range tests {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, wiretest.Script{})
+			f := w.forward(w.agent(tc.agent), culvert.WithUpstream(up.URL, tc.up), culvert.WithURL("https://app.test"))
+			st := w.dial(f, wire.ProxyHeader{})
+			br := bufio.NewReader(st)
+			for _, request := range []string{
+				"POST /echo?secret HTTP/1.1\r\nHost: app.test\r\nContent-Length: 4\r\n\r\nping",
+				"GET /missing HTTP/1.1\r\nHost: app.test\r\n\r\n",
+			} {
+				_, _ = io.WriteString(st, request)
+				resp, err := http.ReadResponse(br, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				_, _ = io.Copy(io.Discard, resp.Body)
+			}
+			_ = st.CloseWrite()
+			find(t, w.events, anyEvent[*culvert.EventConnectionClosed])
+			if !tc.events {
+				if n := count[*culvert.EventHTTPRequestComplete](w.events); n != 0 {
+					t.Errorf("%d events, want none", n)
+				}
+				return
+			}
+			for path, want := range map[string]string{"/echo": "POST 200", "/missing": "GET 404"} {
+				e := find(t, w.events, func(e *culvert.EventHTTPRequestComplete) bool { return e.Path == path })
+				if got := fmt.Sprint(e.Method, " ", e.StatusCode); got != want || e.Endpoint != culvert.Endpoint(f) {
+					t.Errorf("%s: got %s, want %s", path, got, want)
+				}
+			}
+		})
+	}
+}

@@ -175,7 +175,7 @@ func (f *forwarder) forward(c *Conn) {
 	if f.opts.agentTLS != nil {
 		secure = t.tls
 		head, front, err = f.terminate(ctx, c)
-	} else if secure {
+	} else if secure || f.observesHTTP(t) {
 		head, err = f.proxyHead(c)
 	}
 	if err != nil {
@@ -193,7 +193,24 @@ func (f *forwarder) forward(c *Conn) {
 		relay(front, back)
 		return
 	}
+	if f.observesHTTP(t) {
+		back = &observedConn{Conn: back, o: newObserver(f.requestDone)}
+	}
 	f.splice(c, back)
+}
+
+// observesHTTP reports whether requests are looked at on their way.
+func (f *forwarder) observesHTTP(t target) bool {
+	isHTTP := f.opts.proto == "http" || f.opts.proto == "https"
+	return isHTTP && f.session.opts.httpEvents && f.session.observed() &&
+		f.upstream.protocol != "http2" && (t.url.Scheme != "tcp" && t.url.Scheme != "tls")
+}
+
+func (f *forwarder) requestDone(method, path string, status int, d time.Duration) {
+	f.session.emit(&EventHTTPRequestComplete{
+		baseEvent: event(EventTypeHTTPRequestComplete), Endpoint: f,
+		Method: method, Path: path, StatusCode: status, Duration: d,
+	})
 }
 
 // proxyHead takes the PROXY header off the connection, if there is one.

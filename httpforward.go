@@ -36,7 +36,9 @@ func newHTTPForwarder(f *forwarder) *httpForwarder {
 		Transport:     h.transport,
 		FlushInterval: -1,
 		ErrorHandler:  h.failed,
-		ErrorLog:      slog.NewLogLogger(f.session.log.Handler(), slog.LevelDebug),
+
+		ModifyResponse: noteStatus,
+		ErrorLog:       slog.NewLogLogger(f.session.log.Handler(), slog.LevelDebug),
 	}
 	return h
 }
@@ -101,8 +103,32 @@ func (h *httpForwarder) failed(w http.ResponseWriter, r *http.Request, err error
 	http.Error(w, "The upstream cannot be reached: "+upstreamError(err)+".", http.StatusBadGateway)
 }
 
-// connKey finds the connection of a request.
-type connKey struct{}
+// connKey finds the connection of a request, statusKey where to note its
+// response's status.
+type (
+	connKey   struct{}
+	statusKey struct{}
+)
+
+// request serves one request and tells the handlers.
+func (h *httpForwarder) request(w http.ResponseWriter, r *http.Request) {
+	if !h.f.session.observed() || !h.f.session.opts.httpEvents {
+		h.proxy.ServeHTTP(w, r)
+		return
+	}
+	start, method, path, status := time.Now(), r.Method, r.URL.EscapedPath(), http.StatusBadGateway
+	// Broken transfers end the handler by a panic.
+	defer func() { h.f.requestDone(method, path, status, time.Since(start)) }()
+	h.proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), statusKey{}, &status)))
+}
+
+// noteStatus sees every response of the upstream.
+func noteStatus(resp *http.Response) error {
+	if status, ok := resp.Request.Context().Value(statusKey{}).(*int); ok {
+		*status = resp.StatusCode
+	}
+	return nil
+}
 
 // serve speaks HTTP/1.1 on one connection until it ends.
 func (h *httpForwarder) serve(c *Conn) {
@@ -115,7 +141,7 @@ func (h *httpForwarder) serve(c *Conn) {
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			requests.Add(1)
 			defer requests.Done()
-			h.proxy.ServeHTTP(w, r)
+			h.request(w, r)
 		}),
 		ReadHeaderTimeout: time.Minute,
 		MaxHeaderBytes:    128 << 10,

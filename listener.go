@@ -18,7 +18,9 @@ import (
 type EndpointListener interface {
 	Endpoint
 	// Accept waits for the next connection. With agent TLS termination the
-	// handshake happens at the connection's first Read or Write.
+	// handshake happens at the connection's first Read or Write. It returns
+	// an error as soon as no more connections are taken, when those that were
+	// accepted may still go on.
 	Accept() (net.Conn, error)
 	// Addr returns the endpoint's public address; its String is the host and
 	// port of the URL.
@@ -64,7 +66,7 @@ func (l *listener) Accept() (net.Conn, error) {
 			return tls.Server(c, l.opts.agentTLS), nil
 		}
 		return c, nil
-	case <-l.done:
+	case <-l.closing:
 		return nil, l.acceptError()
 	}
 }

@@ -44,6 +44,7 @@ type agentOptions struct {
 	clients               []clientInfo
 	logger                *slog.Logger
 	handlers              []EventHandler
+	httpEvents            bool
 	rpcHandler            RPCHandler
 	fromEnvironment       bool
 }
@@ -54,7 +55,7 @@ type clientInfo struct {
 }
 
 func defaultAgentOptions() agentOptions {
-	return agentOptions{autoConnect: true, drain: 10 * time.Second}
+	return agentOptions{autoConnect: true, drain: 10 * time.Second, httpEvents: true}
 }
 
 // check refuses what cannot work.
@@ -271,6 +272,13 @@ func WithEventHandler(handler EventHandler) AgentOption {
 			o.handlers = append(o.handlers, handler)
 		}
 	}
+}
+
+// WithHTTPRequestEvents says whether event handlers are told about HTTP
+// requests that are forwarded; see [EventHTTPRequestComplete]. Looking at them
+// costs some speed. Default: they are.
+func WithHTTPRequestEvents(enable bool) AgentOption {
+	return func(o *agentOptions) { o.httpEvents = enable }
 }
 
 // WithRPCHandler registers a handler for the server's commands to stop,
