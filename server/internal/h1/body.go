@@ -45,9 +45,15 @@ func (x *exchange) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Buffered returns how many bytes have been read from the connection and not
-// yet from the body. 0 means that the next Read may wait.
-func (x *exchange) Buffered() int { return x.c.w - x.c.r }
+// Ready reports whether the next Read would return without waiting, as far as
+// the connection can tell.
+func (x *exchange) Ready() bool {
+	if x.finished || x.err != nil || x.c.r < x.c.w {
+		return true
+	}
+	r, ok := x.c.conn.(interface{ Readable() bool })
+	return ok && r.Readable()
+}
 
 // Close ends the exchange. A body that was not read to its end costs the
 // connection.
@@ -189,9 +195,6 @@ func trailerEnd(b []byte) int {
 func (x *exchange) parseTrailer(b []byte) error {
 	if len(b) == 2 {
 		return nil
-	}
-	if folded(b) || b[0] == ' ' || b[0] == '\t' {
-		return protocolError("folded trailer field")
 	}
 	if bytes.Count(b, []byte("\n")) != bytes.Count(b, []byte("\r\n")) {
 		return protocolError("trailer line ends in a bare LF")

@@ -83,13 +83,17 @@ func (c *Conn) Abort() {
 	if c.ended.Swap(true) {
 		return
 	}
-	switch a := c.conn.(type) {
-	case interface{ Abort() }:
-		a.Abort()
-	case interface{ Abort() error }:
-		_ = a.Abort()
-	default:
-		_ = c.conn.Close()
+	for below := c.conn; ; {
+		if a, ok := below.(interface{ Abort() }); ok {
+			a.Abort()
+			return
+		}
+		wrapped, ok := below.(interface{ NetConn() net.Conn })
+		if !ok {
+			_ = c.conn.Close()
+			return
+		}
+		below = wrapped.NetConn()
 	}
 }
 

@@ -453,4 +453,3 @@ func TestUploadThenReuse(t *testing.T) {
 		}
 	}
 }
-

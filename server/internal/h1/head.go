@@ -2,6 +2,7 @@ package h1
 
 import (
 	"bytes"
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -68,23 +69,33 @@ func parseStatusLine(s string) (l statusLine, err error) {
 // parseHead parses a whole response head including its empty line. All values
 // share one string and one backing array.
 func parseHead(b []byte, maxFields int) (statusLine, http.Header, error) {
-	fold := folded(b)
-	if fold {
-		b = unfold(b)
+	l, h, err := parseText(string(b), maxFields)
+	if !errors.Is(err, errFolded) {
+		return l, h, err
 	}
-	s := string(b)
+	l, h, err = parseText(string(unfold(b)), maxFields)
+	if errors.Is(err, errFolded) {
+		return l, nil, protocolError("fold behind the status line")
+	}
+	if h["Transfer-Encoding"] != nil {
+		// Others may read a folded coding differently, and no server needs it.
+		return l, nil, protocolError("folded field beside Transfer-Encoding")
+	}
+	return l, h, err
+}
+
+func parseText(s string, maxFields int) (statusLine, http.Header, error) {
 	first, rest := cutLine(s)
 	l, err := parseStatusLine(first)
 	if err != nil {
 		return l, nil, err
 	}
 	h, err := parseFields(rest, strings.Count(rest, "\n")-1, maxFields)
-	if fold && h["Transfer-Encoding"] != nil {
-		// Others may read a folded coding differently, and no server needs it.
-		return l, nil, protocolError("folded field beside Transfer-Encoding")
-	}
 	return l, h, err
 }
+
+// errFolded says that a field goes on in the next line.
+var errFolded error = protocolError("folded field")
 
 // parseFields parses field lines up to and including the empty line. n is
 // their number.
@@ -100,6 +111,9 @@ func parseFields(s string, n, maxFields int) (http.Header, error) {
 			return h, nil
 		}
 		s = rest
+		if line[0] == ' ' || line[0] == '\t' {
+			return nil, errFolded
+		}
 		colon := strings.IndexByte(line, ':')
 		if colon < 0 {
 			return nil, protocolError("header line without colon")
@@ -143,11 +157,6 @@ func trimOWS(s string) string {
 		s = s[:len(s)-1]
 	}
 	return s
-}
-
-// folded reports whether a field line continues on the next one.
-func folded(b []byte) bool {
-	return bytes.Contains(b, []byte("\n ")) || bytes.Contains(b, []byte("\n\t"))
 }
 
 // unfold replaces each fold by spaces, as RFC 9112 5.2 asks of a proxy. A fold
