@@ -77,8 +77,8 @@ func (o *agentOptions) serverTLS(host string) (*tls.Config, error) {
 			return verifyPinned(state.PeerCertificates, want, host)
 		}
 	}
-	for _, customize := range o.tlsConfig {
-		customize(config)
+	for _, change := range o.tlsConfig {
+		change(config)
 	}
 	return config, nil
 }

@@ -67,6 +67,7 @@ func finalRefusal(err error) bool {
 		fault.VersionUnsupported, fault.AgentTooOld, fault.TokenRevoked,
 		fault.TokenMissing, fault.TokenIsAPIKey, fault.AuthIncomplete:
 		return true
+	default:
+		return false
 	}
-	return false
 }

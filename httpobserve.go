@@ -280,6 +280,7 @@ func (s *scanner) line(line []byte) bool {
 			s.end()
 		}
 		return true
+	default:
 	}
 	size, _, _ := bytes.Cut(line, []byte(";"))
 	n, err := strconv.ParseInt(string(bytes.TrimSpace(size)), 16, 64)

@@ -36,8 +36,11 @@ func TestObserver(t *testing.T) {
 		{"one", get, ok, []string{"GET /a 200"}},
 		{"two", get + get, ok + "HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n", []string{"GET /a 200", "GET /a 404"}},
 		{"body", "POST /p HTTP/1.1\r\ncontent-length: 5\r\n\r\nGET /" + get, ok + ok, []string{"POST /p 200", "GET /a 200"}},
-		{"chunked both ways", "PUT /p HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5;x=y\r\nab\r\nc\r\n0\r\nT: v\r\n\r\n" + get,
-			"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nA\r\n0123456789\r\n0\r\n\r\n" + ok, []string{"PUT /p 200", "GET /a 200"}},
+		{
+			"chunked both ways", "PUT /p HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5;x=y\r\nab\r\nc\r\n0\r\nT: v\r\n\r\n" + get,
+			"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nA\r\n0123456789\r\n0\r\n\r\n" + ok,
+			[]string{"PUT /p 200", "GET /a 200"},
+		},
 		{"until the end", get, "HTTP/1.0 200 OK\r\n\r\nall the rest", []string{"GET /a 200"}},
 		{"HEAD", "HEAD / HTTP/1.1\r\n\r\n" + get, "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n" + ok, []string{"HEAD / 200", "GET /a 200"}},
 		{"interim", get, "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + ok, []string{"GET /a 200"}},

@@ -256,11 +256,16 @@ func (s *session) extraLegs(named []wireAddress) {
 		for _, l := range legs {
 			up := make(chan error, 1)
 			s.spawn(func() { l.run(up) })
+			next := time.NewTimer(dialWait) // a dead server holds up no other
 			select {
-			case <-up:
+			case err := <-up:
+				if err != nil {
+					s.log.Warn("a further server refuses the agent", "server", l.addr, "err", err)
+				}
+			case <-next.C:
 			case <-s.life.Done():
-				return
 			}
+			next.Stop()
 		}
 	})
 }

@@ -343,8 +343,9 @@ func (k *link) command(ctx context.Context, t wire.ReqType, body json.RawMessage
 		return nil, wire.ErrNoAnswer
 	case wire.TypeStop, wire.TypeRestart, wire.TypeUpdate:
 		return k.remoteCommand(ctx, t, body)
+	default:
+		return nil, wire.ErrRefuseType
 	}
-	return nil, wire.ErrRefuseType
 }
 
 // stopTunnel ends an endpoint because the server says so.

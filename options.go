@@ -183,12 +183,12 @@ func WithCAFingerprint(fingerprint string) AgentOption {
 	return func(o *agentOptions) { o.fingerprint = fingerprint }
 }
 
-// WithTLSConfig lets customize change the TLS settings for connections to the
-// server, after all other options have been applied to them.
-func WithTLSConfig(customize func(*tls.Config)) AgentOption {
+// WithTLSConfig calls change on the TLS settings for connections to the server,
+// after all other options have been applied to them.
+func WithTLSConfig(change func(*tls.Config)) AgentOption {
 	return func(o *agentOptions) {
-		if customize != nil {
-			o.tlsConfig = append(o.tlsConfig, customize)
+		if change != nil {
+			o.tlsConfig = append(o.tlsConfig, change)
 		}
 	}
 }

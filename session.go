@@ -161,7 +161,7 @@ func (s *session) spawn(f func()) {
 func (s *session) supervise(ctx context.Context) {
 	select {
 	case <-ctx.Done():
-		s.drain(context.Cause(ctx))
+		s.drain(context.Cause(ctx)) //nolint:contextcheck // that context has ended; draining has the session's
 	case <-s.life.Done():
 	}
 	s.agent.forget(s)
@@ -169,7 +169,7 @@ func (s *session) supervise(ctx context.Context) {
 	s.ended = true
 	s.mu.Unlock()
 	s.running.Wait()
-	cause := context.Cause(s.life)
+	cause := context.Cause(s.life) //nolint:contextcheck // the session's own lifetime
 	for _, e := range s.takeEndpoints() {
 		e.closed(cause)
 	}
@@ -210,7 +210,7 @@ func (s *session) watch(ctx context.Context, e *endpoint) {
 		}
 		drain, cancel := context.WithTimeout(s.life, s.opts.drain)
 		defer cancel()
-		e.drain(drain, context.Cause(ctx))
+		e.drain(drain, context.Cause(ctx)) //nolint:contextcheck // that context has ended
 	})
 }
 
@@ -291,7 +291,7 @@ func (s *session) waitLink(ctx context.Context) (*link, error) {
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		case <-s.life.Done():
-			return nil, context.Cause(s.life)
+			return nil, context.Cause(s.life) //nolint:contextcheck // the session's own lifetime
 		}
 	}
 }
@@ -319,7 +319,7 @@ func (s *session) bind(ctx context.Context, e *endpoint) error {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if s.ended {
-			return context.Cause(s.life)
+			return context.Cause(s.life) //nolint:contextcheck // the session's own lifetime
 		}
 		s.endpoints[e.id] = e
 		s.alive[e] = true

@@ -186,7 +186,7 @@ func parseHostPort(scheme, rest string, isHTTP bool, fail func(string) (target, 
 	if rest == "" && scheme == "" {
 		return fail("it is empty")
 	}
-	host, port := rest, ""
+	var host, port string
 	if _, err := strconv.Atoi(rest); err == nil && scheme == "" {
 		host, port = "localhost", rest
 	} else if h, p, err := net.SplitHostPort(rest); err == nil {

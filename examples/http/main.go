@@ -31,7 +31,8 @@ func run(ctx context.Context) error {
 	fmt.Fprintln(os.Stdout, "open", ln.URL())
 	server := &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			fmt.Fprintf(w, "Hello %s, you asked for %s\n", r.RemoteAddr, r.URL)
+			w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+			fmt.Fprintf(w, "Hello %s, you asked for %s\n", r.RemoteAddr, r.URL) //nolint:gosec // as plain text
 		}),
 		ReadHeaderTimeout: 10 * time.Second,
 	}

@@ -28,7 +28,7 @@ func (p *Proxy) connect(conn net.Conn, addr string) (net.Conn, error) {
 	}
 	limited := &io.LimitedReader{R: conn, N: maxHead}
 	br := bufio.NewReader(limited)
-	resp, err := http.ReadResponse(br, &http.Request{Method: http.MethodConnect})
+	resp, err := http.ReadResponse(br, &http.Request{Method: http.MethodConnect}) //nolint:bodyclose // what follows is the tunnel
 	switch {
 	case err != nil && limited.N <= 0:
 		return nil, errors.New("the proxy's answer is too long")

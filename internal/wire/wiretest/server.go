@@ -227,8 +227,9 @@ func (x *Session) answer(_ context.Context, t wire.ReqType, body json.RawMessage
 		})
 	case wire.TypeSrvInfo:
 		return wire.SrvInfoResp{Region: x.server.script.Region}, nil
+	default:
+		return nil, wire.ErrRefuseType
 	}
-	return nil, wire.ErrRefuseType
 }
 
 func decode[Req, Resp any](body json.RawMessage, f func(Req) (Resp, error)) (any, error) {
