@@ -5,52 +5,52 @@ import (
 	"time"
 )
 
-// Limits bound what agents may cost (reliability-security.md 9.3). The zero
-// value means the defaults throughout.
+// Limits bound what agents may cost (reliability-security.md 9.3). A zero field
+// means its default.
 type Limits struct {
 	// AuthTimeout is how long an agent may take from connecting to the end of
 	// authentication, TLS included. Default 15 s.
-	AuthTimeout time.Duration
+	AuthTimeout time.Duration `yaml:"agent_auth_timeout"`
 	// AuthBytes is how many bytes an agent may send before it is authenticated,
 	// TLS excluded. Default 64 KiB.
-	AuthBytes int64
+	AuthBytes int64 `yaml:"agent_auth_bytes"`
 	// Pending is how many connections may be short of authentication at once.
 	// Default 1000.
-	Pending int
+	Pending int `yaml:"agent_pending"`
 	// PendingPerSource is the same for one address (IPv4) or /64 (IPv6).
 	// Loopback is exempt. Default 20.
-	PendingPerSource int
+	PendingPerSource int `yaml:"agent_source_pending"`
 	// AuthFailures is how many refused tokens an address may present in a minute
 	// before its next attempts are held for AuthDelay and then cut off unheard.
 	// Loopback is exempt. Default 10.
-	AuthFailures int
+	AuthFailures int `yaml:"agent_auth_failures"`
 	// TokenFailures is the same for all tokens that begin alike. Default 20.
-	TokenFailures int
+	TokenFailures int `yaml:"agent_token_failures"`
 	// AuthDelay is how long an attempt above these rates is held. Default 5 s.
-	AuthDelay time.Duration
+	AuthDelay time.Duration `yaml:"agent_auth_delay"`
 	// Endpoints is how many endpoints a session may have. Default 1000.
-	Endpoints int
+	Endpoints int `yaml:"agent_endpoints"`
 	// Streams is how many connections one leg carries at once. Default 10 000.
-	Streams int
+	Streams int `yaml:"agent_streams"`
 	// RustStreams is the same for the Rust family, whose sessions die at 512
 	// (agent-protocol.md 13, H5). Default 500.
-	RustStreams int
+	RustStreams int `yaml:"agent_rust_streams"`
 	// Unacked is how many connections may wait for an agent's first sign of
 	// having taken them (H7, H19). Default 100.
-	Unacked int
+	Unacked int `yaml:"agent_unacked_streams"`
 	// AckWait is how long a connection waits for room below Streams and Unacked
 	// before it is refused. Default 1 s.
-	AckWait time.Duration
+	AckWait time.Duration `yaml:"agent_stream_wait"`
 	// Waiting is how many connections may wait so on one leg. Default 1000.
-	Waiting int
+	Waiting int `yaml:"agent_waiting_streams"`
 	// Metadata is the largest session metadata in bytes. Default 4096.
-	Metadata int
+	Metadata int `yaml:"agent_metadata"`
 	// Command is how long an agent may take to answer a command (H16).
 	// Default 5 s.
-	Command time.Duration
+	Command time.Duration `yaml:"agent_command_timeout"`
 	// Linger is how long a refused agent may take to read its answer.
 	// Default 1 s.
-	Linger time.Duration
+	Linger time.Duration `yaml:"agent_linger"`
 }
 
 // withDefaults returns l with every zero replaced.
