@@ -1,0 +1,141 @@
+package edge
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/culvert-project/culvert/internal/fault"
+)
+
+// smallBody is the largest request body that is read before the upstream is
+// asked: such a request leaves in one write, costs no goroutine and can be
+// sent again.
+const smallBody = 8 << 10
+
+var longAgo = time.Unix(1, 0)
+
+// requestBody is the client's body on its way upstream. One goroutine reads
+// it, which need not be that of the request; the rest may be called from any.
+type requestBody struct {
+	src    io.ReadCloser
+	rc     *http.ResponseController
+	length int64 // -1 if unknown
+
+	small []byte // the whole body, if it was read ahead
+	off   int
+
+	// trailer has the fields that were announced and may be sent. Its values
+	// are there once Read has returned io.EOF.
+	trailer, from http.Header
+
+	done atomic.Bool // nothing of it is left on the connection
+	read atomic.Int64
+}
+
+// takeBody prepares the body of the request. A small one is read now.
+func (x *exchange) takeBody() error {
+	r := x.r
+	if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
+		return nil
+	}
+	b := &requestBody{src: r.Body, rc: http.NewResponseController(x.w), length: r.ContentLength}
+	x.body = b
+	if r.ProtoMajor == 1 {
+		// The answer may begin while the body is under way.
+		if err := b.rc.EnableFullDuplex(); err != nil {
+			return fault.Wrap(err, fault.Internal)
+		}
+	}
+	if r.ContentLength < 0 || r.ContentLength > smallBody || x.expect {
+		b.announce(r)
+		return nil
+	}
+	b.small = make([]byte, r.ContentLength)
+	n, err := io.ReadFull(b.src, b.small)
+	b.read.Store(int64(n))
+	if err != nil {
+		return x.bodyFault(err)
+	}
+	b.done.Store(true)
+	return nil
+}
+
+// announce takes over the trailer fields that the client announced.
+func (b *requestBody) announce(r *http.Request) {
+	if len(r.Trailer) == 0 || r.ContentLength >= 0 {
+		return
+	}
+	b.from, b.trailer = r.Trailer, make(http.Header, len(r.Trailer))
+	for name := range r.Trailer {
+		if trailerAllowed(name) {
+			b.trailer[name] = nil
+		}
+	}
+}
+
+// Read reads on in the body.
+func (b *requestBody) Read(p []byte) (int, error) {
+	if b.small != nil {
+		if b.off == len(b.small) {
+			return 0, io.EOF
+		}
+		n := copy(p, b.small[b.off:])
+		b.off += n
+		return n, nil
+	}
+	n, err := b.src.Read(p)
+	total := b.read.Add(int64(n))
+	if errors.Is(err, io.EOF) {
+		for name := range b.trailer {
+			b.trailer[name] = b.from[name]
+		}
+	}
+	if errors.Is(err, io.EOF) || b.length > 0 && total == b.length {
+		b.done.Store(true)
+	}
+	return n, err
+}
+
+// rewind makes Read begin anew and reports whether it can.
+func (b *requestBody) rewind() bool {
+	if b == nil {
+		return true
+	}
+	b.off = 0
+	return b.small != nil
+}
+
+// stop makes a pending or later Read return soon.
+func (b *requestBody) stop() {
+	if !b.done.Load() {
+		_ = b.rc.SetReadDeadline(longAgo) // a connection that cannot is at its end
+	}
+}
+
+// Close is stop, for clients that know no other way. The body itself belongs
+// to the server.
+func (b *requestBody) Close() error {
+	b.stop()
+	return nil
+}
+
+// complete reports whether nothing of the body is left on the connection.
+func (b *requestBody) complete() bool { return b == nil || b.done.Load() }
+
+// received returns how many bytes the client has sent.
+func (b *requestBody) received() int64 { return b.read.Load() }
+
+// bodyFault tells why the client's body could not be read.
+func (x *exchange) bodyFault(err error) error {
+	switch {
+	case x.r.Context().Err() != nil, errors.Is(err, io.ErrUnexpectedEOF):
+		return errClientGone
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return x.refuse(fault.Wrap(err, fault.RequestTimeout))
+	}
+	return x.refuse(fault.Wrap(err, fault.BadRequest, "its body is malformed"))
+}

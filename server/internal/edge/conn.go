@@ -1,0 +1,266 @@
+package edge
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/culvert-project/culvert/internal/endpoint"
+	"github.com/culvert-project/culvert/internal/netx"
+	"github.com/culvert-project/culvert/server/internal/sniff"
+)
+
+// clientConn is what serving needs to know of a public connection. It is set
+// before the first request and does not change then, apart from upstreams and
+// the wish to linger.
+type clientConn struct {
+	// remote is the client, local what it connected to: those of the PROXY
+	// header where a trusted proxy sent one.
+	remote, local netip.AddrPort
+	// scheme and port are those of the endpoints that are served here.
+	scheme endpoint.Scheme
+	port   uint16
+	// sni is the canonical server name, "" without TLS.
+	sni string
+	// tlsID is the identity of the TLS settings that the handshake was made
+	// under, and leaf the certificate that the client got; nil without TLS.
+	tlsID string
+	leaf  *x509.Certificate
+	// awaited says that an agent for sni was awaited before the handshake, in
+	// vain.
+	awaited bool
+	// upstreams holds the connection's streams to agents.
+	upstreams upstreamSet
+
+	// watch ends it when nothing moves while requests are under way.
+	watch idleWatch
+	// breakOff closes the connection at once.
+	breakOff func()
+
+	lingering atomic.Bool
+}
+
+// covers reports whether the certificate that the client got is for host too.
+func (c *clientConn) covers(host string) bool {
+	return c.leaf != nil && c.leaf.VerifyHostname(host) == nil
+}
+
+// linger says whether the client may still be sending when the connection is
+// closed. If so its bytes are read and dropped for a while, since a reset
+// would take the answer from it.
+func (c *clientConn) linger(on bool) { c.lingering.Store(on) }
+
+// connKey is the key of the connection in the context of its requests.
+type connKey struct{}
+
+// connFrom returns the connection that a request came in on.
+func connFrom(ctx context.Context) *clientConn { return ctx.Value(connKey{}).(*clientConn) }
+
+// withConn is the ConnContext of net/http's server.
+func withConn(ctx context.Context, c net.Conn) context.Context {
+	if t, ok := c.(*tls.Conn); ok {
+		c = t.NetConn()
+	}
+	return context.WithValue(ctx, connKey{}, &c.(*edgeConn).clientConn)
+}
+
+// Lingering lasts until the client ends, says nothing for lingerIdle, or
+// lingerTime has passed.
+const (
+	lingerIdle = 5 * time.Second
+	lingerTime = time.Minute
+)
+
+// edgeConn is a public connection. Below TLS, where there is any, it counts
+// for the limits, tells the client's address and replays what was read ahead.
+type edgeConn struct {
+	sniff.Conn
+	clientConn
+
+	server *Server
+	from   netip.Addr // counted source
+	cert   *tls.Certificate
+	once   sync.Once
+
+	// While until is set every read has to make progress within stall, and
+	// all of them before until.
+	stall time.Duration
+	until time.Time
+}
+
+func (s *Server) newConn(l *listener, c net.Conn, from netip.Addr) *edgeConn {
+	ec := &edgeConn{server: s, from: from}
+	ec.breakOff = ec.abandon
+	ec.Conn.Conn = c
+	ec.remote, ec.local = addrPort(c.RemoteAddr()), addrPort(c.LocalAddr())
+	ec.scheme, ec.port = l.scheme, l.port
+	s.open.add()
+	s.mu.Lock()
+	closed := s.closed
+	s.conns[ec] = struct{}{}
+	s.mu.Unlock()
+	if closed {
+		ec.abandon()
+	}
+	return ec
+}
+
+// readProxyHeader takes the PROXY header off the connection.
+func (ec *edgeConn) readProxyHeader(deadline time.Time) error {
+	h, err := ec.ProxyHeader(deadline)
+	if err != nil || h.Local {
+		return err // for LOCAL the transport's own addresses stand
+	}
+	ec.remote, ec.local = h.Src, h.Dst
+	return nil
+}
+
+// RemoteAddr returns the client's address.
+func (ec *edgeConn) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(ec.remote) }
+
+// Read reads from the connection. See stall.
+func (ec *edgeConn) Read(p []byte) (int, error) {
+	if !ec.until.IsZero() {
+		by := time.Now().Add(ec.stall)
+		if by.After(ec.until) {
+			by = ec.until
+		}
+		if err := ec.SetReadDeadline(by); err != nil {
+			return 0, err
+		}
+	}
+	n, err := ec.Conn.Read(p)
+	ec.watch.moved.Add(int64(n))
+	return n, err
+}
+
+// Write writes to the connection.
+func (ec *edgeConn) Write(p []byte) (int, error) {
+	n, err := ec.Conn.Write(p)
+	ec.watch.moved.Add(int64(n))
+	return n, err
+}
+
+// Close ends the connection, after a while if it is to linger.
+func (ec *edgeConn) Close() error {
+	if !ec.lingering.Load() {
+		return ec.end()
+	}
+	err := error(net.ErrClosed)
+	ec.once.Do(func() {
+		err = nil
+		ec.upstreams.Close()
+		// Whoever closes must not wait, and Run waits for open connections.
+		go func() {
+			_ = lingerClose(ec.Conn.Conn)
+			ec.server.forget(ec)
+		}()
+	})
+	return err
+}
+
+// lingerClose tells the client that nothing more comes, drops what it still
+// sends, and closes the connection.
+func lingerClose(c net.Conn) error {
+	if err := netx.CloseWrite(c); err != nil {
+		return errors.Join(err, c.Close())
+	}
+	end := time.Now().Add(lingerTime)
+	buf := copyBuffers.Get().(*[copyBuffer]byte)
+	defer copyBuffers.Put(buf)
+	for {
+		by := time.Now().Add(lingerIdle)
+		if by.After(end) {
+			by = end
+		}
+		err := c.SetReadDeadline(by)
+		if err == nil {
+			_, err = c.Read(buf[:])
+		}
+		if err != nil {
+			return c.Close()
+		}
+	}
+}
+
+// end closes the connection at once.
+func (ec *edgeConn) end() error {
+	err := error(net.ErrClosed)
+	ec.once.Do(func() {
+		ec.upstreams.Close()
+		err = ec.Conn.Conn.Close()
+		ec.server.forget(ec)
+	})
+	return err
+}
+
+// abandon closes the connection at once, even if it lingers.
+func (ec *edgeConn) abandon() {
+	_ = ec.end()
+	_ = ec.Conn.Conn.Close()
+}
+
+// forget takes a connection out of the books.
+func (s *Server) forget(ec *edgeConn) {
+	s.mu.Lock()
+	delete(s.conns, ec)
+	s.mu.Unlock()
+	s.limits.leave(ec.from)
+	s.open.done()
+}
+
+// release gives a connection to somebody else, who gets the socket and the
+// bytes read ahead. It counts for the server no more.
+func (ec *edgeConn) release() net.Conn {
+	var c net.Conn
+	ec.once.Do(func() {
+		below, ahead := ec.Detach()
+		c = netx.Prefixed(below, ahead)
+		ec.server.forget(ec)
+	})
+	return c
+}
+
+// feed is the listener that hands connections to net/http's server.
+type feed struct {
+	conns chan net.Conn
+	done  chan struct{}
+	once  sync.Once
+}
+
+func newFeed() *feed { return &feed{conns: make(chan net.Conn), done: make(chan struct{})} }
+
+// give hands a connection over. It reports false if the server has ended.
+func (f *feed) give(c net.Conn) bool {
+	select {
+	case f.conns <- c:
+		return true
+	case <-f.done:
+		return false
+	}
+}
+
+// Accept implements net.Listener.
+func (f *feed) Accept() (net.Conn, error) {
+	select {
+	case c := <-f.conns:
+		return c, nil
+	case <-f.done:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close implements net.Listener.
+func (f *feed) Close() error {
+	f.once.Do(func() { close(f.done) })
+	return nil
+}
+
+// Addr implements net.Listener.
+func (f *feed) Addr() net.Addr { return &net.TCPAddr{} }

@@ -1,0 +1,284 @@
+package edge
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/culvert-project/culvert/internal/endpoint"
+	"github.com/culvert-project/culvert/server/internal/route"
+)
+
+// Certificates finds the certificate for a server name.
+type Certificates interface {
+	// GetCertificate returns the certificate for a canonical server name. It
+	// fails for names that it has none for.
+	GetCertificate(serverName string) (*tls.Certificate, error)
+}
+
+// Config is what a Server needs. Fields without a stated default are required.
+type Config struct {
+	// Router holds the endpoints that are online.
+	Router *route.Router
+	// Certs finds certificates for endpoints that bring none.
+	Certs Certificates
+	// Agents takes over connections whose server name is connect.<domain>,
+	// before their TLS handshake. It closes the connection when it is done
+	// and may return earlier or later; its context ends with that of Run.
+	Agents func(ctx context.Context, c net.Conn)
+	// Domains are the base domains, canonical.
+	Domains []string
+	// HTTPAddr and HTTPSAddr are the addresses of the listeners for the
+	// standard ports 80 and 443, whatever ports they have themselves. An empty
+	// one is not opened.
+	HTTPAddr, HTTPSAddr string
+	// Extra are listeners on ports that stand for themselves.
+	Extra []ExtraListener
+	// TCPHost is the host on which Claim opens ports.
+	TCPHost string
+	// Listen opens listeners. Default: a net.ListenConfig.
+	Listen func(ctx context.Context, network, addr string) (net.Listener, error)
+	// TrustedProxies are peers whose connections to the listeners have to
+	// begin with a PROXY header, version 1 or 2.
+	TrustedProxies []netip.Prefix
+	// Limits bound what clients may cost.
+	Limits Limits
+	// RedirectHTTP is the status, 307 or 308, with which a request on the http
+	// port is sent to https if only an https endpoint has its name. 0 is off.
+	RedirectHTTP int
+	// HTTPSPort is the port that clients use for https; default 443.
+	HTTPSPort uint16
+	// ForwardedHeaders says what becomes of X-Forwarded-* headers; default
+	// ForwardAppend.
+	ForwardedHeaders Forwarded
+	// StartedAt is when the server started: agents of an earlier process are
+	// awaited for some seconds from then on. Default: when Run is called.
+	StartedAt time.Time
+	// AccessLog gets a record for each request, and for each connection of tcp
+	// and tls. Default: none.
+	AccessLog *slog.Logger
+	// Logger gets the rest. Default: nothing is logged.
+	Logger *slog.Logger
+}
+
+// ExtraListener is a listener for endpoints whose URL names its port.
+type ExtraListener struct {
+	// Scheme is http, https or tls. One for https serves tls endpoints too.
+	Scheme endpoint.Scheme
+	// Addr is host:port.
+	Addr string
+	// Port is the port in the endpoints' URLs; default: that of the listener.
+	Port uint16
+}
+
+// Server is the public side of a node. Make it with New, and start it with
+// Run.
+type Server struct {
+	cfg     Config
+	log     *slog.Logger
+	connect map[string]bool // connect.<domain>
+	limits  *limiter
+	tls     tlsConfigs
+	handler *handler
+	http    *http.Server
+	feed    *feed // the connections for http
+	waiting atomic.Int64
+
+	ready    chan struct{}
+	stop     chan struct{} // closed when no connection may come in any more
+	stopOnce sync.Once
+
+	// group holds the goroutines of Run.
+	group sync.WaitGroup
+	// streams counts the connections that are joined to an upstream or on
+	// their way to where they belong, open all public connections, and
+	// serving what net/http's server has at hand.
+	streams, open, serving counter
+
+	mu        sync.Mutex
+	ctx       context.Context // of Run; nil before
+	stopped   bool            // no further listener may open
+	closed    bool            // no further connection may come in
+	listeners []*listener
+	tcp       map[uint16]*listener
+	conns     map[*edgeConn]struct{}
+}
+
+// New returns a server that is not running yet.
+func New(cfg Config) *Server {
+	if cfg.Listen == nil {
+		cfg.Listen = new(net.ListenConfig).Listen
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.HTTPSPort == 0 {
+		cfg.HTTPSPort = endpoint.HTTPS.DefaultPort()
+	}
+	if cfg.ForwardedHeaders == "" {
+		cfg.ForwardedHeaders = ForwardAppend
+	}
+	cfg.Limits = cfg.Limits.withDefaults()
+	s := &Server{
+		cfg:     cfg,
+		log:     cfg.Logger,
+		connect: make(map[string]bool),
+		limits:  newLimiter(cfg.Limits),
+		feed:    newFeed(),
+		ready:   make(chan struct{}),
+		stop:    make(chan struct{}),
+		tcp:     make(map[uint16]*listener),
+		conns:   make(map[*edgeConn]struct{}),
+	}
+	for _, d := range cfg.Domains {
+		s.connect["connect."+d] = true
+	}
+	s.tls = newTLSConfigs()
+	return s
+}
+
+// Run opens the listeners, serves until ctx ends, and returns when nothing of
+// the server is left. Connections still open then are closed; to let them
+// finish call Drain before. It fails, with all listeners closed again, if one
+// of them cannot be opened. It is called once.
+func (s *Server) Run(ctx context.Context) error {
+	if s.cfg.StartedAt.IsZero() {
+		s.cfg.StartedAt = time.Now()
+	}
+	s.handler = newHandler(handlerConfig{
+		router: s.cfg.Router, domains: s.cfg.Domains, startedAt: s.cfg.StartedAt, redirect: s.cfg.RedirectHTTP,
+		httpsPort: s.cfg.HTTPSPort, forwarded: s.cfg.ForwardedHeaders, waiters: s.cfg.Limits.Waiting,
+		idle: s.cfg.Limits.IdleTimeout, accessLog: s.cfg.AccessLog, logger: s.log,
+	})
+	s.http = s.newHTTPServer(ctx)
+	s.mu.Lock()
+	s.ctx = ctx
+	s.mu.Unlock()
+	if err := s.listen(ctx); err != nil {
+		s.stopAccepting()
+		s.group.Wait()
+		return err
+	}
+	s.group.Go(func() {
+		if err := s.http.Serve(s.feed); !errors.Is(err, http.ErrServerClosed) {
+			s.log.Error("http server ended", "err", err)
+		}
+	})
+	close(s.ready)
+	<-ctx.Done()
+	s.stopAccepting()
+	s.closeConns()
+	s.handler.waitUpgraded(ctx)
+	<-s.serving.zero()
+	<-s.open.zero()
+	s.group.Wait()
+	return nil
+}
+
+// Ready returns a channel that is closed once every listener accepts.
+func (s *Server) Ready() <-chan struct{} { return s.ready }
+
+// Drain stops accepting, lets requests and connections that are under way
+// finish, and closes those that outlast ctx. It returns when no public
+// connection is left; agents' connections are not touched. Run goes on until
+// its context ends.
+func (s *Server) Drain(ctx context.Context) {
+	select {
+	case <-s.ready:
+	default:
+		return // Run has not got there, or has failed
+	}
+	s.stopAccepting()
+	var wg sync.WaitGroup
+	// net/http's server closes idle connections at once, and its feed takes
+	// no more.
+	wg.Go(func() { _ = s.http.Shutdown(ctx) }) // its only error is that of ctx
+	wg.Go(func() { s.handler.waitUpgraded(ctx) })
+	wg.Go(func() {
+		select {
+		case <-s.streams.zero():
+		case <-ctx.Done():
+		}
+	})
+	wg.Wait()
+	s.closeConns()
+	<-s.serving.zero()
+	<-s.open.zero()
+}
+
+// closeConns closes every public connection.
+func (s *Server) closeConns() {
+	_ = s.http.Close() // errors of connections that end anyway
+	s.mu.Lock()
+	s.closed = true
+	conns := make([]*edgeConn, 0, len(s.conns))
+	for c := range s.conns {
+		conns = append(conns, c)
+	}
+	s.mu.Unlock()
+	for _, c := range conns {
+		c.abandon()
+	}
+}
+
+// newHTTPServer returns the server for all connections with HTTP in them. TLS
+// and the choice of its protocol are done when it gets them.
+func (s *Server) newHTTPServer(ctx context.Context) *http.Server {
+	l := s.cfg.Limits
+	var p http.Protocols
+	p.SetHTTP1(true)
+	p.SetHTTP2(true)
+	return &http.Server{
+		Handler:           s.counted(s.handler),
+		Protocols:         &p,
+		ReadHeaderTimeout: l.HeadTimeout,
+		IdleTimeout:       l.IdleTimeout,
+		MaxHeaderBytes:    l.HeadBytes,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		// "OPTIONS *" is the endpoint's to answer.
+		DisableGeneralOptionsHandler: true,
+		BaseContext:                  func(net.Listener) context.Context { return ctx },
+		ConnContext:                  withConn,
+		ConnState:                    s.connState,
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams:          l.Streams,
+			MaxReadFrameSize:              16 << 10,
+			MaxReceiveBufferPerConnection: 1 << 20,
+			MaxReceiveBufferPerStream:     512 << 10,
+			WriteByteTimeout:              l.IdleTimeout,
+		},
+	}
+}
+
+// give hands a connection to net/http's server.
+func (s *Server) give(c net.Conn) {
+	s.serving.add()
+	if !s.feed.give(c) {
+		s.serving.done()
+		_ = c.Close()
+	}
+}
+
+// connState notes when net/http's server is done with a connection.
+func (s *Server) connState(_ net.Conn, state http.ConnState) {
+	if state == http.StateClosed || state == http.StateHijacked {
+		s.serving.done()
+	}
+}
+
+// counted makes the end of Run wait for requests: with HTTP/2 they may outlive
+// their connection.
+func (s *Server) counted(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.serving.add()
+		defer s.serving.done()
+		h.ServeHTTP(w, r)
+	})
+}

@@ -1,0 +1,209 @@
+package edge
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/server/internal/h1"
+)
+
+// copyBuffer is what a response body travels in: one full DATA frame.
+const copyBuffer = 32 << 10
+
+var copyBuffers = sync.Pool{New: func() any { return new([copyBuffer]byte) }}
+
+// forward sends the request to the member and its answer to the client.
+func (x *exchange) forward() error {
+	upgrade := upgradeToken(x.r.Header)
+	old := x.r.ProtoMajor != 1 || x.r.ProtoMinor == 0
+	if upgrade != "" && (old || x.r.ContentLength != 0) {
+		upgrade = "" // only HTTP/1.1 switches, and not while a body is under way
+	}
+	x.expect = !old && hasToken(x.r.Header["Expect"], "100-continue")
+	x.requestHeader()
+	if err := x.takeBody(); err != nil {
+		return err
+	}
+	var resp *http.Response
+	var up upstream
+	var err error
+	if x.ep.HTTP2 {
+		if upgrade != "" {
+			return fault.New(fault.UpgradeRefused, "the service behind the endpoint speaks HTTP/2 only")
+		}
+		resp, err = x.roundTrip2()
+	} else {
+		resp, up, err = x.roundTrip1(upgrade)
+	}
+	if err != nil {
+		return x.upstreamFault(err)
+	}
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		return x.switchProtocols(resp)
+	}
+	defer x.release(resp, up)
+	return x.respond(resp)
+}
+
+// release ends the exchange with the upstream. What is left of the request
+// body is not sent any more.
+func (x *exchange) release(resp *http.Response, up upstream) {
+	_ = resp.Body.Close() // an upstream that ends badly is not kept
+	if up.conn != nil {
+		x.cc.upstreams.put(up)
+	}
+}
+
+// respond writes the response's head, streams its body and writes its
+// trailers.
+func (x *exchange) respond(resp *http.Response) error {
+	x.writeHead(resp)
+	if x.r.Method != http.MethodHead {
+		if err := x.relay(resp); err != nil {
+			return err
+		}
+	}
+	x.writeTrailer(resp.Trailer)
+	return nil
+}
+
+// writeHead writes the final head. What net/http would add of its own is
+// suppressed: a nil value counts as set.
+func (x *exchange) writeHead(resp *http.Response) {
+	from, h := resp.Header, x.w.Header()
+	removeHop(from)
+	delete(from, errorCodeField)
+	for name, values := range from {
+		h[name] = values
+	}
+	for _, name := range [...]string{"Date", "Content-Type"} {
+		if _, ok := h[name]; !ok {
+			h[name] = nil
+		}
+	}
+	if x.r.ProtoMajor > 1 {
+		// HTTP/2 frames the body by itself: no length that nobody sent.
+		if _, ok := h["Content-Length"]; !ok {
+			h["Content-Length"] = nil
+		}
+	}
+	x.endsConnection(h)
+	if resp.ContentLength < 0 && len(resp.Trailer) > 0 {
+		var names []string
+		for name := range allowedTrailer(resp.Trailer) {
+			names = append(names, name)
+		}
+		h["Trailer"] = []string{strings.Join(names, ", ")}
+	}
+	x.wrote, x.dirty, x.status = true, true, resp.StatusCode
+	x.w.WriteHeader(resp.StatusCode)
+}
+
+// relay streams the body. Whatever has come is flushed before a read that may
+// wait for more, so that events arrive when they happen, while a body that
+// comes at once leaves in few writes.
+func (x *exchange) relay(resp *http.Response) error {
+	buf := copyBuffers.Get().(*[copyBuffer]byte)
+	defer copyBuffers.Put(buf)
+	source, tells := resp.Body.(interface{ Ready() bool })
+	// An answer without a body must not be flushed before its end is known: the
+	// status of a gRPC call may be in its head, and its end has to come with it.
+	x.dirty = resp.ContentLength != 0
+	short := true // the last read did not fill the buffer: there was no more
+	for {
+		if x.dirty && (tells && !source.Ready() || !tells && short) {
+			x.flush()
+		}
+		n, err := resp.Body.Read(buf[:])
+		short = n < len(buf)
+		if n > 0 {
+			m, werr := x.w.Write(buf[:n])
+			x.sent += int64(m)
+			x.dirty = true
+			if werr != nil {
+				return errClientGone
+			}
+		}
+		switch {
+		case err == nil:
+		case err == io.EOF: //nolint:errorlint // the regular end of a body is the bare value
+			return nil
+		case x.r.Context().Err() != nil:
+			return errClientGone
+		default:
+			return x.upstreamFault(err)
+		}
+	}
+}
+
+// writeTrailer hands the trailers to net/http, which writes them when the
+// handler returns.
+func (x *exchange) writeTrailer(t http.Header) {
+	if len(t) == 0 {
+		return
+	}
+	h := x.w.Header()
+	announced := h.Get("Trailer")
+	for name, values := range allowedTrailer(t) {
+		if announced != "" && hasToken([]string{announced}, name) {
+			h[name] = values
+		} else if len(values) > 0 {
+			h[http.TrailerPrefix+name] = values
+		}
+	}
+	// Without it a short body would get a length, which leaves no room for
+	// trailers.
+	x.flush()
+}
+
+// interim passes a 1xx response on.
+func (x *exchange) interim(code int, from http.Header) {
+	if !x.r.ProtoAtLeast(1, 1) {
+		return
+	}
+	h := x.w.Header()
+	removeHop(from)
+	delete(from, errorCodeField)
+	for name, values := range from {
+		h[name] = values
+	}
+	x.w.WriteHeader(code)
+	clear(h)
+}
+
+// flush sends what was written. Whether it arrives shows at the next write.
+func (x *exchange) flush() {
+	x.dirty = false
+	if f, ok := x.w.(http.Flusher); ok {
+		f.Flush()
+	}
+}
+
+// upstreamFault explains a failed exchange with the upstream.
+func (x *exchange) upstreamFault(err error) error {
+	if f, ok := errors.AsType[*fault.Error](err); ok {
+		return f
+	}
+	if x.r.Context().Err() != nil {
+		return errClientGone
+	}
+	switch h1.KindOf(err) {
+	case h1.RequestBody:
+		return x.bodyFault(err)
+	case h1.Invalid:
+		return x.refuse(fault.Wrap(err, fault.BadRequest, "it cannot be passed on as HTTP/1.1"))
+	case h1.Timeout:
+		return fault.Wrap(err, fault.BackendTimeout)
+	case h1.Protocol:
+		return fault.Wrap(err, fault.UpstreamInvalid, errors.Unwrap(err))
+	case h1.Closed:
+		return fault.Wrap(err, fault.UpstreamInvalid, "the connection ended before an answer")
+	case h1.Truncated:
+		return fault.Wrap(err, fault.UpstreamInvalid, "the connection ended inside the answer")
+	}
+	return fault.Wrap(err, fault.GatewayFailure, "the exchange with the service broke off")
+}

@@ -1,0 +1,210 @@
+package edge
+
+import (
+	"context"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// Limits bound what public clients may cost. A zero field means its default,
+// a negative one no limit (reliability-security.md 9.1).
+type Limits struct {
+	// Connections is how many public connections may be open. Beyond it
+	// nothing is accepted until one ends. Default: half of the descriptors
+	// that the process may open.
+	Connections int `yaml:"connections"`
+	// SourceConnections is how many of them one source may have, an IPv4
+	// address or an IPv6 /64; more are closed. Default 2000. Loopback and
+	// trusted proxies are exempt.
+	SourceConnections int `yaml:"source_connections"`
+	// SourceRate is how many connections one source may open in a second, and
+	// at once after a pause; more are closed. Default 200.
+	SourceRate int `yaml:"source_rate"`
+	// SniffTimeout bounds the wait for a PROXY header, and that for a
+	// ClientHello. Default 3 s.
+	SniffTimeout time.Duration `yaml:"sniff_timeout"`
+	// HandshakeTimeout bounds a TLS handshake. Default 60 s.
+	HandshakeTimeout time.Duration `yaml:"handshake_timeout"`
+	// HandshakeStall bounds the time in it without a byte from the client.
+	// Default 10 s.
+	HandshakeStall time.Duration `yaml:"handshake_stall"`
+	// HeadTimeout bounds the reading of a request's head. Default 60 s.
+	HeadTimeout time.Duration `yaml:"head_timeout"`
+	// HeadBytes bounds the head of a request. Default 1 MiB.
+	HeadBytes int `yaml:"head_bytes"`
+	// IdleTimeout ends connections on which no byte moves either way. Default
+	// 5 min.
+	IdleTimeout time.Duration `yaml:"idle_timeout"`
+	// Streams is how many requests an HTTP/2 connection may have at once.
+	// Default 100.
+	Streams int `yaml:"http2_streams"`
+	// Waiting is how many requests, and how many connections of tcp and tls,
+	// may wait at once for an agent that is expected back. Default 1024.
+	Waiting int `yaml:"waiting"`
+}
+
+func (l Limits) withDefaults() Limits {
+	count := func(v *int, def int) {
+		if *v == 0 {
+			*v = def
+		}
+	}
+	wait := func(v *time.Duration, def time.Duration) {
+		if *v == 0 {
+			*v = def
+		}
+	}
+	count(&l.Connections, descriptors()/2)
+	count(&l.SourceConnections, 2000)
+	count(&l.SourceRate, 200)
+	wait(&l.SniffTimeout, 3*time.Second)
+	wait(&l.HandshakeTimeout, time.Minute)
+	wait(&l.HandshakeStall, 10*time.Second)
+	wait(&l.HeadTimeout, time.Minute)
+	count(&l.HeadBytes, 1<<20)
+	wait(&l.IdleTimeout, 5*time.Minute)
+	count(&l.Streams, 100)
+	if l.Streams < 0 {
+		l.Streams = 1 << 20 // HTTP/2 has no word for no limit
+	}
+	count(&l.Waiting, defaultWaiters)
+	return l
+}
+
+// limiter counts connections, in all and by source.
+type limiter struct {
+	limits Limits
+
+	mu      sync.Mutex
+	open    int
+	freed   chan struct{} // closed when a place gets free; nil while nobody waits
+	sources map[netip.Addr]*source
+	sweepAt time.Time
+}
+
+// source is what one client has. Its bucket of new connections holds tokens as
+// of the time at.
+type source struct {
+	open   int
+	tokens float64
+	at     time.Time
+}
+
+func newLimiter(l Limits) *limiter {
+	return &limiter{limits: l, sources: make(map[netip.Addr]*source)}
+}
+
+// place waits until there is room for one more connection and takes it. It
+// returns false if stop is closed first.
+func (l *limiter) place(stop <-chan struct{}) bool {
+	for {
+		l.mu.Lock()
+		if l.limits.Connections < 0 || l.open < l.limits.Connections {
+			l.open++
+			l.mu.Unlock()
+			return true
+		}
+		if l.freed == nil {
+			l.freed = make(chan struct{})
+		}
+		freed := l.freed
+		l.mu.Unlock()
+		select {
+		case <-freed:
+		case <-stop:
+			return false
+		}
+	}
+}
+
+// leave gives back what place took, and what admit took for from.
+func (l *limiter) leave(from netip.Addr) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.open--
+	if l.freed != nil {
+		close(l.freed)
+		l.freed = nil
+	}
+	l.release(from)
+}
+
+// leaveSource gives back what admit took for from.
+func (l *limiter) leaveSource(from netip.Addr) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.release(from)
+}
+
+// release is called with mu held.
+func (l *limiter) release(from netip.Addr) {
+	if s := l.sources[from]; s != nil {
+		s.open--
+	}
+}
+
+// admit counts a new connection of a source and reports whether it may come
+// in. What it returns as from has to be given to leave: the invalid address
+// stands for a source that is not counted.
+func (l *limiter) admit(a netip.Addr, now time.Time) (from netip.Addr, ok bool) {
+	if a = a.Unmap(); a.IsLoopback() || !a.IsValid() {
+		return netip.Addr{}, true
+	}
+	if a.Is6() {
+		// Whoever has an IPv6 address has its /64.
+		p, err := a.WithZone("").Prefix(64)
+		if err != nil {
+			return netip.Addr{}, false
+		}
+		a = p.Addr()
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.sweep(now)
+	rate := float64(l.limits.SourceRate)
+	s := l.sources[a]
+	if s == nil {
+		s = &source{tokens: rate, at: now}
+		l.sources[a] = s
+	}
+	if l.limits.SourceConnections >= 0 && s.open >= l.limits.SourceConnections {
+		return netip.Addr{}, false
+	}
+	if rate >= 0 {
+		s.tokens = min(rate, s.tokens+rate*now.Sub(s.at).Seconds())
+		s.at = now
+		if s.tokens < 1 {
+			return netip.Addr{}, false
+		}
+		s.tokens--
+	}
+	s.open++
+	return a, true
+}
+
+// sweepEvery is how often sources without connections are forgotten. Their
+// buckets are full again after a second.
+const sweepEvery = 2 * time.Second
+
+func (l *limiter) sweep(now time.Time) {
+	if now.Before(l.sweepAt) {
+		return
+	}
+	l.sweepAt = now.Add(sweepEvery)
+	for a, s := range l.sources {
+		if s.open == 0 && now.Sub(s.at) >= time.Second {
+			delete(l.sources, a)
+		}
+	}
+}
+
+// pause waits for d, or less if ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}

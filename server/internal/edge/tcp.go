@@ -1,0 +1,148 @@
+package edge
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/culvert-project/culvert/internal/endpoint"
+	"github.com/culvert-project/culvert/internal/mux"
+	"github.com/culvert-project/culvert/internal/netx/proxyproto"
+	"github.com/culvert-project/culvert/internal/wire"
+	"github.com/culvert-project/culvert/server/internal/route"
+)
+
+// dialTimeout bounds the opening of a stream to an agent, which has its own,
+// shorter limits.
+const dialTimeout = 10 * time.Second
+
+// serveTCP joins a connection to the TCP endpoint of its port. Nothing is read
+// from the client before: its server may be the one to speak first.
+func (s *Server) serveTCP(ctx context.Context, ec *edgeConn) {
+	pool := s.poolFor(ctx, ec)
+	if pool == nil {
+		s.log.Debug("no endpoint on the port", "client", ec.remote.String(), "port", ec.port)
+		_ = ec.Close()
+		return
+	}
+	s.join(ctx, ec, nil, pool.Pick())
+}
+
+// poolFor finds the pool for a connection of tcp or with TLS, waiting for a
+// moment if its agent is expected back (decision 35).
+func (s *Server) poolFor(ctx context.Context, ec *edgeConn) *route.Pool {
+	look := func() *route.Pool {
+		t := s.cfg.Router.Table()
+		if ec.scheme == endpoint.TCP {
+			return t.Lookup(endpoint.Public, endpoint.TCP, "", ec.port)
+		}
+		return t.LookupName(ec.sni, ec.port)
+	}
+	if p := look(); p != nil || !s.expected(ec) {
+		return p
+	}
+	defer s.waiting.Add(-1)
+	if n := s.waiting.Add(1); s.cfg.Limits.Waiting >= 0 && n > int64(s.cfg.Limits.Waiting) {
+		return nil
+	}
+	timer := time.NewTimer(returnWait)
+	defer timer.Stop()
+	for {
+		changed := s.cfg.Router.Changed() // before the look, so that no change is missed
+		if p := look(); p != nil {
+			return p
+		}
+		select {
+		case <-changed:
+		case <-timer.C:
+			ec.awaited = true
+			return nil
+		case <-s.stop:
+			return nil
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// expected reports whether an agent may come back for the connection.
+func (s *Server) expected(ec *edgeConn) bool {
+	if s.cfg.Router.Expected(ec.scheme, ec.sni, ec.port) {
+		return true
+	}
+	return time.Since(s.cfg.StartedAt) < returnWindow && (ec.scheme == endpoint.TCP || s.ours(ec.sni))
+}
+
+// join opens a stream to ep and copies both ways until both directions have
+// ended. If tc is not nil TLS ends there, else the bytes pass as they are. The
+// connection is closed in the end.
+func (s *Server) join(ctx context.Context, ec *edgeConn, tc *tls.Conn, ep *route.Endpoint) {
+	start := time.Now()
+	defer ec.Close()
+	up, err := s.dial(ctx, ec, ep, ec.scheme == endpoint.TLS && tc == nil)
+	if err != nil {
+		s.log.Debug("no stream to the agent", "endpoint", ep.ID, "url", ep.Key.URL.String(), "err", err)
+		s.logConn(ctx, ec, ep, start, mux.SpliceResult{Err: err})
+		return
+	}
+	var client net.Conn = tc
+	var ahead []byte
+	if tc == nil {
+		client, ahead = ec.Detach()
+	}
+	idle := max(s.cfg.Limits.IdleTimeout, 0)
+	var res mux.SpliceResult
+	if st, ok := up.(*mux.Stream); ok {
+		res = mux.Splice(st, client, mux.SpliceOptions{Idle: idle, Initial: ahead})
+	} else {
+		res.ToConn = joinPlain(up, client, ahead, idle)
+		_ = up.Close()
+	}
+	s.logConn(ctx, ec, ep, start, res)
+}
+
+// dial opens a stream to ep for the connection, with a PROXY header as its
+// first bytes if the upstream wants one.
+func (s *Server) dial(ctx context.Context, ec *edgeConn, ep *route.Endpoint, passthrough bool) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	up, err := ep.Upstream.Dial(ctx, wire.ProxyHeader{
+		ClientAddr:     ec.remote.String(),
+		Proto:          string(ec.scheme),
+		PassthroughTLS: passthrough,
+	})
+	if err != nil || ep.ProxyProto == 0 {
+		return up, err
+	}
+	if _, err := up.Write(proxyproto.Append(nil, ep.ProxyProto, ec.remote, ec.local)); err != nil {
+		_ = up.Close()
+		return nil, err
+	}
+	return up, nil
+}
+
+// logConn writes the access log's line for a connection of tcp or tls.
+func (s *Server) logConn(ctx context.Context, ec *edgeConn, ep *route.Endpoint, start time.Time, res mux.SpliceResult) {
+	if s.cfg.AccessLog == nil {
+		return
+	}
+	attrs := make([]slog.Attr, 0, 8)
+	attrs = append(attrs,
+		slog.String("client", ec.remote.String()),
+		slog.String("scheme", string(ec.scheme)),
+		slog.Int("port", int(ec.port)),
+		slog.Int64("bytes", res.ToConn),
+		slog.Int64("received", res.ToStream),
+		slog.Duration("duration", time.Since(start)),
+		slog.String("endpoint", ep.ID),
+	)
+	if ec.sni != "" {
+		attrs = append(attrs, slog.String("host", ec.sni))
+	}
+	if res.Err != nil {
+		attrs = append(attrs, slog.String("err", res.Err.Error()))
+	}
+	s.cfg.AccessLog.LogAttrs(ctx, slog.LevelInfo, "connection", attrs...)
+}

@@ -1,0 +1,251 @@
+package edge
+
+import (
+	"context"
+	"crypto/rsa"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/culvert-project/culvert/internal/endpoint"
+	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/server/internal/route"
+	"github.com/culvert-project/culvert/server/internal/sniff"
+)
+
+// TLS alerts (RFC 8446 6) that are sent before a handshake could send its own.
+const (
+	alertDecodeError      = 50
+	alertInternalError    = 80
+	alertMissingExtension = 109
+	alertUnrecognizedName = 112
+)
+
+// maxClientKey bounds the RSA keys of client certificates, in bits: checking a
+// signature takes long with larger ones (T75).
+const maxClientKey = 4096
+
+// tlsConfigs are the configurations that do not belong to an endpoint.
+type tlsConfigs struct {
+	https *tls.Config
+}
+
+func newTLSConfigs() tlsConfigs {
+	return tlsConfigs{https: serverConfig(nil, true)}
+}
+
+// serverConfig returns the configuration for handshakes under the settings of
+// an endpoint; nil stands for none. It is shared by all of them: the
+// certificate is that which the connection was given.
+func serverConfig(settings *route.TLSSettings, http bool) *tls.Config {
+	c := &tls.Config{
+		MinVersion: tls.VersionTLS12,
+		// Without CBC and RSA key exchange; those of TLS 1.3 are not a choice.
+		CipherSuites: []uint16{
+			tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+			tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+			tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+		},
+		CurvePreferences: []tls.CurveID{tls.X25519MLKEM768, tls.X25519, tls.CurveP256},
+		GetCertificate: func(h *tls.ClientHelloInfo) (*tls.Certificate, error) {
+			return h.Conn.(*edgeConn).cert, nil
+		},
+	}
+	if http {
+		c.NextProtos = []string{"h2", "http/1.1"}
+	}
+	if settings != nil && settings.ClientCAs != nil {
+		c.ClientAuth = tls.RequireAndVerifyClientCert
+		c.ClientCAs = settings.ClientCAs
+		c.VerifyPeerCertificate = checkClientKeys
+		// A ticket would carry a client past a CA that was removed since (T14).
+		c.SessionTicketsDisabled = true
+	}
+	return c
+}
+
+// checkClientKeys refuses certificates whose keys are expensive to use.
+func checkClientKeys(_ [][]byte, chains [][]*x509.Certificate) error {
+	for _, chain := range chains {
+		for _, cert := range chain {
+			if k, ok := cert.PublicKey.(*rsa.PublicKey); ok && k.N.BitLen() > maxClientKey {
+				return fmt.Errorf("client certificate has a key of %d bits, more than %d", k.N.BitLen(), maxClientKey)
+			}
+		}
+	}
+	return nil
+}
+
+// refusal ends a connection before its handshake: the client gets the alert,
+// or nothing if it is 0.
+type refusal struct {
+	alert byte
+	cause error
+}
+
+func (r *refusal) Error() string { return r.cause.Error() }
+func (r *refusal) Unwrap() error { return r.cause }
+
+func refuse(alert byte, cause error) error { return &refusal{alert, cause} }
+
+// serveTLS serves a connection that has to begin with a ClientHello.
+func (s *Server) serveTLS(ctx context.Context, l *listener, ec *edgeConn) {
+	err := s.routeTLS(ctx, l, ec)
+	if err == nil {
+		return
+	}
+	s.log.Debug("TLS connection refused", "client", ec.remote.String(), "sni", ec.sni, "err", err)
+	if r, ok := errors.AsType[*refusal](err); ok && r.alert != 0 {
+		const fatal = 2
+		_, _ = ec.Write([]byte{0x15, 3, 3, 0, 2, fatal, r.alert}) // it may be gone
+	}
+	_ = ec.Close()
+}
+
+// routeTLS finds out what the connection is for and serves it. If it returns
+// an error the connection is still the caller's.
+func (s *Server) routeTLS(ctx context.Context, l *listener, ec *edgeConn) error {
+	hello, err := ec.ClientHello(time.Now().Add(s.cfg.Limits.SniffTimeout))
+	if err != nil {
+		return s.badHello(ec, err)
+	}
+	name := hello.ServerName
+	if name == "" {
+		return refuse(alertMissingExtension, fault.New(fault.NoSNI))
+	}
+	ec.sni = name
+	if l.scheme == endpoint.HTTPS && s.connect[name] {
+		s.handToAgents(ctx, ec)
+		return nil
+	}
+	pool := s.poolFor(ctx, ec)
+	switch {
+	case pool == nil && (l.scheme != endpoint.HTTPS || !s.ours(name)):
+		return refuse(alertUnrecognizedName, fault.New(fault.EndpointOffline, name))
+	case pool == nil:
+		return s.serveHTTPS(ctx, ec, nil) // for the page that says so
+	case pool.Scheme() == endpoint.HTTPS:
+		return s.serveHTTPS(ctx, ec, pool.Pick())
+	default:
+		return s.serveTLSEndpoint(ctx, ec, pool.Pick())
+	}
+}
+
+// handToAgents gives a connection to whoever serves agents.
+func (s *Server) handToAgents(ctx context.Context, ec *edgeConn) {
+	c := ec.release()
+	if c == nil {
+		return // closed meanwhile
+	}
+	if s.cfg.Agents == nil {
+		_ = c.Close()
+		return
+	}
+	// It counts as a client no more, neither for limits nor for draining.
+	s.group.Go(func() { s.cfg.Agents(ctx, c) })
+}
+
+// badHello judges the error of a connection that did not begin with a
+// ClientHello.
+func (s *Server) badHello(ec *edgeConn, err error) error {
+	switch {
+	case errors.Is(err, sniff.ErrNotTLS):
+		if p, _ := sniff.ProtocolOf(ec.Ahead()); p == sniff.HTTP1 {
+			ec.linger(true)
+			_, _ = io.WriteString(ec, "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"+
+				"This port speaks HTTPS, and the request came as plain HTTP. Use an address that begins with https://.\n")
+		}
+		return err
+	case errors.Is(err, sniff.ErrHello), errors.Is(err, sniff.ErrTooLarge):
+		return refuse(alertDecodeError, fault.Wrap(err, fault.TLSHandshakeFailed, err))
+	default:
+		return err // it ended or was silent too long
+	}
+}
+
+// ours reports whether a name lies under a base domain.
+func (s *Server) ours(name string) bool {
+	for _, d := range s.cfg.Domains {
+		if endpoint.Under(name, d) {
+			return true
+		}
+	}
+	return false
+}
+
+// handshake makes the TLS handshake under the settings of ep, which may be
+// nil. Its connection is the caller's even if it fails.
+func (s *Server) handshake(ctx context.Context, ec *edgeConn, ep *route.Endpoint) (*tls.Conn, error) {
+	cfg := s.tls.https
+	if ep != nil && ep.TLS != nil {
+		cfg = ep.TLS.Config(func(t *route.TLSSettings) *tls.Config {
+			return serverConfig(t, ep.Key.URL.Scheme == endpoint.HTTPS)
+		})
+		ec.cert = ep.TLS.Certificate
+		ec.tlsID = ep.TLS.ID
+	}
+	if ec.cert == nil {
+		cert, err := s.cfg.Certs.GetCertificate(ec.sni)
+		if err != nil {
+			return nil, refuse(alertUnrecognizedName, fault.Wrap(err, fault.TLSHandshakeFailed, err))
+		}
+		ec.cert = cert
+	}
+	leaf := ec.cert.Leaf
+	if leaf == nil {
+		var err error
+		if leaf, err = x509.ParseCertificate(ec.cert.Certificate[0]); err != nil {
+			return nil, refuse(alertInternalError, fault.Wrap(err, fault.TLSHandshakeFailed, err))
+		}
+	}
+	ec.clientConn.leaf = leaf
+	tc := tls.Server(ec, cfg)
+	l := s.cfg.Limits
+	ec.stall, ec.until = l.HandshakeStall, time.Now().Add(l.HandshakeTimeout)
+	err := tc.HandshakeContext(ctx)
+	ec.until = time.Time{}
+	if err == nil {
+		err = ec.SetReadDeadline(time.Time{})
+	}
+	if err != nil {
+		// A client that thinks the handshake done may be sending already, and
+		// a reset would take the alert from it.
+		ec.linger(true)
+		return nil, fault.Wrap(err, fault.TLSHandshakeFailed, err)
+	}
+	if name, ok := sniff.CanonicalName(tc.ConnectionState().ServerName); !ok || name != ec.sni {
+		return nil, fault.New(fault.TLSHandshakeFailed, "the server name of the handshake is another one than routed by")
+	}
+	return tc, nil
+}
+
+// serveHTTPS makes the handshake and gives the connection to net/http's server.
+// Without an endpoint the client gets to hear that there is none.
+func (s *Server) serveHTTPS(ctx context.Context, ec *edgeConn, ep *route.Endpoint) error {
+	ec.scheme = endpoint.HTTPS
+	tc, err := s.handshake(ctx, ec, ep)
+	if err != nil {
+		return err
+	}
+	s.give(tc)
+	return nil
+}
+
+// serveTLSEndpoint joins the connection to a tls endpoint: as it is, or after
+// the handshake if the endpoint wants TLS ended here.
+func (s *Server) serveTLSEndpoint(ctx context.Context, ec *edgeConn, ep *route.Endpoint) error {
+	ec.scheme = endpoint.TLS
+	if ep.TLS == nil || !ep.TLS.Terminate {
+		s.join(ctx, ec, nil, ep)
+		return nil
+	}
+	tc, err := s.handshake(ctx, ec, ep)
+	if err != nil {
+		return err
+	}
+	s.join(ctx, ec, tc, ep)
+	return nil
+}

@@ -1,0 +1,171 @@
+package edge
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/internal/netx"
+	"github.com/culvert-project/culvert/server/internal/route"
+)
+
+func newReader(c net.Conn) *bufio.Reader { return bufio.NewReader(c) }
+
+// echoSocket is a service that switches to websocket and echoes bytes. What it
+// sends together with the 101 comes first.
+func echoSocket(c net.Conn, br *bufio.Reader) {
+	req, err := http.ReadRequest(br)
+	if err != nil {
+		return
+	}
+	if !strings.EqualFold(req.Header.Get("Upgrade"), "websocket") || !strings.EqualFold(req.Header.Get("Connection"), "upgrade") {
+		_, _ = io.WriteString(c, "HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\n\r\n")
+		return
+	}
+	_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nX-A: b\r\nNgrok-Error-Code: x\r\n\r\nhello ")
+	_, _ = io.Copy(c, br)
+}
+
+const wsRequest = "GET /ws HTTP/1.1\r\nHost: app.example.com\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\nSec-WebSocket-Key: x\r\n\r\n"
+
+// TestEndpoints22_WebSocket: 101 passes, bytes go both ways, early bytes of
+// either side arrive in order, and so do half-closes.
+func TestEndpoints22_WebSocket(t *testing.T) {
+	t.Parallel()
+	for name, multiplexed := range map[string]bool{"plain upstream": false, "multiplexed upstream": true} {
+		for _, secure := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, TLS %v", name, secure), func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t)
+				var up route.Upstream = raw(t, echoSocket)
+				if multiplexed {
+					up = overMux(t, echoSocket)
+				}
+				w.online("http://app.example.com", up)
+				w.online("https://app.example.com", up)
+				conn := w.dial(secure)
+				if _, err := io.WriteString(conn, wsRequest+"early "); err != nil {
+					t.Fatal(err)
+				}
+				br := bufio.NewReader(conn)
+				resp, err := http.ReadResponse(br, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				h := resp.Header
+				if resp.StatusCode != 101 || h.Get("Upgrade") != "websocket" || h.Get("Connection") != "Upgrade" || h.Get("X-A") != "b" || h.Get("Ngrok-Error-Code") != "" {
+					t.Errorf("got %d %v", resp.StatusCode, h)
+				}
+				_, _ = io.WriteString(conn, "late")
+				_ = conn.(netx.CloseWriter).CloseWrite()
+				if got, err := io.ReadAll(br); string(got) != "hello early late" || err != nil {
+					t.Errorf("got %q, %v; want hello early late", got, err)
+				}
+			})
+		}
+	}
+}
+
+// TestT04_BytesBehindARefusedUpgrade are the next request.
+func TestT04_BytesBehindARefusedUpgrade(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.online("http://app.example.com", w.serve(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.URL.Path) }))
+	conn := w.dial(false)
+	_, _ = io.WriteString(conn, wsRequest+"GET /next HTTP/1.1\r\nHost: app.example.com\r\n\r\n")
+	br := bufio.NewReader(conn)
+	for _, want := range []string{"/ws", "/next"} {
+		resp, err := http.ReadResponse(br, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if body, _ := io.ReadAll(resp.Body); string(body) != want {
+			t.Errorf("got %d %q, want %s", resp.StatusCode, body, want)
+		}
+	}
+}
+
+// TestT06_OtherUpgradesAreDropped with their Connection field.
+func TestT06_OtherUpgradesAreDropped(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.online("http://app.example.com", w.serve(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, r.Header["Upgrade"], r.Header["Connection"], r.Header["Http2-Settings"])
+	}))
+	conn := w.dial(false)
+	_, _ = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: app.example.com\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAA\r\n\r\n")
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body, _ := io.ReadAll(resp.Body); string(body) != "[] [] []" {
+		t.Errorf("upstream saw %s", body)
+	}
+}
+
+func TestWebSocketToHTTP2Upstream(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.online("https://app.example.com", w.serve(echoRequest), func(e *route.Endpoint) { e.HTTP2 = true })
+	got := do(t, w.h1(), "GET", "/", nil, header("Connection", "Upgrade"), header("Upgrade", "websocket"))
+	wantStatus(t, got, 400, string(fault.UpgradeRefused))
+}
+
+func TestWebSocketIdle(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.online("http://app.example.com", overMux(t, echoSocket))
+		conn := w.dial(false)
+		_, _ = io.WriteString(conn, wsRequest)
+		buf := make([]byte, 1000)
+		if n, err := conn.Read(buf); err != nil || !strings.HasSuffix(string(buf[:n]), "hello ") {
+			t.Fatalf("got %q, %v", buf[:n], err)
+		}
+		for range 4 { // pings keep it open
+			time.Sleep(3 * time.Minute)
+			_, _ = conn.Write([]byte("x"))
+			if _, err := io.ReadFull(conn, buf[:1]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		start := time.Now()
+		_, err := conn.Read(buf)
+		if d := time.Since(start); err == nil || d < 5*time.Minute || d > 7*time.Minute {
+			t.Errorf("silent connection ended after %v with %v, want about 5m", d, err)
+		}
+	})
+}
+
+// TestD3_DrainWaitsForWebSockets, and closes them when its time is over.
+func TestD3_DrainWaitsForWebSockets(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.online("http://app.example.com", overMux(t, echoSocket))
+		conn := w.dial(false)
+		_, _ = io.WriteString(conn, wsRequest)
+		br := bufio.NewReader(conn)
+		if resp, err := http.ReadResponse(br, nil); err != nil || resp.StatusCode != 101 {
+			t.Fatal(resp, err)
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		start := time.Now()
+		w.srv.Drain(ctx)
+		if d := time.Since(start); d != time.Minute {
+			t.Errorf("drained after %v, want 1m", d)
+		}
+		if _, err := io.Copy(io.Discard, br); err != nil {
+			t.Logf("ended with %v", err)
+		}
+	})
+}
