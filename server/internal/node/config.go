@@ -1,0 +1,125 @@
+package node
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/culvert-project/culvert/internal/endpoint"
+	"github.com/culvert-project/culvert/server/internal/edge"
+	"github.com/culvert-project/culvert/server/internal/tunnel"
+)
+
+// The default addresses and ports of a server (decisions.md 4).
+const (
+	DefaultDomain    = "culvert.localhost"
+	DefaultHTTPAddr  = "127.0.0.1:9080"
+	DefaultHTTPSAddr = "127.0.0.1:9443"
+	DefaultAgentAddr = "127.0.0.1:9444"
+	DefaultAPIAddr   = "127.0.0.1:9400"
+	// DefaultGrace is how long a stopping server lets open exchanges finish.
+	DefaultGrace = 30 * time.Second
+	// DefaultRegion is what a server that stands alone calls its place.
+	DefaultRegion = "local"
+)
+
+// DefaultTCPPorts is the range that TCP endpoints get their ports from.
+func DefaultTCPPorts() PortRange { return PortRange{First: 20000, Last: 20999} }
+
+// Config is everything that a server can be told. The zero value of each field
+// but DataDir means its default.
+type Config struct {
+	// DataDir holds keys, tokens and certificates. It is required.
+	DataDir string
+	// Domains are the base domains under which agents take names; random names
+	// come under the first. Default [DefaultDomain].
+	Domains []string
+	// HTTPAddr, HTTPSAddr, AgentAddr and APIAddr are the listeners' addresses,
+	// host:port. Defaults as above.
+	HTTPAddr, HTTPSAddr, AgentAddr, APIAddr string
+	// TCPAddr is the host that TCP endpoints listen on. Default: the host of
+	// HTTPSAddr.
+	TCPAddr string
+	// TCPPorts is the range of ports for TCP endpoints.
+	TCPPorts PortRange
+	// TLSCert and TLSKey name PEM files to use instead of the development CA;
+	// both or neither.
+	TLSCert, TLSKey string
+	// AdvertiseHTTPPort and AdvertiseHTTPSPort are the ports that clients use
+	// when they are not the listeners' own, as behind a load balancer.
+	AdvertiseHTTPPort, AdvertiseHTTPSPort uint16
+	// AdvertiseAgent is host:port of the agent listener as agents reach it.
+	// Default: derived from AgentAddr and the first domain.
+	AdvertiseAgent string
+	// ShutdownGrace is how long a stopping server lets open exchanges finish.
+	// Default [DefaultGrace]; negative means not at all.
+	ShutdownGrace time.Duration
+	// Region is what the server calls its place. Default [DefaultRegion].
+	Region string
+	// Version is the server's version, shown to agents.
+	Version string
+	// Edge bounds what public clients may cost, Agents what agents may.
+	Edge   edge.Limits
+	Agents tunnel.Limits
+	// TrustedProxies are peers that begin their connections to the public
+	// listeners with a PROXY header.
+	TrustedProxies []netip.Prefix
+	// ExtraListeners are further public ports. They listen on the host of
+	// HTTPSAddr.
+	ExtraListeners []ExtraListener
+	// RedirectHTTP is the status with which http requests for names that are
+	// online as https only are sent there: 307 or 308. Default 307; -1 turns
+	// the redirect off.
+	RedirectHTTP int
+	// ForwardedHeaders says what becomes of X-Forwarded-* that clients send:
+	// "append", "replace" or "off". Default "append".
+	ForwardedHeaders string
+	// BootstrapAuthtoken is the first authtoken. If it is empty and the data
+	// directory has no token yet, one is made.
+	BootstrapAuthtoken string
+	// Logger gets what an operator wants to know. Default: nothing is logged.
+	Logger *slog.Logger
+	// AccessLog gets one record for each request and connection. Default: none.
+	AccessLog *slog.Logger
+	// Listen opens listeners. Default: a net.ListenConfig.
+	Listen func(ctx context.Context, network, addr string) (net.Listener, error)
+}
+
+// ExtraListener is a further public port.
+type ExtraListener struct {
+	// Scheme is http, https or tls.
+	Scheme endpoint.Scheme
+	Port   uint16
+}
+
+// PortRange is a range of ports, both ends included. The zero value is empty.
+type PortRange struct{ First, Last uint16 }
+
+// withDefaults returns c with every zero replaced.
+func (c Config) withDefaults() Config {
+	if len(c.Domains) == 0 {
+		c.Domains = []string{DefaultDomain}
+	}
+	c.HTTPAddr = cmp.Or(c.HTTPAddr, DefaultHTTPAddr)
+	c.HTTPSAddr = cmp.Or(c.HTTPSAddr, DefaultHTTPSAddr)
+	c.AgentAddr = cmp.Or(c.AgentAddr, DefaultAgentAddr)
+	c.APIAddr = cmp.Or(c.APIAddr, DefaultAPIAddr)
+	if c.TCPAddr == "" {
+		c.TCPAddr, _, _ = net.SplitHostPort(c.HTTPSAddr) // checked by New
+	}
+	c.TCPPorts = cmp.Or(c.TCPPorts, DefaultTCPPorts())
+	c.ShutdownGrace = max(0, cmp.Or(c.ShutdownGrace, DefaultGrace))
+	c.Region = cmp.Or(c.Region, DefaultRegion)
+	c.RedirectHTTP = cmp.Or(c.RedirectHTTP, 307)
+	c.ForwardedHeaders = cmp.Or(c.ForwardedHeaders, "append")
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Listen == nil {
+		c.Listen = new(net.ListenConfig).Listen
+	}
+	return c
+}

@@ -1,0 +1,207 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/culvert-project/culvert/server/internal/control"
+	"github.com/culvert-project/culvert/server/internal/edge"
+	"github.com/culvert-project/culvert/server/internal/tunnel"
+)
+
+// Node is one server process. Make one with [New] and run it once.
+type Node struct {
+	cfg    Config
+	log    *slog.Logger
+	health health
+	ready  chan struct{} // closed when every listener accepts
+	kill   chan struct{} // closed when the grace period is cut short
+
+	killOnce sync.Once
+	info     Info // set before ready is closed
+	tunnels  *tunnel.Server
+}
+
+// New checks the configuration. It opens nothing and starts nothing. Its error
+// joins one fault for each problem.
+func New(cfg Config) (*Node, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	return &Node{cfg: cfg, log: cfg.Logger, ready: make(chan struct{}), kill: make(chan struct{})}, nil
+}
+
+// Ready is closed once every listener accepts.
+func (n *Node) Ready() <-chan struct{} { return n.ready }
+
+// Info returns what the server has opened. It waits for Ready.
+func (n *Node) Info() Info {
+	<-n.ready
+	return n.info
+}
+
+// Tunnels returns the server's agent sessions, to send them commands. It waits
+// for Ready.
+func (n *Node) Tunnels() *tunnel.Server {
+	<-n.ready
+	return n.tunnels
+}
+
+// Kill ends the grace period of a server that is shutting down: what is open is
+// cut off. Before that it does nothing yet, but the period will be over at once.
+func (n *Node) Kill() { n.killOnce.Do(func() { close(n.kill) }) }
+
+// Run opens everything, serves until ctx ends, shuts down in order and returns
+// when nothing is left of it. It returns nil after an orderly shutdown, the
+// fault if something cannot be opened, or the error of the part that failed. It
+// is to be called once.
+func (n *Node) Run(ctx context.Context) (err error) {
+	lock, err := lockDataDir(n.cfg.DataDir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeLock(lock)) }()
+	lns, err := openListeners(ctx, n.cfg)
+	if err != nil {
+		return err
+	}
+	defer lns.close()
+	p, err := n.assemble(ctx, lns)
+	if err != nil {
+		return err
+	}
+	return p.run(ctx)
+}
+
+func closeLock(f *os.File) error {
+	if err := f.Close(); err != nil {
+		return fmt.Errorf("unlock data directory: %w", err)
+	}
+	return nil
+}
+
+// parts are the running pieces of a node.
+type parts struct {
+	n       *Node
+	lns     *listeners
+	binder  *control.Binder
+	tunnels *tunnel.Server
+	edge    *edge.Server
+}
+
+// run serves until ctx ends or a part fails, and then shuts down.
+func (p *parts) run(ctx context.Context) error {
+	// Signals end ctx, but what they end first is acceptance: sessions and
+	// exchanges live on until the shutdown is through with them.
+	life, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	failed := make(chan error, 4) // one for each part below
+	var wg sync.WaitGroup
+	start := func(name string, f func(context.Context) error) {
+		wg.Go(func() {
+			if err := f(life); err != nil {
+				failed <- fmt.Errorf("%s: %w", name, err)
+			}
+		})
+	}
+	agentsDone := make(chan struct{})
+	start("edge", p.edge.Run)
+	start("agents", func(ctx context.Context) error { defer close(agentsDone); return p.acceptAgents(ctx) })
+	start("api", func(ctx context.Context) error {
+		ln, err := p.lns.take(ctx, "tcp", p.lns.api.Addr().String())
+		if err != nil {
+			return err
+		}
+		return serveAPI(ctx, ln, p.n.health.handler(), p.n.log)
+	})
+	start("claims", p.binder.Run)
+
+	var err error
+	select {
+	case <-p.edge.Ready():
+		p.n.health.ready.Store(true)
+		close(p.n.ready)
+		select {
+		case <-ctx.Done():
+		case err = <-failed:
+		}
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	p.shutdown(ctx)
+	end()
+	wg.Wait()
+	return err
+}
+
+// shutdown stops in order: not ready, no new connections, exchanges finish
+// within the grace period, and agents last, because they come back as soon as
+// they hear the goodbye (reliability-security.md 7, D3).
+func (p *parts) shutdown(ctx context.Context) {
+	p.n.health.ready.Store(false)
+	_ = p.lns.agent.Close() // stops acceptAgents
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.n.cfg.ShutdownGrace)
+	defer cancel()
+	stop := make(chan struct{})
+	defer close(stop)
+	go func() {
+		select {
+		case <-p.n.kill:
+			cancel()
+		case <-stop:
+		}
+	}()
+	start := time.Now()
+	p.edge.Drain(grace)
+	p.tunnels.Drain(grace)
+	p.tunnels.Close()
+	p.n.log.Info("server stopped", "took", time.Since(start).Round(time.Millisecond))
+}
+
+// acceptAgents serves the agent listener until it is closed.
+func (p *parts) acceptAgents(ctx context.Context) error {
+	ln, err := p.lns.take(ctx, "tcp", p.lns.agent.Addr().String())
+	if err != nil {
+		return err
+	}
+	defer ln.Close() //nolint:errcheck // closed already, or about to be lost with the process
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for {
+		conn, err := ln.Accept()
+		switch {
+		case err == nil:
+			wg.Go(func() { p.tunnels.ServeConn(ctx, conn) })
+		case errors.Is(err, net.ErrClosed):
+			return nil
+		default:
+			// Out of descriptors, most likely: others give theirs back.
+			p.n.log.Warn("accept agent", "err", err)
+			if !pause(ctx, acceptPause) {
+				return nil
+			}
+		}
+	}
+}
+
+// acceptPause is how long accepting rests after it has failed.
+const acceptPause = 50 * time.Millisecond
+
+// pause waits for d and reports whether ctx let it.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,259 @@
+package node_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/culvert-project/culvert/internal/endpoint"
+	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/internal/netx/memnet"
+	"github.com/culvert-project/culvert/server/internal/node"
+	"github.com/culvert-project/culvert/server/internal/node/nodetest"
+)
+
+func TestNewOpensNothingAndReportsEveryProblem(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "data")
+	cfg := node.Config{
+		DataDir: dir, HTTPAddr: "nowhere", AdvertiseAgent: "x", Domains: []string{"a_b.test"}, TLSCert: "c.pem",
+		TCPPorts: node.PortRange{First: 2, Last: 1}, RedirectHTTP: 301, ForwardedHeaders: "drop",
+		BootstrapAuthtoken: "short",
+		ExtraListeners:     []node.ExtraListener{{Scheme: "ftp", Port: 1}, {Scheme: endpoint.HTTPS, Port: 443}},
+		Listen: func(context.Context, string, string) (net.Listener, error) {
+			t.Error("New listens")
+			return nil, errors.New("no")
+		},
+	}
+	_, err := node.New(cfg)
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		t.Fatalf("got %v, want joined faults", err)
+	}
+	if n := len(joined.Unwrap()); n != 10 {
+		t.Errorf("got %d problems, want 10:\n%v", n, err)
+	}
+	for _, e := range joined.Unwrap() {
+		if f := fault.From(e); f.Code == fault.Internal || f.Remedy == "" {
+			t.Errorf("%v has no code or no remedy", e)
+		}
+	}
+	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("New made the data directory: %v", err)
+	}
+	if _, err := node.New(node.Config{}); !fault.Has(err, fault.SettingInvalid) {
+		t.Errorf("no data directory: got %v", err)
+	}
+}
+
+func TestSecondServerIsKeptOutOfTheDataDirectory(t *testing.T) {
+	t.Parallel()
+	s := nodetest.Start(t)
+	n, err := node.New(node.Config{DataDir: s.Info.DataDir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Run(t.Context()); !fault.Has(err, fault.DataDirLocked) {
+		t.Errorf("got %v, want 1003", err)
+	}
+}
+
+func TestUnusableDataDirectory(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	n, err := node.New(node.Config{DataDir: filepath.Join(file, "data")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Run(t.Context()); !fault.Has(err, fault.DataDirUnusable) {
+		t.Errorf("got %v, want 1004", err)
+	}
+}
+
+func TestTakenAddressIsNamedAndNothingStaysOpen(t *testing.T) {
+	t.Parallel()
+	net1 := memnet.New()
+	taken, err := net1.Listen("tcp", node.DefaultAPIAddr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	listen := func(_ context.Context, network, addr string) (net.Listener, error) { return net1.Listen(network, addr) }
+	n, err := node.New(node.Config{DataDir: t.TempDir(), Listen: listen})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = n.Run(t.Context())
+	if !fault.Has(err, fault.ListenFailed) || !strings.Contains(err.Error(), node.DefaultAPIAddr) ||
+		!strings.Contains(fault.From(err).Remedy, "--api-addr") {
+		t.Errorf("got %v, remedy %q", err, fault.From(err).Remedy)
+	}
+	if err := taken.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, addr := range []string{node.DefaultHTTPAddr, node.DefaultHTTPSAddr, node.DefaultAgentAddr, node.DefaultAPIAddr} {
+		ln, err := net1.Listen("tcp", addr)
+		if err != nil {
+			t.Errorf("%s is still open: %v", addr, err)
+			continue
+		}
+		ln.Close()
+	}
+}
+
+func TestFilesOfTheDataDirectoryArePrivate(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "a", "b")
+	nodetest.Start(t, func(c *node.Config) { c.DataDir = dir })
+	fi, err := os.Stat(dir)
+	if err != nil || fi.Mode().Perm() != 0o700 {
+		t.Errorf("data directory: got %v, %v", fi.Mode(), err)
+	}
+	files, err := os.ReadDir(dir)
+	if err != nil || len(files) < 3 {
+		t.Fatalf("got %d files, %v", len(files), err)
+	}
+	for _, f := range files {
+		fi, err := f.Info()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.Name() == "ca.pem" {
+			continue // a certificate, made to be given away
+		}
+		if fi.Mode().Perm() != 0o600 {
+			t.Errorf("%s has mode %v, want 0600", f.Name(), fi.Mode())
+		}
+	}
+}
+
+func TestFirstStartMakesOneToken(t *testing.T) {
+	t.Parallel()
+	s := nodetest.Start(t, func(c *node.Config) { c.BootstrapAuthtoken = "" })
+	token := s.Info.Authtoken
+	if len(token) < 20 {
+		t.Fatalf("got token %q", token)
+	}
+	s.Restart()
+	if s.Info.Authtoken != "" {
+		t.Error("the second start made another token")
+	}
+	files, err := filepath.Glob(filepath.Join(s.Info.DataDir, "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(text), token) {
+			t.Errorf("%s has the token in the clear", f)
+		}
+	}
+}
+
+func TestInfo(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		edit func(*node.Config)
+		want string
+	}{
+		"default":    {func(*node.Config) {}, "localhost:9444"},
+		"every host": {func(c *node.Config) { c.AgentAddr, c.Domains = ":9444", []string{"t.example.com"} }, "t.example.com:9444"},
+		"every host, localhost": {
+			func(c *node.Config) { c.AgentAddr = "0.0.0.0:9444" }, "localhost:9444",
+		},
+		"one host":   {func(c *node.Config) { c.AgentAddr = "192.0.2.1:9444" }, "192.0.2.1:9444"},
+		"advertised": {func(c *node.Config) { c.AdvertiseAgent = "gw.example.com:443" }, "gw.example.com:443"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := nodetest.Start(t, tt.edit)
+			if s.Info.ConnectURL != tt.want {
+				t.Errorf("got connect URL %s, want %s", s.Info.ConnectURL, tt.want)
+			}
+			if s.Info.HTTPPort != 9080 || s.Info.HTTPSPort != 9443 || !strings.HasPrefix(s.Info.CAFingerprint, "sha256:") {
+				t.Errorf("got %+v", s.Info)
+			}
+		})
+	}
+}
+
+func TestHealth(t *testing.T) {
+	t.Parallel()
+	s := nodetest.Start(t)
+	for path, want := range map[string]int{"/healthz": 200, "/readyz": 200, "/": 404, "/metrics": 404} {
+		resp, body := s.Get("http://api.test:9400" + path)
+		if resp.StatusCode != want {
+			t.Errorf("%s: got %d %s, want %d", path, resp.StatusCode, body, want)
+		}
+	}
+}
+
+func TestNotReadyWhileDraining(t *testing.T) {
+	t.Parallel()
+	s := nodetest.Start(t)
+	hold, began := make(chan struct{}), make(chan struct{})
+	a := s.Agent()
+	ln := s.ServeHTTP(a, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		close(began)
+		<-hold
+		w.Write([]byte("finished")) //nolint:errcheck // the client checks it
+	}))
+	got := make(chan string, 1)
+	go func() {
+		_, body := s.Get(ln.URL().String())
+		got <- body
+	}()
+	<-began
+	client := s.Client()
+	if resp, _ := s.Do(client, http.MethodGet, "http://api.test:9400/readyz", nil); resp.StatusCode != 200 {
+		t.Errorf("before: got %d", resp.StatusCode)
+	}
+	s.Shutdown()
+	for { // until the signal has arrived
+		resp, _ := s.Do(client, http.MethodGet, "http://api.test:9400/readyz", nil)
+		if resp.StatusCode == http.StatusServiceUnavailable {
+			break
+		}
+	}
+	close(hold)
+	if body := <-got; body != "finished" {
+		t.Errorf("the request under way got %q", body)
+	}
+	s.Wait()
+}
+
+func TestGraceEndsEarlyWhenKilled(t *testing.T) {
+	t.Parallel()
+	s := nodetest.Start(t, func(c *node.Config) { c.ShutdownGrace = time.Hour })
+	a := s.Agent()
+	echo := s.ServeEcho(a, "hi", endpointTCP())
+	c := s.Dial(s.HostPort(echo.URL()))
+	if _, err := c.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	s.Stop()
+}
+
+func TestGraceIsOverInTime(t *testing.T) {
+	t.Parallel()
+	s := nodetest.Start(t, func(c *node.Config) { c.ShutdownGrace = 50 * time.Millisecond })
+	a := s.Agent()
+	echo := s.ServeEcho(a, "hi", endpointTCP())
+	c := s.Dial(s.HostPort(echo.URL()))
+	if _, err := c.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	s.Shutdown()
+	s.Wait()
+}
