@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/server/internal/identity"
+	"github.com/culvert-project/culvert/server/internal/vault"
+)
+
+func (p *program) authtokenCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "authtoken",
+		Short: "Make authtokens for agents",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	made := &cobra.Command{
+		Use:   "new",
+		Short: "Make an authtoken and print it, this once",
+		Long: `Make an authtoken and print it, this once. The server keeps a keyed hash of it.
+A server that is running knows the new token at once.`,
+		Args: checkArgs(cobra.NoArgs),
+	}
+	addFlags(made.Flags())
+	for _, s := range settings() {
+		if f := made.Flags().Lookup(s.name); f != nil && s.name != "data-dir" {
+			f.Hidden = true
+		}
+	}
+	note := made.Flags().String("note", "", "`TEXT` to tell this token from others")
+	made.RunE = func(cmd *cobra.Command, _ []string) error {
+		o, err := p.settings(cmd, p.serverDir)
+		if err != nil {
+			return err
+		}
+		token, err := newToken(cmd.Context(), o.node.DataDir, *note)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintln(p.stdout, token)
+		if p.terminal(p.stdout) {
+			fmt.Fprintf(p.stderr, "\nOn the agent's machine:\n\n  culvert config add-authtoken %s\n", token)
+		}
+		return nil
+	}
+	cmd.AddCommand(made)
+	return cmd
+}
+
+// newToken makes an authtoken in a data directory, whether or not a server uses
+// it.
+func newToken(ctx context.Context, dir, note string) (string, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fault.Wrap(err, fault.DataDirUnusable, dir, err)
+	}
+	v, err := vault.Open(dir)
+	if err != nil {
+		return "", err
+	}
+	tokens, err := identity.Open(dir, v)
+	if err != nil {
+		return "", err
+	}
+	token, _, err := tokens.Create(ctx, note)
+	return token, err
+}

@@ -1,0 +1,37 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/culvert-project/culvert/server/internal/node"
+)
+
+func (p *program) configCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "config",
+		Short: "Check the server's settings",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	check := &cobra.Command{
+		Use:   "check",
+		Short: "Check flags, variables and file as serve would, and start nothing",
+		Args:  checkArgs(cobra.NoArgs),
+	}
+	addFlags(check.Flags())
+	check.RunE = func(cmd *cobra.Command, _ []string) error {
+		o, err := p.settings(cmd, p.serverDir)
+		if err != nil {
+			return err
+		}
+		if _, err := node.New(o.node); err != nil {
+			return err
+		}
+		fmt.Fprintln(p.stdout, "The settings are valid.")
+		return nil
+	}
+	cmd.AddCommand(check)
+	return cmd
+}

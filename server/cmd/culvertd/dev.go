@@ -1,0 +1,283 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/culvert-project/culvert"
+	"github.com/culvert-project/culvert/internal/agent/fileserver"
+	"github.com/culvert-project/culvert/internal/agent/target"
+	"github.com/culvert-project/culvert/internal/endpoint"
+	"github.com/culvert-project/culvert/server/internal/node"
+)
+
+const (
+	// devName is the first label of the endpoints of culvertd dev.
+	devName = "dev"
+	// devBind bounds how long the built-in agent may take to come online.
+	devBind = 20 * time.Second
+)
+
+// devRun is one run of culvertd dev: what is put online, and how.
+type devRun struct {
+	p        *program
+	o        *options
+	verb     string // http, tcp or tls
+	upstream string // "" for the built-in page
+	name     string
+	token    string
+
+	mu     sync.Mutex
+	serves sync.WaitGroup
+	agent  culvert.Agent // guarded by mu
+}
+
+func (p *program) devCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "dev [http|tcp|tls] [UPSTREAM]",
+		Short: "Run a server and an agent in one process, to try it",
+		Long: `Run a server and an agent in one process, joined by a real agent session.
+
+  culvertd dev                        a page that echoes its request
+  culvertd dev http 8080              whatever serves on localhost:8080
+  culvertd dev http https://10.0.0.7  another machine's web server
+  culvertd dev http file:///srv/site  a folder of files
+  culvertd dev tcp 22                 a TCP port
+  culvertd dev tls 8443               TLS, passed through as it is
+
+It listens on loopback. Default ports that are taken give way to free ones.`,
+		Args: cobra.MaximumNArgs(2),
+	}
+	addFlags(cmd.Flags())
+	name := cmd.Flags().String("name", devName, "`NAME` of the endpoints, under the base domain or whole")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		d := &devRun{p: p, name: *name, token: "dev_" + rand.Text() + rand.Text()}
+		if err := d.arguments(args); err != nil {
+			return err
+		}
+		var err error
+		if d.o, err = p.settings(cmd, func() (string, error) { return p.stateDir("dev") }); err != nil {
+			return err
+		}
+		if !d.o.logLevelSet {
+			d.o.logLevel = slog.LevelWarn
+		}
+		return d.run(cmd.Context())
+	}
+	return cmd
+}
+
+// arguments reads the kind of endpoint and the upstream. The kind may be left
+// out: what follows is then for http.
+func (d *devRun) arguments(args []string) error {
+	d.verb = "http"
+	verbs := []string{"http", "tcp", "tls"}
+	if len(args) > 0 && slices.Contains(verbs, args[0]) {
+		d.verb, args = args[0], args[1:]
+	}
+	if len(args) > 1 {
+		return usage(fmt.Errorf("%q is not a kind of endpoint: want one of %s", args[0], strings.Join(verbs, ", ")))
+	}
+	if len(args) == 1 {
+		d.upstream = args[0]
+		kind := target.Web
+		if d.verb != "http" {
+			kind = target.Stream
+		}
+		_, err := target.Parse(d.upstream, kind)
+		return err
+	}
+	if d.verb != "http" {
+		return usage(fmt.Errorf("%s needs an upstream, such as culvertd dev %s 8443", d.verb, d.verb))
+	}
+	return nil
+}
+
+// run runs server and agent until a signal stops them. The agent lives until the
+// server has ended, so that open exchanges can finish.
+func (d *devRun) run(ctx context.Context) error {
+	closeLogs, err := d.p.openLogs(d.o)
+	if err != nil {
+		return err
+	}
+	defer closeLogs()
+	d.o.node.BootstrapAuthtoken = d.token
+	d.o.node.Listen = freePorts(d.o.node.Listen)
+	n, err := node.New(d.o.node)
+	if err != nil {
+		return err
+	}
+	defer d.stop()
+	return d.p.runNode(ctx, n, func(ctx context.Context) error { return d.online(ctx, n.Info()) })
+}
+
+// freePorts makes a listen function that takes a free port of the same host
+// where a default port is taken.
+func freePorts(listen func(context.Context, string, string) (net.Listener, error)) func(context.Context, string, string) (net.Listener, error) {
+	if listen == nil {
+		listen = new(net.ListenConfig).Listen
+	}
+	defaults := []string{node.DefaultHTTPAddr, node.DefaultHTTPSAddr, node.DefaultAgentAddr, node.DefaultAPIAddr}
+	return func(ctx context.Context, network, addr string) (net.Listener, error) {
+		ln, err := listen(ctx, network, addr)
+		if err == nil || !errors.Is(err, syscall.EADDRINUSE) || !slices.Contains(defaults, addr) {
+			return ln, err
+		}
+		host, _, _ := net.SplitHostPort(addr) // one of ours
+		return listen(ctx, network, net.JoinHostPort(host, "0"))
+	}
+}
+
+// online starts the agent, puts the endpoints online and says so.
+func (d *devRun) online(ctx context.Context, i node.Info) error {
+	opts := []culvert.AgentOption{
+		culvert.WithAuthtoken(d.token),
+		culvert.WithAgentConnectURL(i.Agent.String()),
+		culvert.WithClientInfo("culvertd-dev", version()),
+		culvert.WithLogger(d.o.node.Logger),
+	}
+	if i.CAFingerprint != "" {
+		opts = append(opts, culvert.WithCAFingerprint(i.CAFingerprint))
+	} else {
+		// The operator's own certificate names the outside, not loopback. The
+		// token never leaves the machine.
+		opts = append(opts, culvert.WithTLSConfig(func(c *tls.Config) { c.InsecureSkipVerify = true }))
+	}
+	agent, err := culvert.NewAgent(opts...)
+	if err != nil {
+		return err
+	}
+	d.mu.Lock()
+	d.agent = agent
+	d.mu.Unlock()
+	// The context of the first call is that of the whole session, which has to
+	// outlive the signal that ends ctx.
+	life, end := context.WithCancelCause(context.WithoutCancel(ctx))
+	late := time.AfterFunc(devBind, func() { end(errors.New("the built-in agent did not come online in time")) })
+	urls, err := d.bind(life, agent, i.Domains[0])
+	if !late.Stop() && err == nil {
+		err = context.Cause(life)
+	}
+	if err != nil {
+		end(err)
+		return err
+	}
+	d.announce(urls, i)
+	return nil
+}
+
+// bind puts the endpoints online and returns their URLs.
+func (d *devRun) bind(ctx context.Context, agent culvert.Agent, domain string) ([]string, error) {
+	var wanted []string
+	switch host := d.host(domain); d.verb {
+	case "tcp":
+		wanted = []string{"tcp://"}
+	case "tls":
+		wanted = []string{"tls://" + host}
+	default:
+		wanted = []string{"http://" + host, "https://" + host}
+	}
+	handler, err := d.handler()
+	if err != nil {
+		return nil, err
+	}
+	var urls []string
+	for _, u := range wanted {
+		if handler != nil {
+			ln, err := agent.Listen(ctx, culvert.WithURL(u))
+			if err != nil {
+				return nil, err
+			}
+			urls = append(urls, ln.URL().String())
+			d.serve(ln, handler)
+			continue
+		}
+		// As with the agent's commands, an upstream's certificate is not
+		// checked: on a machine of one's own it is self-signed.
+		up := culvert.WithUpstream(d.upstream, culvert.WithUpstreamTLSClientConfig(&tls.Config{InsecureSkipVerify: true})) //nolint:gosec // see above
+		fwd, err := agent.Forward(ctx, up, culvert.WithURL(u))
+		if err != nil {
+			return nil, err
+		}
+		urls = append(urls, fwd.URL().String())
+	}
+	return urls, nil
+}
+
+// handler is what serves requests in this process: the built-in page, a folder,
+// or nothing if they are forwarded.
+func (d *devRun) handler() (http.Handler, error) {
+	if d.upstream == "" {
+		return newEchoPage(), nil
+	}
+	if d.verb != "http" {
+		return nil, nil
+	}
+	t, err := target.Parse(d.upstream, target.Web)
+	if err != nil || t.Scheme != target.File {
+		return nil, err
+	}
+	return fileserver.Open(t.Path)
+}
+
+func (d *devRun) serve(ln net.Listener, h http.Handler) {
+	srv := &http.Server{
+		Handler: h, ReadHeaderTimeout: time.Minute,
+		ErrorLog: slog.NewLogLogger(d.o.node.Logger.Handler(), slog.LevelDebug),
+	}
+	d.serves.Go(func() { _ = srv.Serve(ln) }) // ends with the listener
+}
+
+// host is the name of the endpoints.
+func (d *devRun) host(domain string) string {
+	if d.name == domain || endpoint.Under(d.name, domain) {
+		return d.name
+	}
+	return d.name + "." + domain
+}
+
+// announce prints the URLs, first and alone on their lines, and what they are.
+func (d *devRun) announce(urls []string, i node.Info) {
+	var b strings.Builder
+	bold, plain := "", ""
+	if d.p.terminal(d.p.stdout) {
+		bold, plain = "\x1b[1m", "\x1b[0m"
+	}
+	for _, u := range urls {
+		fmt.Fprintf(&b, "%s%s%s\n", bold, u, plain)
+	}
+	b.WriteString("\n")
+	if d.upstream == "" {
+		b.WriteString("They show a page that echoes its request. To put a service of your own there:\n\n  culvertd dev http 8080\n\n")
+	} else {
+		fmt.Fprintf(&b, "Traffic goes to %s. Ctrl+C stops.\n", d.upstream)
+	}
+	if d.verb == "http" && i.CAFile != "" {
+		fmt.Fprintf(&b, "Clients that are to trust the https URL need the CA's certificate: %s\n", i.CAFile)
+	}
+	fmt.Fprint(d.p.stdout, b.String())
+}
+
+// stop ends the agent and waits for what it served.
+func (d *devRun) stop() {
+	d.mu.Lock()
+	agent := d.agent
+	d.mu.Unlock()
+	if agent != nil {
+		_ = agent.Disconnect() // the server is gone already
+	}
+	d.serves.Wait()
+}

@@ -1,0 +1,197 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/internal/strictyaml"
+)
+
+// envPrefix begins the name of every variable that is a setting.
+const envPrefix = "CULVERTD_"
+
+func envName(name string) string {
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
+}
+
+func keyName(name string) string { return strings.ReplaceAll(name, "-", "_") }
+
+// loader collects the settings of a run from their three sources.
+type loader struct {
+	getenv func(string) (string, bool)
+	flags  *pflag.FlagSet
+	file   *strictyaml.Document // nil without a file
+
+	problems strictyaml.Problems // of the file
+	faults   []error             // of flags and variables
+}
+
+// addFlags adds the flags of all settings, and --config.
+func addFlags(fs *pflag.FlagSet) {
+	fs.SortFlags = false
+	fs.String("config", "", "YAML `FILE` with settings")
+	for _, s := range settings() {
+		if s.file {
+			continue
+		}
+		usage := s.usage
+		if s.list {
+			fs.StringSlice(s.name, nil, usage)
+		} else {
+			fs.String(s.name, "", usage)
+		}
+		f := fs.Lookup(s.name)
+		f.Usage = "`" + s.arg + "` " + usage
+		f.NoOptDefVal = s.implied
+	}
+}
+
+// load reads all settings into o, whose fields hold the defaults. Every problem
+// is reported at once.
+func load(o *options, flags *pflag.FlagSet, getenv func(string) (string, bool)) error {
+	l := &loader{getenv: getenv, flags: flags}
+	path, _ := flags.GetString("config")
+	if path == "" {
+		path, _ = getenv(envName("config"))
+	}
+	if path != "" {
+		if err := l.readFile(path, o); err != nil {
+			return err
+		}
+	}
+	for _, s := range settings() {
+		l.apply(o, s)
+	}
+	if err := l.problems.Err(); err != nil {
+		l.faults = append([]error{fault.Wrap(err, fault.ServerConfigInvalid, path)}, l.faults...)
+	}
+	return errors.Join(l.faults...)
+}
+
+// apply sets one setting from the first source that has it: flag, variable,
+// file.
+func (l *loader) apply(o *options, s setting) {
+	if !s.file {
+		if f := l.flags.Lookup(s.name); f != nil && f.Changed {
+			l.set(o, s, l.flagValues(s), "--"+s.name)
+			return
+		}
+		if v, ok := l.getenv(envName(s.name)); ok && v != "" {
+			values := []string{v}
+			if s.list {
+				values = splitList(v)
+			}
+			l.set(o, s, values, envName(s.name))
+			return
+		}
+	}
+	l.setFromFile(o, s)
+}
+
+func (l *loader) flagValues(s setting) []string {
+	if s.list {
+		all, _ := l.flags.GetStringSlice(s.name)
+		return all
+	}
+	v, _ := l.flags.GetString(s.name)
+	return []string{v}
+}
+
+func (l *loader) set(o *options, s setting, values []string, source string) {
+	for _, v := range values {
+		if err := s.set(o, v); err != nil {
+			l.faults = append(l.faults, fault.Wrap(err, fault.SettingInvalid, v, source, message(err)))
+		}
+	}
+}
+
+// message is err's text for the middle of a sentence.
+func message(err error) string {
+	var f *fault.Error
+	if errors.As(err, &f) {
+		return strings.TrimSuffix(f.Message, ".")
+	}
+	return err.Error()
+}
+
+func splitList(v string) []string {
+	var all []string
+	for part := range strings.SplitSeq(v, ",") {
+		if part = strings.TrimSpace(part); part != "" {
+			all = append(all, part)
+		}
+	}
+	return all
+}
+
+// readFile parses the YAML file, notes its structural problems and reads the
+// limits in it.
+func (l *loader) readFile(path string, o *options) error {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		var pe *os.PathError
+		reason := err
+		if errors.As(err, &pe) {
+			reason = pe.Err
+		}
+		return fault.Wrap(err, fault.ServerConfigUnreadable, path, reason)
+	}
+	doc, err := strictyaml.Parse(path, data, strictyaml.Options{Env: l.getenv})
+	if err == nil {
+		l.file = doc
+		var keys fileKeys
+		err = doc.Decode(&keys)
+		o.node.Edge, o.node.Agents = keys.Limits.Edge, keys.Limits.Agents
+		l.problems = append(l.problems, keys.Limits.check(doc)...)
+	}
+	var ps strictyaml.Problems
+	if errors.As(err, &ps) {
+		l.problems = append(l.problems, ps...)
+		return nil
+	}
+	return err
+}
+
+// setFromFile sets one setting from the file, if it is there.
+func (l *loader) setFromFile(o *options, s setting) {
+	key := keyName(s.name)
+	if l.file == nil || !l.file.Has(key) {
+		return
+	}
+	if v, ok := l.file.Scalar(key); ok {
+		values := []string{v}
+		if s.list {
+			values = splitList(v)
+		}
+		for _, v := range values {
+			l.setKey(o, s, key, v)
+		}
+		return
+	}
+	if !s.list {
+		return // Decode has reported it
+	}
+	for i := 0; ; i++ {
+		at := fmt.Sprintf("%s[%d]", key, i)
+		if !l.file.Has(at) {
+			return
+		}
+		v, ok := l.file.Scalar(at)
+		if !ok {
+			l.problems = append(l.problems, l.file.Problem(at, "must be plain text", ""))
+			continue
+		}
+		l.setKey(o, s, at, v)
+	}
+}
+
+func (l *loader) setKey(o *options, s setting, key, v string) {
+	if err := s.set(o, v); err != nil {
+		l.problems = append(l.problems, l.file.Problem(key, fmt.Sprintf("%q is not valid: %s", v, message(err)), ""))
+	}
+}

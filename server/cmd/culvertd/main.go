@@ -1,0 +1,51 @@
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"golang.org/x/term"
+)
+
+func main() {
+	p := &program{
+		stdout: os.Stdout, stderr: os.Stderr, getenv: os.LookupEnv,
+		terminal: isTerminal, root: os.Geteuid() == 0, home: os.UserHomeDir,
+		signals: make(chan os.Signal, 4), exit: os.Exit,
+	}
+	signal.Notify(p.signals, os.Interrupt, syscall.SIGTERM)
+	os.Exit(p.run(context.Background(), os.Args[1:]))
+}
+
+// program is one run of culvertd with what surrounds it, so that tests can run
+// it without a process.
+type program struct {
+	stdout, stderr io.Writer
+	getenv         func(string) (string, bool)
+	terminal       func(io.Writer) bool
+	root           bool // runs as the system's administrator
+	home           func() (string, error)
+	signals        chan os.Signal
+	exit           func(int) // for a second signal
+}
+
+// run runs one command line and returns the exit code.
+func (p *program) run(ctx context.Context, args []string) int {
+	cmd := p.command()
+	cmd.SetArgs(args)
+	cmd.SetOut(p.stdout)
+	cmd.SetErr(p.stderr)
+	if err := cmd.ExecuteContext(ctx); err != nil {
+		printError(p.stderr, err)
+		return 1
+	}
+	return 0
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd())) //nolint:gosec // a descriptor fits an int
+}

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/culvert-project/culvert/internal/agent/logs"
+	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/server/internal/node"
+)
+
+// bootstrapVariable sets the first authtoken.
+const bootstrapVariable = "CULVERT_BOOTSTRAP_AUTHTOKEN"
+
+// forcedWait is how long a server that was told twice to stop may take before
+// the process ends without it.
+const forcedWait = 2 * time.Second
+
+// sameSignal is how close two signals are one: shells and supervisors may signal
+// a process and its group.
+const sameSignal = 200 * time.Millisecond
+
+func (p *program) serveCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the server",
+		Long: `Run the server. It needs neither flags nor a file.
+
+Each flag is also a variable, CULVERTD_DATA_DIR for --data-dir, and a key of the
+YAML file given with --config, data_dir; a flag goes before a variable and that
+before the file. ` + bootstrapVariable + ` sets the first authtoken.
+
+SIGTERM or Ctrl+C stops it: it takes nothing new, lets what is open finish
+within --shutdown-grace, and lets agents go last. A second one stops it at once.`,
+		Args: cobra.NoArgs,
+	}
+	addFlags(cmd.Flags())
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		o, err := p.settings(cmd, p.serverDir)
+		if err != nil {
+			return err
+		}
+		return p.serve(cmd.Context(), o)
+	}
+	return cmd
+}
+
+// settings returns the settings of a command that has the server's flags.
+func (p *program) settings(cmd *cobra.Command, dir func() (string, error)) (*options, error) {
+	o := &options{}
+	if err := load(o, cmd.Flags(), p.getenv); err != nil {
+		return nil, err
+	}
+	if o.node.DataDir == "" {
+		var err error
+		if o.node.DataDir, err = dir(); err != nil {
+			return nil, err
+		}
+	}
+	o.node.BootstrapAuthtoken, _ = p.getenv(bootstrapVariable)
+	o.node.Version = version()
+	return o, nil
+}
+
+// serve runs a server until a signal stops it.
+func (p *program) serve(ctx context.Context, o *options) error {
+	closeLogs, err := p.openLogs(o)
+	if err != nil {
+		return err
+	}
+	defer closeLogs()
+	n, err := node.New(o.node)
+	if err != nil {
+		return err
+	}
+	return p.runNode(ctx, n, func(context.Context) error {
+		p.welcome(o, n.Info())
+		return nil
+	})
+}
+
+// runNode runs a node until it fails or a signal stops it. Once it is ready,
+// online is called; the node stops when online fails.
+func (p *program) runNode(ctx context.Context, n *node.Node, online func(context.Context) error) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	ended := make(chan error, 1)
+	go func() { ended <- n.Run(ctx) }()
+
+	var first time.Time // when the first signal came
+	forced := false
+	failed := make(chan error, 1)
+	ready := n.Ready()
+	for {
+		select {
+		case <-ready:
+			ready = nil
+			go func() { failed <- online(ctx) }()
+		case err := <-failed:
+			if err != nil {
+				stop(err)
+			}
+		case err := <-ended:
+			return errors.Join(err, exitError(ctx, forced))
+		case <-p.signals:
+			switch {
+			case first.IsZero():
+				first = time.Now()
+				stop(nil)
+				continue
+			case time.Since(first) < sameSignal || forced:
+				continue
+			}
+			forced = true
+			n.Kill()
+			time.AfterFunc(forcedWait, func() { p.exit(1) })
+		}
+	}
+}
+
+// errForced ends the program with exit code 1 after a second signal.
+var errForced = errors.New("stopped at once by a second signal")
+
+// exitError is why a server that has ended without a failure of its own did so,
+// if that is to be told.
+func exitError(ctx context.Context, forced bool) error {
+	if forced {
+		return errForced
+	}
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	return nil
+}
+
+// openLogs opens the log and the access log that o asks for.
+func (p *program) openLogs(o *options) (closeAll func(), err error) {
+	format := o.logFormat
+	if format == "" || format == logs.Term {
+		format = logs.Logfmt
+		if p.terminal(p.stderr) {
+			format = logs.Term
+		}
+	}
+	o.node.Logger = slog.New(logs.NewHandler(p.stderr, format, o.logLevel))
+	access, err := logs.Open(logs.Config{
+		Target: o.accessLog, Format: o.logFormat, Stdout: p.stdout, Stderr: p.stderr,
+		Colour: func(w io.Writer) bool { return p.terminal(w) },
+	})
+	if err != nil {
+		return nil, fault.Wrap(err, fault.SettingInvalid, o.accessLog, "--access-log", err)
+	}
+	if o.accessLog != "" {
+		o.node.AccessLog = access.Logger()
+	}
+	return func() { _ = access.Close() }, nil // every line is written when it is logged
+}

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"log/slog"
+
+	"github.com/culvert-project/culvert/internal/agent/logs"
+	"github.com/culvert-project/culvert/server/internal/node"
+)
+
+// options are the settings of a run.
+type options struct {
+	node      node.Config
+	logFormat logs.Format
+	logLevel  slog.Level
+	// logLevelSet tells a level that was asked for from the default.
+	logLevelSet bool
+	// accessLog is where each request is logged: stdout, stderr, a file's path,
+	// or "" for nowhere.
+	accessLog string
+}
+
+// setting is one thing that a server can be told. Its flag is --name, its
+// variable CULVERTD_NAME and its key in the file name, each spelt the usual way.
+type setting struct {
+	name  string
+	arg   string // what the value looks like, for --help
+	usage string
+	// list settings may be given several times, or with commas between.
+	list bool
+	// file settings have no flag and no variable.
+	file bool
+	// implied is the value of the flag when it is given without one.
+	implied string
+	// set applies one value. Its error says what is wrong with it.
+	set func(o *options, v string) error
+}
+
+// settings returns all settings but the limits, in the order in which help shows
+// them.
+func settings() []setting {
+	return []setting{
+		{
+			name: "data-dir", arg: "DIR", set: (*options).setDataDir,
+			usage: "where keys, tokens and certificates lie",
+		},
+		{
+			name: "domain", arg: "NAME", list: true, set: (*options).addDomain,
+			usage: "base domain of endpoint names; repeatable, the first is for random names (default " + node.DefaultDomain + ")",
+		},
+		{
+			name: "http-addr", arg: "HOST:PORT", set: address(func(c *node.Config) *string { return &c.HTTPAddr }),
+			usage: "listen for http (default " + node.DefaultHTTPAddr + ")",
+		},
+		{
+			name: "https-addr", arg: "HOST:PORT", set: address(func(c *node.Config) *string { return &c.HTTPSAddr }),
+			usage: "listen for https and tls (default " + node.DefaultHTTPSAddr + ")",
+		},
+		{
+			name: "agent-addr", arg: "HOST:PORT", set: address(func(c *node.Config) *string { return &c.AgentAddr }),
+			usage: "listen for agents (default " + node.DefaultAgentAddr + ")",
+		},
+		{
+			name: "api-addr", arg: "HOST:PORT", set: address(func(c *node.Config) *string { return &c.APIAddr }),
+			usage: "listen for the API and health checks (default " + node.DefaultAPIAddr + ")",
+		},
+		{
+			name: "tcp-addr", arg: "HOST", set: (*options).setTCPAddr,
+			usage: "host that TCP endpoints listen on (default that of https)",
+		},
+		{
+			name: "tcp-ports", arg: "FIRST-LAST", set: (*options).setTCPPorts,
+			usage: "ports for TCP endpoints; busy ones are skipped (default 20000-20999)",
+		},
+		{
+			name: "tls-cert", arg: "FILE", set: text(func(c *node.Config) *string { return &c.TLSCert }),
+			usage: "PEM certificate chain to use instead of the development CA",
+		},
+		{
+			name: "tls-key", arg: "FILE", set: text(func(c *node.Config) *string { return &c.TLSKey }),
+			usage: "PEM private key of --tls-cert",
+		},
+		{
+			name: "advertise-http-port", arg: "PORT", set: port(func(c *node.Config) *uint16 { return &c.AdvertiseHTTPPort }),
+			usage: "port of http in URLs (default that of --http-addr)",
+		},
+		{
+			name: "advertise-https-port", arg: "PORT", set: port(func(c *node.Config) *uint16 { return &c.AdvertiseHTTPSPort }),
+			usage: "port of https and tls in URLs (default that of --https-addr)",
+		},
+		{
+			name: "advertise-agent", arg: "HOST:PORT", set: address(func(c *node.Config) *string { return &c.AdvertiseAgent }),
+			usage: "address that agents connect to (default derived from --agent-addr)",
+		},
+		{
+			name: "log-format", arg: "term|logfmt|json", set: (*options).setLogFormat,
+			usage: "format of the log on standard error (default term on a terminal, else logfmt)",
+		},
+		{
+			name: "log-level", arg: "LEVEL", set: (*options).setLogLevel,
+			usage: "debug, info, warn or error (default info)",
+		},
+		{
+			name: "access-log", arg: "WHERE", implied: "stdout", set: (*options).setAccessLog,
+			usage: "log every request to stdout, stderr or a file; stdout if no value is given (default false)",
+		},
+		{
+			name: "shutdown-grace", arg: "DURATION", set: (*options).setGrace,
+			usage: "how long open exchanges may take to finish when the server stops (default 30s)",
+		},
+		{name: "region", file: true, set: text(func(c *node.Config) *string { return &c.Region })},
+		{name: "trusted-proxies", list: true, file: true, set: (*options).addProxy},
+		{name: "extra-listeners", list: true, file: true, set: (*options).addListener},
+		{name: "redirect-http", file: true, set: (*options).setRedirect},
+		{name: "forwarded-headers", file: true, set: (*options).setForwarded},
+	}
+}

@@ -1,0 +1,216 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/culvert-project/culvert/internal/agent/logs"
+	"github.com/culvert-project/culvert/internal/endpoint"
+	"github.com/culvert-project/culvert/server/internal/node"
+)
+
+// Errors of this file complete the sentence "the value … is not valid: …".
+
+func text(field func(*node.Config) *string) func(*options, string) error {
+	return func(o *options, v string) error {
+		*field(&o.node) = v
+		return nil
+	}
+}
+
+func address(field func(*node.Config) *string) func(*options, string) error {
+	return func(o *options, v string) error {
+		if err := checkAddress(v); err != nil {
+			return err
+		}
+		*field(&o.node) = v
+		return nil
+	}
+}
+
+func checkAddress(v string) error {
+	_, p, err := net.SplitHostPort(v)
+	if err != nil {
+		if _, err := strconv.ParseUint(v, 10, 16); err == nil {
+			return fmt.Errorf("it has no host; write 127.0.0.1:%s, or :%s for every interface", v, v)
+		}
+		return errors.New("it is not of the form HOST:PORT, such as 127.0.0.1:9443")
+	}
+	if _, err := strconv.ParseUint(p, 10, 16); err != nil {
+		return errors.New("its port is not a number up to 65535")
+	}
+	return nil
+}
+
+func port(field func(*node.Config) *uint16) func(*options, string) error {
+	return func(o *options, v string) error {
+		n, err := parsePort(v)
+		*field(&o.node) = n
+		return err
+	}
+}
+
+func parsePort(v string) (uint16, error) {
+	n, err := strconv.ParseUint(v, 10, 16)
+	if err != nil || n == 0 {
+		return 0, fmt.Errorf("%q is not a port from 1 to 65535", v)
+	}
+	return uint16(n), nil
+}
+
+func (o *options) setDataDir(v string) error {
+	if v == "" {
+		return errors.New("it is empty")
+	}
+	o.node.DataDir = v
+	return nil
+}
+
+func (o *options) addDomain(v string) error {
+	name := strings.TrimSuffix(strings.ToLower(v), ".")
+	switch {
+	case name == "":
+		return errors.New("it is empty")
+	case strings.ContainsAny(name, "/:"):
+		return errors.New("it is a name alone, without scheme, port and path")
+	case strings.Contains(name, "*"):
+		return errors.New("it has no wildcard; every name under it can be used anyway")
+	}
+	if err := endpoint.CheckHost(name); err != nil {
+		return err
+	}
+	for _, have := range o.node.Domains {
+		if have == name {
+			return errors.New("it is given twice")
+		}
+	}
+	o.node.Domains = append(o.node.Domains, name)
+	return nil
+}
+
+func (o *options) setTCPAddr(v string) error {
+	if strings.Contains(v, ":") && net.ParseIP(v) == nil {
+		return errors.New("it is a host or an IP address without port; the ports are in --tcp-ports")
+	}
+	o.node.TCPAddr = v
+	return nil
+}
+
+func (o *options) setTCPPorts(v string) error {
+	a, b, isRange := strings.Cut(v, "-")
+	if !isRange {
+		b = a
+	}
+	first, err := parsePort(strings.TrimSpace(a))
+	if err != nil {
+		return err
+	}
+	last, err := parsePort(strings.TrimSpace(b))
+	if err != nil {
+		return err
+	}
+	if last < first {
+		return errors.New("the first port is above the last")
+	}
+	o.node.TCPPorts = node.PortRange{First: first, Last: last}
+	return nil
+}
+
+func (o *options) setLogFormat(v string) error {
+	switch v {
+	case "term", "logfmt", "json":
+		o.logFormat = logs.Format(v)
+		return nil
+	}
+	return errors.New("it is not one of term, logfmt, json")
+}
+
+func (o *options) setLogLevel(v string) (err error) {
+	o.logLevel, err = logs.ParseLevel(v)
+	o.logLevelSet = true
+	return err
+}
+
+func (o *options) setAccessLog(v string) error {
+	switch v {
+	case "", "false":
+		v = ""
+	case "true":
+		v = "stdout"
+	}
+	o.accessLog = v
+	return nil
+}
+
+func (o *options) setGrace(v string) error {
+	d, err := time.ParseDuration(v)
+	if err != nil || d < 0 {
+		return errors.New("it is not a duration such as 30s or 2m")
+	}
+	if d == 0 {
+		d = -1 // in node.Config zero is the default
+	}
+	o.node.ShutdownGrace = d
+	return nil
+}
+
+func (o *options) addProxy(v string) error {
+	p, err := netip.ParsePrefix(v)
+	if err != nil {
+		a, err := netip.ParseAddr(v)
+		if err != nil {
+			return errors.New("it is not an IP address or a prefix such as 10.0.0.0/8")
+		}
+		p = netip.PrefixFrom(a, a.BitLen())
+	}
+	o.node.TrustedProxies = append(o.node.TrustedProxies, p.Masked())
+	return nil
+}
+
+func (o *options) addListener(v string) error {
+	scheme, number, ok := strings.Cut(v, ":")
+	if !ok {
+		return errors.New("it is not of the form scheme:port, such as https:8443")
+	}
+	s := endpoint.Scheme(scheme)
+	if !s.Known() || s == endpoint.TCP {
+		return errors.New("its scheme is not one of http, https, tls")
+	}
+	p, err := parsePort(number)
+	if err != nil {
+		return err
+	}
+	o.node.ExtraListeners = append(o.node.ExtraListeners, node.ExtraListener{Scheme: s, Port: p})
+	return nil
+}
+
+func (o *options) setRedirect(v string) error {
+	switch v {
+	case "307", "true":
+		o.node.RedirectHTTP = 307
+	case "308":
+		o.node.RedirectHTTP = 308
+	case "off", "false":
+		o.node.RedirectHTTP = -1
+	default:
+		return errors.New("it is not one of 307, 308, off")
+	}
+	return nil
+}
+
+func (o *options) setForwarded(v string) error {
+	switch v {
+	case "append", "replace", "off":
+		o.node.ForwardedHeaders = v
+		return nil
+	case "false": // YAML 1.1 habits
+		o.node.ForwardedHeaders = "off"
+		return nil
+	}
+	return errors.New("it is not one of append, replace, off")
+}

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/culvert-project/culvert/internal/agent/logs"
+	"github.com/culvert-project/culvert/server/internal/node"
+)
+
+// welcome says what the server has opened and what to do next. The authtoken of
+// a first start is shown whatever the log looks like, because it is shown only
+// once; the rest is for people, and logs in another format have it as records.
+func (p *program) welcome(o *options, i node.Info) {
+	if o.logFormat == logs.Logfmt || o.logFormat == logs.JSON {
+		o.node.Logger.Info("server ready", "http", i.HTTP, "https", i.HTTPS, "agents", i.Agent, "api", i.API,
+			"connect_url", i.ConnectURL, "ca_fingerprint", i.CAFingerprint, "data_dir", i.DataDir)
+		if i.Authtoken == "" {
+			return
+		}
+	}
+	var b strings.Builder
+	row := func(name, value, note string) {
+		fmt.Fprintf(&b, "  %-8s %-28s %s\n", name, value, note)
+	}
+	domain := i.Domains[0]
+	fmt.Fprintf(&b, "culvertd %s is ready.\n\n", version())
+	row("http", i.HTTP.String(), "http://NAME."+domain+portText(i.HTTPPort, 80))
+	row("https", i.HTTPS.String(), "https://NAME."+domain+portText(i.HTTPSPort, 443))
+	row("tcp", fmt.Sprintf("%s:%s", i.TCPHost, i.TCPPorts), "ports for tcp endpoints")
+	row("agents", i.Agent.String(), "connect to "+i.ConnectURL)
+	row("api", i.API.String(), "http://"+i.API.String()+"/readyz")
+	row("data", i.DataDir, "")
+	if i.CAFile != "" {
+		row("ca", i.CAFile, "")
+	}
+	b.WriteString("\nOn a machine whose services are to go online, once:\n\n")
+	fmt.Fprintf(&b, "  culvert config add-connect-url %s%s\n", i.ConnectURL, pin(i))
+	if i.Authtoken != "" {
+		fmt.Fprintf(&b, "  culvert config add-authtoken %s\n", i.Authtoken)
+		b.WriteString("\nThe authtoken is shown only this once; \"culvertd authtoken new\" makes another.\n")
+	} else {
+		b.WriteString("  culvert config add-authtoken TOKEN\n")
+		b.WriteString("\n\"culvertd authtoken new\" makes a new token.\n")
+	}
+	b.WriteString("\nThen:\n\n  culvert http 8080\n\n")
+	fmt.Fprint(p.stdout, b.String())
+}
+
+// pin is the flag that makes an agent trust the server's own CA.
+func pin(i node.Info) string {
+	if i.CAFingerprint == "" {
+		return ""
+	}
+	return " --ca-fingerprint " + i.CAFingerprint
+}
+
+func portText(port, standard uint16) string {
+	if port == standard {
+		return ""
+	}
+	return fmt.Sprintf(":%d", port)
+}
