@@ -98,6 +98,9 @@ func (f *forwarder) UpdateUpstream(u url.URL) {
 		return
 	}
 	f.target.Store(&t)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.opts.forwardsTo = t.url.String()
 }
 
 // Update implements UpdateableEndpointForwarder.

@@ -21,6 +21,10 @@ import (
 // after it was opened again.
 const bindsAtOnce = 16
 
+// maxUnread bounds what the agent holds for applications and upstreams that
+// read slowly: the full windows of 512 connections.
+const maxUnread = 128 << 20
+
 type wireAddress = wire.ConnectAddress
 
 // link is one authenticated connection to a server.
@@ -61,7 +65,7 @@ func (l *leg) dialLink(ctx context.Context) (*link, error) {
 		return nil, err
 	}
 	k := &link{
-		leg: l, s: l.s, mux: mux.New(conn, mux.Config{Role: mux.Client}), since: time.Now(),
+		leg: l, s: l.s, mux: mux.New(conn, mux.Config{Role: mux.Client, MaxUnread: maxUnread}), since: time.Now(),
 		holds: map[*endpoint]bool{}, firstRound: make(chan struct{}),
 	}
 	k.peer = wire.NewPeer(k.mux)

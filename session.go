@@ -339,6 +339,12 @@ func (s *session) awaitBind(n int) {
 
 // lookup finds the endpoint of a forwarded connection.
 func (s *session) lookup(id string) *endpoint {
+	s.mu.Lock()
+	e, pending := s.endpoints[id], s.binding > 0
+	s.mu.Unlock()
+	if e != nil || !pending {
+		return e
+	}
 	deadline := time.NewTimer(bindRace)
 	defer deadline.Stop()
 	for {

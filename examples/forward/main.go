@@ -21,6 +21,7 @@ func main() {
 }
 
 func run(ctx context.Context, args []string) error {
+	defer culvert.DefaultAgent.Disconnect() //nolint:errcheck // the program ends
 	upstream := "8080"
 	if len(args) > 0 {
 		upstream = args[0]

@@ -24,6 +24,7 @@ func main() {
 }
 
 func run(ctx context.Context) error {
+	defer culvert.DefaultAgent.Disconnect() //nolint:errcheck // the program ends
 	ln, err := culvert.Listen(ctx)
 	if err != nil {
 		return err

@@ -29,6 +29,7 @@ func main() {
 }
 
 func run(ctx context.Context, args []string) error {
+	defer culvert.DefaultAgent.Disconnect() //nolint:errcheck // the program ends
 	if len(args) != 1 {
 		return errors.New("usage: pool URL")
 	}
