@@ -20,7 +20,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/culvert-project/culvert/internal/endpoint"
@@ -178,7 +177,7 @@ func makeAuthority(dir string, sc scope) (*authority, error) {
 	tmpl := &x509.Certificate{
 		SerialNumber: serial(),
 		// A name of its own: trust stores find a CA by it.
-		Subject:               pkix.Name{Organization: []string{"Culvert"}, CommonName: "Culvert development CA " + hex.EncodeToString(mark)},
+		Subject:               pkix.Name{CommonName: "Culvert development CA " + hex.EncodeToString(mark)},
 		NotBefore:             now.Add(-clockSkew),
 		NotAfter:              now.Add(caLife),
 		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
@@ -258,7 +257,7 @@ type leafRequest struct {
 func (ca *authority) sign(r leafRequest, key *ecdsa.PublicKey, now time.Time) (*x509.Certificate, error) {
 	tmpl := &x509.Certificate{
 		SerialNumber: serial(),
-		Subject:      pkix.Name{Organization: []string{"Culvert development certificate"}},
+		Subject:      pkix.Name{CommonName: "Culvert development certificate"},
 		NotBefore:    now.Add(-clockSkew),
 		NotAfter:     now.Add(leafLife),
 		KeyUsage:     x509.KeyUsageDigitalSignature,
@@ -266,9 +265,6 @@ func (ca *authority) sign(r leafRequest, key *ecdsa.PublicKey, now time.Time) (*
 		DNSNames:     r.names,
 
 		BasicConstraintsValid: true,
-	}
-	if len(r.names) > 0 && len(r.names[0]) <= maxCommonName && !strings.HasPrefix(r.names[0], "*") {
-		tmpl.Subject.CommonName = r.names[0]
 	}
 	for _, ip := range r.ips {
 		tmpl.IPAddresses = append(tmpl.IPAddresses, ip.AsSlice())
@@ -279,6 +275,3 @@ func (ca *authority) sign(r leafRequest, key *ecdsa.PublicKey, now time.Time) (*
 	}
 	return x509.ParseCertificate(der)
 }
-
-// maxCommonName is the length that RFC 5280 allows a common name.
-const maxCommonName = 64

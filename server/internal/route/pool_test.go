@@ -99,7 +99,8 @@ func TestTLSConfigIsBuiltOnce(t *testing.T) {
 		builds++
 		return &tls.Config{MinVersion: tls.VersionTLS12}
 	}
-	if s.Config(build) != s.Config(build) || builds != 1 {
+	first, second := s.Config(build), s.Config(build)
+	if first != second || builds != 1 {
 		t.Errorf("built %d times, want once", builds)
 	}
 }
