@@ -1,11 +1,13 @@
 package culvert_test
 
 import (
+	"bufio"
 	"context"
 	"crypto/x509"
 	"errors"
 	"io"
 	"net"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -341,6 +343,58 @@ func TestAgent41_ContextEndDrains(t *testing.T) {
 			t.Errorf("server: unbound %v, %d sessions; want one and none", w.server.Unbound(), len(w.server.Sessions()))
 		}
 	})
+}
+
+// TestDrainClosesIdleConnections: a connection that is only kept alive does
+// not hold up the end, one with a request under way does.
+func TestDrainClosesIdleConnections(t *testing.T) {
+	t.Parallel()
+	for _, header := range []string{"preserve", "rewrite"} {
+		t.Run(header, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) { drainsIdle(t, culvert.WithUpstreamHostHeader(header)) })
+		})
+	}
+}
+
+func drainsIdle(t *testing.T, mode culvert.UpstreamOption) {
+	t.Helper()
+	w := newWorld(t, wiretest.Script{})
+	up := w.upstream("127.0.0.1:80", func(c net.Conn) {
+		br := bufio.NewReader(c)
+		for {
+			req, err := http.ReadRequest(br)
+			if err != nil {
+				return
+			}
+			if req.URL.Path == "/slow" {
+				time.Sleep(5 * time.Second)
+			}
+			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+		}
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	f, err := w.agent().Forward(ctx, culvert.WithUpstream("127.0.0.1:80", up, mode), culvert.WithURL("https://app.test"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	idle, busy := w.dial(f, wire.ProxyHeader{}), w.dial(f, wire.ProxyHeader{})
+	_, _ = io.WriteString(idle, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	if _, err := http.ReadResponse(bufio.NewReader(idle), nil); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.WriteString(busy, "GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
+	synctest.Wait()
+	start := time.Now()
+	cancel()
+	got, err := io.ReadAll(busy)
+	if err != nil || !strings.HasSuffix(string(got), "ok") {
+		t.Errorf("request under way: got %q, %v", got, err)
+	}
+	<-f.Done()
+	if d := time.Since(start); d < 5*time.Second || d > 5200*time.Millisecond {
+		t.Errorf("ended after %v, want 5s", d)
+	}
 }
 
 func TestDrainIsBounded(t *testing.T) {

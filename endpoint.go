@@ -69,6 +69,10 @@ type Endpoint interface {
 // not accepted yet.
 const maxWaiting = 1024
 
+// lookForQuiet is how often an endpoint that drains looks for connections that
+// are only kept alive.
+const lookForQuiet = 50 * time.Millisecond
+
 // endpoint is what listeners and forwarders have in common.
 type endpoint struct {
 	session *session
@@ -243,15 +247,27 @@ func (e *endpoint) drain(ctx context.Context, cause error) {
 	if err := e.session.unbind(ctx, e, true); err != nil {
 		e.session.log.Debug("taking an endpoint offline", "id", e.id, "err", err)
 	}
+	look := time.NewTicker(lookForQuiet)
+	defer look.Stop()
 	for waiting := true; waiting; {
 		e.mu.Lock()
 		idle, open := e.idle, len(e.conns)
+		var quiet []*Conn
+		for c := range e.conns {
+			if o := c.observer.Load(); o != nil && o.quiet() {
+				quiet = append(quiet, c)
+			}
+		}
 		e.mu.Unlock()
 		if open == 0 {
 			break
 		}
+		for _, c := range quiet { // kept alive, but not used
+			_ = c.stream.Close() // never fails
+		}
 		select {
 		case <-idle:
+		case <-look.C:
 		case <-ctx.Done():
 			waiting = false
 		}

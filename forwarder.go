@@ -197,7 +197,9 @@ func (f *forwarder) forward(c *Conn) {
 		return
 	}
 	if f.observesHTTP(t) {
-		back = &observedConn{Conn: back, o: newObserver(f.requestDone)}
+		o := newObserver(f.requestDone)
+		c.observer.Store(o)
+		back = &observedConn{Conn: back, o: o}
 	}
 	f.splice(c, back)
 }

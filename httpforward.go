@@ -154,6 +154,13 @@ func (h *httpForwarder) serve(c *Conn) {
 		},
 		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){},
 	}
+	requests.Go(func() {
+		select {
+		case <-h.f.closing: // ends the connection once it carries nothing
+			server.SetKeepAlivesEnabled(false)
+		case <-closed:
+		}
+	})
 	_ = server.Serve(&oneConn{conn: c, closed: closed}) // ends with the connection
 }
 

@@ -25,6 +25,7 @@ const (
 type observer struct {
 	done func(method, path string, status int, d time.Duration)
 	off  atomic.Bool
+	open atomic.Int32 // requests whose response has not ended
 
 	requests, responses scanner
 
@@ -58,6 +59,9 @@ func (o *observer) see(s *scanner, p []byte) {
 	}
 }
 
+// quiet reports whether the connection is known to carry nothing now.
+func (o *observer) quiet() bool { return !o.off.Load() && o.open.Load() == 0 }
+
 // ended sees the end of the upstream's bytes.
 func (o *observer) ended() {
 	if !o.off.Load() && o.responses.state == untilEnd {
@@ -86,6 +90,7 @@ func (o *observer) requestHead(line, fields []byte) (bodyKind, int64) {
 		return notUnderstood, 0
 	}
 	o.pending = append(o.pending, seenRequest{method, path, time.Now()})
+	o.open.Add(1)
 	kind, n := bodyOf(fields)
 	if kind == untilEnd { // a request without a length has no body
 		kind = noBody
@@ -125,6 +130,7 @@ func (o *observer) responseEnd() {
 	o.mu.Lock()
 	r, status := o.current, o.status
 	o.mu.Unlock()
+	o.open.Add(-1)
 	o.done(r.method, r.path, status, time.Since(r.start))
 }
 

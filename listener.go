@@ -90,6 +90,7 @@ type Conn struct {
 	since    time.Time
 	in, out  atomic.Int64
 	ended    sync.Once
+	observer atomic.Pointer[observer] // nil unless HTTP is looked at
 }
 
 // Endpoint returns the endpoint that the connection came in by.
