@@ -103,7 +103,7 @@ type Server struct {
 	streams, open, serving counter
 
 	mu        sync.Mutex
-	ctx       context.Context // of Run; nil before
+	ctx       context.Context //nolint:containedctx // the lifetime of Run, for listeners that open later; nil before
 	stopped   bool            // no further listener may open
 	closed    bool            // no further connection may come in
 	listeners []*listener

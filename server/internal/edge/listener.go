@@ -46,14 +46,16 @@ func (s *Server) Addrs() []Addr {
 	return addrs
 }
 
-// addrPort returns a as a value, invalid if it is no IP address and port.
+// addrPort returns a as a value, invalid if it is no IP address and port. It is
+// canonical: not IPv4-mapped, and without a zone, which means nothing to others.
 func addrPort(a net.Addr) netip.AddrPort {
+	var ap netip.AddrPort
 	if t, ok := a.(*net.TCPAddr); ok {
-		ap := t.AddrPort()
-		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+		ap = t.AddrPort()
+	} else {
+		ap, _ = netip.ParseAddrPort(a.String())
 	}
-	ap, _ := netip.ParseAddrPort(a.String())
-	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+	return netip.AddrPortFrom(ap.Addr().Unmap().WithZone(""), ap.Port())
 }
 
 // listen opens the listeners of the configuration and starts to accept on them.
