@@ -24,7 +24,7 @@ const (
 
 	minHeartbeat  = time.Second
 	maxHeartbeat  = 10 * time.Minute
-	silenceMargin = 5 * time.Second
+	silenceMargin = time.Second
 )
 
 // ErrHeartbeatLost says that the other side has stopped echoing, or has been
