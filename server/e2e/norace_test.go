@@ -1,0 +1,6 @@
+//go:build !race
+
+package e2e
+
+// raceEnabled has the programs built with the race detector too.
+const raceEnabled = false
