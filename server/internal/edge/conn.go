@@ -40,7 +40,7 @@ type clientConn struct {
 
 	// watch ends it when nothing moves while requests are under way.
 	watch idleWatch
-	// breakOff closes the connection at once.
+	// breakOff closes the connection at once, with a reset where it can.
 	breakOff func()
 
 	lingering atomic.Bool
@@ -96,7 +96,7 @@ type edgeConn struct {
 
 func (s *Server) newConn(l *listener, c net.Conn, from netip.Addr) *edgeConn {
 	ec := &edgeConn{server: s, from: from}
-	ec.breakOff = ec.abandon
+	ec.breakOff = ec.reset
 	ec.Conn.Conn = c
 	ec.remote, ec.local = addrPort(c.RemoteAddr()), addrPort(c.LocalAddr())
 	ec.scheme, ec.port = l.scheme, l.port
@@ -152,7 +152,7 @@ func (ec *edgeConn) Close() error {
 	if !ec.lingering.Load() {
 		return ec.end()
 	}
-	err := error(net.ErrClosed)
+	err := net.ErrClosed
 	ec.once.Do(func() {
 		err = nil
 		ec.upstreams.Close()
@@ -191,13 +191,22 @@ func lingerClose(c net.Conn) error {
 
 // end closes the connection at once.
 func (ec *edgeConn) end() error {
-	err := error(net.ErrClosed)
+	err := net.ErrClosed
 	ec.once.Do(func() {
 		ec.upstreams.Close()
 		err = ec.Conn.Conn.Close()
 		ec.server.forget(ec)
 	})
 	return err
+}
+
+// reset is abandon with a reset, so that the client does not take what it has
+// got for the whole.
+func (ec *edgeConn) reset() {
+	if l, ok := ec.Conn.Conn.(interface{ SetLinger(sec int) error }); ok {
+		_ = l.SetLinger(0) // the connection may have ended
+	}
+	ec.abandon()
 }
 
 // abandon closes the connection at once, even if it lingers.

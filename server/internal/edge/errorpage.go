@@ -150,6 +150,7 @@ func render(form format, f *fault.Error, status int, requestID string) (body []b
 		return renderHTML(f, status, requestID), "text/html; charset=utf-8"
 	case asProblem:
 		return renderProblem(f, status, requestID), "application/problem+json"
+	default: // asText; gRPC has no body
 	}
 	var b strings.Builder
 	b.WriteString(f.Title + "\n\n" + f.Message + "\n")
@@ -247,6 +248,7 @@ func side(f *fault.Error) whose {
 		return sideServer
 	case fault.EndpointOffline, fault.TunnelNotFound:
 		return sideService
+	default:
 	}
 	if f.Status >= 400 && f.Status < 500 || f.Code == fault.VersionRefused || f.Code == fault.CodingRefused {
 		return sideClient

@@ -35,9 +35,9 @@ func (x *exchange) forward() error {
 		if upgrade != "" {
 			return fault.New(fault.UpgradeRefused, "the service behind the endpoint speaks HTTP/2 only")
 		}
-		resp, err = x.roundTrip2()
+		resp, err = x.roundTrip2() //nolint:bodyclose // release closes it
 	} else {
-		resp, up, err = x.roundTrip1(upgrade)
+		resp, up, err = x.roundTrip1(upgrade) //nolint:bodyclose // release closes it
 	}
 	if err != nil {
 		return x.upstreamFault(err)
@@ -204,6 +204,7 @@ func (x *exchange) upstreamFault(err error) error {
 		return fault.Wrap(err, fault.UpstreamInvalid, "the connection ended before an answer")
 	case h1.Truncated:
 		return fault.Wrap(err, fault.UpstreamInvalid, "the connection ended inside the answer")
+	default:
+		return fault.Wrap(err, fault.GatewayFailure, "the exchange with the service broke off")
 	}
-	return fault.Wrap(err, fault.GatewayFailure, "the exchange with the service broke off")
 }

@@ -99,7 +99,7 @@ func (w *world) grpcClient() *grpc.ClientConn {
 	return c
 }
 
-func TestEndpoints21_GRPC(t *testing.T) {
+func TestEndpoints21_GRPC(t *testing.T) { //nolint:tparallel // the calls share a connection and its context
 	t.Parallel()
 	w := newWorld(t)
 	w.online("https://app.example.com", w.grpcUpstream(), func(e *route.Endpoint) { e.HTTP2 = true })

@@ -5,26 +5,13 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
-	"strconv"
-	"strings"
 	"sync/atomic"
 	"time"
 
-	"github.com/culvert-project/culvert/internal/endpoint"
 	"github.com/culvert-project/culvert/internal/fault"
 	"github.com/culvert-project/culvert/internal/id"
 	"github.com/culvert-project/culvert/server/internal/h1"
 	"github.com/culvert-project/culvert/server/internal/route"
-)
-
-const (
-	// returnWait is how long a request waits for an agent that is expected
-	// back, and returnWindow how long after the start of the server every name
-	// under a base domain is one (decision 35).
-	returnWait   = 3 * time.Second
-	returnWindow = 15 * time.Second
-	// defaultWaiters bounds the requests that wait so at one time.
-	defaultWaiters = 1024
 )
 
 // handlerConfig is what serving requests needs of the server.
@@ -102,7 +89,6 @@ type exchange struct {
 var (
 	errDone       = errors.New("answered")
 	errClientGone = errors.New("client went away")
-	errTruncated  = errors.New("response cut short")
 )
 
 // ServeHTTP serves one request of the connection that is in its context.
@@ -110,13 +96,13 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{h: h, w: w, r: r, cc: connFrom(r.Context())}
 	if h.accessLog != nil {
 		x.start = time.Now()
-		defer x.log()
+		defer x.log() //nolint:contextcheck // the request in x has it
 	}
 	defer x.contain()
 	x.cc.watch.begin(h.idle, x.cc.breakOff)
 	defer x.unwatch()
 	x.cc.linger(false)
-	x.finish(x.serve())
+	x.finish(x.serve()) //nolint:contextcheck // the request in x has it
 }
 
 // unwatch ends the watch for idleness, once.
@@ -153,6 +139,9 @@ func (x *exchange) finish(err error) {
 		// A clean end would make the client take the part for the whole.
 		x.fault = fault.From(err)
 		x.flush()
+		if !x.r.ProtoAtLeast(1, 1) {
+			x.cc.breakOff() // HTTP/1.0 may tell the end by nothing but the connection's
+		}
 		panic(http.ErrAbortHandler)
 	default:
 		x.fail(fault.From(err))
@@ -224,119 +213,6 @@ func (x *exchange) admit() error {
 		return x.refuse(fault.New(fault.HeaderTooLarge))
 	}
 	return nil
-}
-
-// find sets the member that serves the request, waiting for it if its agent is
-// expected back.
-func (x *exchange) find() error {
-	err := x.look()
-	if fault.Has(err, fault.EndpointOffline) && x.mayWait() {
-		return x.await()
-	}
-	return err
-}
-
-// look looks into the table as it is now.
-func (x *exchange) look() error {
-	t := x.h.router.Table()
-	pool := t.Lookup(endpoint.Public, x.cc.scheme, x.host, x.cc.port)
-	if pool == nil {
-		if x.redirects(t) {
-			x.redirect()
-			return errDone
-		}
-		return fault.New(fault.EndpointOffline, x.url())
-	}
-	if x.cc.scheme != endpoint.HTTPS {
-		x.ep = pool.Pick()
-		return nil
-	}
-	// The handshake was made under one set of TLS settings; only members with
-	// the same ones may answer on this connection (decision 36, T11).
-	if x.ep = pool.PickTLS(x.cc.tlsID); x.ep == nil || x.host != x.cc.sni && !x.cc.covers(x.host) {
-		return fault.New(fault.Misdirected, x.cc.sni, x.host)
-	}
-	return nil
-}
-
-// mayWait reports whether an agent for the name may be back in a moment.
-func (x *exchange) mayWait() bool {
-	if x.cc.awaited && x.host == x.cc.sni {
-		return false // the handshake has waited already
-	}
-	if x.h.router.Expected(x.cc.scheme, x.host, x.cc.port) {
-		return true
-	}
-	if x.cc.scheme == endpoint.HTTP && x.h.redirect != 0 && x.h.router.Expected(endpoint.HTTPS, x.host, 443) {
-		return true
-	}
-	if time.Since(x.h.startedAt) >= returnWindow {
-		return false
-	}
-	for _, d := range x.h.domains {
-		if x.host != d && endpoint.Under(x.host, d) {
-			return true
-		}
-	}
-	return false
-}
-
-// await looks again at each change of the table, for a bounded time and with a
-// bounded number of others.
-func (x *exchange) await() error {
-	offline := fault.New(fault.EndpointOffline, x.url())
-	defer x.h.waiting.Add(-1)
-	if x.h.waiting.Add(1) > int64(x.h.waiters) {
-		return offline
-	}
-	timer := time.NewTimer(returnWait)
-	defer timer.Stop()
-	for {
-		changed := x.h.router.Changed() // before the look, so that no change is missed
-		if err := x.look(); !fault.Has(err, fault.EndpointOffline) {
-			return err
-		}
-		select {
-		case <-changed:
-		case <-timer.C:
-			return offline
-		case <-x.r.Context().Done():
-			return errClientGone
-		}
-	}
-}
-
-// redirects reports whether a plain request is to be sent to https: only
-// https serves the name (endpoints.md 4.3).
-func (x *exchange) redirects(t *route.Table) bool {
-	return x.cc.scheme == endpoint.HTTP && x.cc.port == 80 && x.h.redirect != 0 &&
-		t.Lookup(endpoint.Public, endpoint.HTTPS, x.host, 443) != nil
-}
-
-// redirect sends the client to the same address over https.
-func (x *exchange) redirect() {
-	var to strings.Builder
-	to.WriteString("https://")
-	to.WriteString(x.host)
-	if p := x.h.httpsPort; p != 0 && p != 443 {
-		to.WriteString(":" + strconv.Itoa(int(p)))
-	}
-	if x.target != "*" {
-		to.WriteString(x.target)
-	}
-	h := x.w.Header()
-	h["Location"] = []string{to.String()}
-	h["Content-Length"] = []string{"0"}
-	h["Date"] = nil
-	x.endsConnection(h)
-	x.wrote, x.status = true, x.h.redirect
-	x.w.WriteHeader(x.h.redirect)
-}
-
-// url returns the address that the client asked for, to be shown.
-func (x *exchange) url() string {
-	u := endpoint.URL{Scheme: x.cc.scheme, Host: x.host, Port: x.cc.port}
-	return u.String()
 }
 
 // endsConnection says Connection: close where the connection ends with this

@@ -6,14 +6,15 @@ import (
 	"time"
 )
 
-// idleLooks is how often in an idle time a connection is looked at.
-const idleLooks = 4
+// idleLooks is how often in an idle time a connection is looked at. It ends one
+// look late, so that what watches an exchange by itself can still answer.
+const idleLooks = 8
 
 // idleWatch ends a public connection with requests under way when no byte has
-// moved on it, in either direction, for the idle time (endpoints.md 16). It
-// counts below TLS and HTTP/2, so that a PING is a sign of life. While no
-// request is under way net/http's server watches by itself. The zero value is
-// ready.
+// moved on it, in either direction, for the idle time and up to a quarter more
+// (endpoints.md 16). It counts below TLS and HTTP/2, so that a PING is a sign
+// of life. While no request is under way net/http's server watches by itself.
+// The zero value is ready.
 type idleWatch struct {
 	moved atomic.Int64 // bytes, both ways
 
@@ -56,7 +57,7 @@ func (w *idleWatch) look(idle time.Duration, end func()) {
 	default:
 		w.quiet++
 	}
-	if w.quiet >= idleLooks {
+	if w.quiet > idleLooks {
 		w.timer = nil
 		go end() // closing may wait
 		return

@@ -27,12 +27,25 @@ func TestPreferredFormat(t *testing.T) {
 		contentType, accept string
 		want                format
 	}{
-		{"", "", asProblem}, {"", "*/*", asProblem}, {"", browser, asHTML}, {"", "text/html", asHTML},
-		{"", "TEXT/HTML;level=1", asHTML}, {"", "application/json", asProblem}, {"", "application/problem+json", asProblem},
-		{"", "application/json, text/plain, */*", asProblem}, {"", "text/plain", asText}, {"", "text/plain, */*;q=0.1", asText},
-		{"", "image/png", asText}, {"", "text/html;q=0.5, application/json", asProblem}, {"", "text/html;q=0, */*", asProblem},
-		{"", "text/*", asHTML}, {"", "application/*;q=0.9, text/html;q=0.8", asProblem}, {"", "text/html;q=x", asText},
-		{"application/grpc", browser, asGRPC}, {"application/grpc+proto", "", asGRPC}, {"application/json", browser, asHTML},
+		{"", "", asProblem},
+		{"", "*/*", asProblem},
+		{"", browser, asHTML},
+		{"", "text/html", asHTML},
+		{"", "TEXT/HTML;level=1", asHTML},
+		{"", "application/json", asProblem},
+		{"", "application/problem+json", asProblem},
+		{"", "application/json, text/plain, */*", asProblem},
+		{"", "text/plain", asText},
+		{"", "text/plain, */*;q=0.1", asText},
+		{"", "image/png", asText},
+		{"", "text/html;q=0.5, application/json", asProblem},
+		{"", "text/html;q=0, */*", asProblem},
+		{"", "text/*", asHTML},
+		{"", "application/*;q=0.9, text/html;q=0.8", asProblem},
+		{"", "text/html;q=x", asText},
+		{"application/grpc", browser, asGRPC},
+		{"application/grpc+proto", "", asGRPC},
+		{"application/json", browser, asHTML},
 	}
 	for _, tt := range tests {
 		r := httptest.NewRequest(http.MethodPost, "/", nil)
@@ -144,8 +157,8 @@ func TestEndpoints38_ProxyHeader(t *testing.T) {
 			var seen []proxyproto.Header
 			s := w.serve(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "ok") })
 			w.online("https://app.example.com", raw(t, func(c net.Conn, br *bufio.Reader) {
-				b, _ := br.Peek(1)
-				b, _ = br.Peek(br.Buffered())
+				_, _ = br.Peek(1)
+				b, _ := br.Peek(br.Buffered())
 				h, n, err := proxyproto.Parse(b)
 				if err != nil {
 					t.Errorf("version %d: first bytes are %q: %v", version, b, err)

@@ -128,21 +128,6 @@ func (w *world) client(p *http.Protocols) *http.Client {
 func (w *world) h1() *http.Client { return w.client(protocols(true, false, false)) }
 func (w *world) h2() *http.Client { return w.client(protocols(false, true, false)) }
 
-// each runs f for clients of both versions and upstreams of both.
-func (w *world) each(host string, s func(http2 bool) route.Upstream, f func(name string, c *http.Client)) {
-	w.t.Helper()
-	for _, http2 := range []bool{false, true} {
-		e := w.online("https://"+host, s(http2), func(e *route.Endpoint) { e.HTTP2 = http2 })
-		to := "HTTP/1 upstream"
-		if http2 {
-			to = "HTTP/2 upstream"
-		}
-		f("HTTP/1 client, "+to, w.h1())
-		f("HTTP/2 client, "+to, w.h2())
-		w.offline(e)
-	}
-}
-
 // online puts an endpoint into the table.
 func (w *world) online(url string, up route.Upstream, options ...func(*route.Endpoint)) *route.Endpoint {
 	w.t.Helper()

@@ -152,6 +152,7 @@ func (x *exchange) begin(l statusLine, h http.Header) error {
 	case byChunks:
 		x.resp.TransferEncoding = []string{"chunked"}
 		x.announce()
+	case byLength, byClose:
 	}
 	return nil
 }

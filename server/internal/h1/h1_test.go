@@ -241,7 +241,8 @@ func TestRequestBytes(t *testing.T) {
 		{"bare", h1.Request{Method: "GET", Target: "/a?b=%20", Host: "h"}, "GET /a?b=%20 HTTP/1.1\r\nHost: h\r\n\r\n"},
 		{"prefix", h1.Request{Method: "GET", Target: "/", Host: "h", Prefix: []byte("PROXY x\r\n")}, "PROXY x\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n"},
 		{
-			"small body", h1.Request{Method: "POST", Target: "/", Host: "h", Body: strings.NewReader("abc"), ContentLength: 3},
+			"small body",
+			h1.Request{Method: "POST", Target: "/", Host: "h", Body: strings.NewReader("abc"), ContentLength: 3},
 			"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc",
 		},
 		{"empty POST", h1.Request{Method: "POST", Target: "/", Host: "h"}, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n"},
@@ -251,7 +252,8 @@ func TestRequestBytes(t *testing.T) {
 			}}, "GET / HTTP/1.1\r\nHost: h\r\nX-A: 1\r\n\r\n",
 		},
 		{
-			"upgrade", h1.Request{Method: "GET", Target: "/", Host: "h", Upgrade: "websocket"},
+			"upgrade",
+			h1.Request{Method: "GET", Target: "/", Host: "h", Upgrade: "websocket"},
 			"GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
 		},
 		{"close", h1.Request{Method: "GET", Target: "/", Host: "h", Close: true}, "GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"},
@@ -262,7 +264,8 @@ func TestRequestBytes(t *testing.T) {
 			}, "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n3\r\nabc\r\n0\r\nX-Sum: 7\r\n\r\n",
 		},
 		{
-			"empty chunked", h1.Request{Method: "POST", Target: "/", Host: "h", Body: strings.NewReader(""), ContentLength: -1},
+			"empty chunked",
+			h1.Request{Method: "POST", Target: "/", Host: "h", Body: strings.NewReader(""), ContentLength: -1},
 			"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
 		},
 	}
