@@ -41,6 +41,9 @@ func (x *exchange) look() error {
 		}
 		return fault.New(fault.EndpointOffline, x.url())
 	}
+	if mixed(pool.Members()) {
+		return fault.New(fault.MixedPool, x.url())
+	}
 	if x.cc.scheme != endpoint.HTTPS {
 		x.ep = pool.Pick()
 		return nil
@@ -51,6 +54,18 @@ func (x *exchange) look() error {
 		return fault.New(fault.Misdirected, x.cc.sni, x.host)
 	}
 	return nil
+}
+
+// mixed reports whether endpoints share a URL of which one may not
+// (endpoints.md 9.1). Bindings with one ID are the same endpoint, on the way
+// from a lost session to the next.
+func mixed(members []*route.Endpoint) bool {
+	for _, m := range members[1:] {
+		if m.ID != members[0].ID && !(m.Pooled && members[0].Pooled) {
+			return true
+		}
+	}
+	return false
 }
 
 // mayWait reports whether an agent for the name may be back in a moment.
