@@ -104,44 +104,24 @@ func TestLimiterForgetsSources(t *testing.T) {
 
 func TestSourcesOverTheLimitAreClosed(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(c *Config) { c.Limits.SourceConnections = 1 })
-	w.online("http://app.example.com", answer(t, "HTTP/1.1 204 No Content\r\n\r\n"))
-	ask := func(c net.Conn) {
-		t.Helper()
-		_, _ = io.WriteString(c, "GET / HTTP/1.1\r\nHost: app.example.com\r\n\r\n")
-		wantRead(t, c, "HTTP/1.1 204")
-	}
-	first := w.connect("192.0.2.1", plainAddr)
-	ask(first)
-	wantClosed(t, w.connect("192.0.2.1", plainAddr))
-	ask(w.connect("192.0.2.2", plainAddr))
-	ask(w.connect("127.0.0.1", plainAddr))
-	ask(w.connect("127.0.0.1", plainAddr))
-	_ = first.Close()
-	<-w.gone(1)
-	ask(w.connect("192.0.2.1", plainAddr))
-}
-
-// gone returns a channel that is closed when a source has at most as many
-// connections as given, in all.
-func (w *world) gone(atMost int) <-chan struct{} {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for w.t.Context().Err() == nil {
-			w.srv.limits.mu.Lock()
-			n := 0
-			for _, s := range w.srv.limits.sources {
-				n += s.open
-			}
-			w.srv.limits.mu.Unlock()
-			if n <= atMost {
-				return
-			}
-			pause(w.t.Context(), time.Millisecond)
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(c *Config) { c.Limits.SourceConnections = 1 })
+		w.online("http://app.example.com", answer(t, "HTTP/1.1 204 No Content\r\n\r\n"))
+		ask := func(c net.Conn) {
+			t.Helper()
+			_, _ = io.WriteString(c, "GET / HTTP/1.1\r\nHost: app.example.com\r\n\r\n")
+			wantRead(t, c, "HTTP/1.1 204")
 		}
-	}()
-	return done
+		first := w.connect("192.0.2.1", plainAddr)
+		ask(first)
+		wantClosed(t, w.connect("192.0.2.1", plainAddr))
+		ask(w.connect("192.0.2.2", plainAddr))
+		ask(w.connect("127.0.0.1", plainAddr))
+		ask(w.connect("127.0.0.1", plainAddr))
+		_ = first.Close()
+		synctest.Wait()
+		ask(w.connect("192.0.2.1", plainAddr))
+	})
 }
 
 func TestF30_AcceptIsPausedWhileTheServerIsFull(t *testing.T) {
