@@ -1,0 +1,3 @@
+// Package ngrokv1 runs the oracle's scenarios with the official Go SDK, version 1, unmodified. It has tests only: the
+// adapter is in adapter_test.go. Version 2 lives in a package of its own, since the two do not share a binary.
+package ngrokv1
