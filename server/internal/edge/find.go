@@ -142,8 +142,14 @@ func (x *exchange) redirect() {
 	x.w.WriteHeader(x.h.redirect)
 }
 
-// url returns the address that the client asked for, to be shown.
+// url returns the address that the client asked for, to be shown. A port
+// stands in it if the client named one: behind a balancer it may be another
+// than the listener's.
 func (x *exchange) url() string {
-	u := endpoint.URL{Scheme: x.cc.scheme, Host: x.host, Port: x.cc.port}
+	u := endpoint.URL{Scheme: x.cc.scheme, Host: x.host}
+	if i := strings.LastIndexByte(x.r.Host, ':'); i >= 0 && validPort(x.r.Host[i+1:]) {
+		port, _ := strconv.ParseUint(x.r.Host[i+1:], 10, 16) // valid
+		u.Port = uint16(port)
+	}
 	return u.String()
 }

@@ -75,6 +75,7 @@ type exchange struct {
 	fields [3]string // values of the fields that the edge sets
 
 	unwatched bool
+	last      bool // the connection takes no request after this one
 	closing   bool // an HTTP/1 connection ends after this exchange
 	id        string
 	start     time.Time // set when there is an access log
@@ -99,7 +100,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		defer x.log() //nolint:contextcheck // the request in x has it
 	}
 	defer x.contain()
-	x.cc.watch.begin(h.idle, x.cc.breakOff)
+	x.last = x.cc.watch.begin(h.idle, x.cc.breakOff) >= maxRequests
 	defer x.unwatch()
 	x.cc.linger(false)
 	x.finish(x.serve()) //nolint:contextcheck // the request in x has it
@@ -219,9 +220,12 @@ func (x *exchange) admit() error {
 // answer: it was asked for, or bytes of the request are left on it.
 func (x *exchange) endsConnection(h http.Header) {
 	if x.r.ProtoMajor != 1 {
+		if x.last {
+			h["Connection"] = []string{"close"} // makes net/http say GOAWAY
+		}
 		return
 	}
-	if x.closing || !x.body.complete() {
+	if x.last || x.closing || !x.body.complete() {
 		h["Connection"] = []string{"close"}
 	}
 }

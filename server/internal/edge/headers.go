@@ -28,6 +28,11 @@ const (
 	maxFields = 500      // fields of a request (reliability-security.md 9.1)
 	maxName   = 256      // bytes of one name
 	maxValue  = 64 << 10 // bytes of one value
+	// maxCookies bounds the cookies of a request.
+	maxCookies = 3000
+	// maxRequests is how many requests a connection takes before it ends, so
+	// that long-lived ones spread over the nodes behind a balancer in time.
+	maxRequests = 100_000
 )
 
 // The fields that the edge sets on requests.
@@ -149,7 +154,7 @@ func setByEdge(name string) bool {
 // headerTooLarge reports whether a request's fields exceed their number or
 // size. The size of the whole is net/http's to judge.
 func headerTooLarge(h http.Header) bool {
-	n := 0
+	n, cookies := 0, 0
 	for name, values := range h {
 		n += len(values)
 		if len(name) > maxName {
@@ -159,9 +164,12 @@ func headerTooLarge(h http.Header) bool {
 			if len(v) > maxValue {
 				return true
 			}
+			if name == "Cookie" {
+				cookies += 1 + strings.Count(v, ";")
+			}
 		}
 	}
-	return n > maxFields
+	return n > maxFields || cookies > maxCookies
 }
 
 // trailerAllowed reports whether a field may stand in a trailer section:

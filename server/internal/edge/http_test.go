@@ -258,6 +258,8 @@ func TestEndpoints29_HeaderLimits(t *testing.T) {
 			}
 		})
 		wantStatus(t, many, 431, string(fault.HeaderTooLarge))
+		biscuits := do(t, c, "GET", "/", nil, header("Cookie", strings.Repeat("a=b; ", 3001)))
+		wantStatus(t, biscuits, 431, string(fault.HeaderTooLarge))
 		long := do(t, c, "GET", "/", nil, header("X-Long", strings.Repeat("x", 65<<10)))
 		wantStatus(t, long, 431, string(fault.HeaderTooLarge))
 	}
@@ -438,6 +440,30 @@ func TestKeepAliveUpstream(t *testing.T) {
 		do(t, b, "GET", "/", nil)
 		if got := s.dials.Load(); got != 2 {
 			t.Errorf("http2=%v: %d upstream connections, want 2", http2, got)
+		}
+	}
+}
+
+// TestRequestsPerConnection: a connection ends after so many requests, and the
+// client goes on with a fresh one.
+func TestRequestsPerConnection(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.online("https://app.example.com", w.serve(echoRequest))
+	for name, c := range map[string]*http.Client{"h1": w.h1(), "h2": w.h2()} {
+		for range 3 {
+			got := do(t, c, "GET", "/", nil)
+			wantStatus(t, got, 200, "")
+			w.srv.mu.Lock()
+			for ec := range w.srv.conns {
+				ec.watch.mu.Lock()
+				if ec.watch.total > maxRequests {
+					t.Errorf("%s: a connection took %d requests", name, ec.watch.total)
+				}
+				ec.watch.total = maxRequests - 1 // the next one is the last
+				ec.watch.mu.Unlock()
+			}
+			w.srv.mu.Unlock()
 		}
 	}
 }

@@ -20,21 +20,24 @@ type idleWatch struct {
 
 	mu     sync.Mutex
 	active int         // requests under way
+	total  int         // requests so far
 	timer  *time.Timer // nil while nobody looks
 	seen   int64
 	quiet  int // looks since something moved
 }
 
-// begin notes a request. If nothing moves for so long end is called, once.
-func (w *idleWatch) begin(idle time.Duration, end func()) {
+// begin notes a request and returns how many there were with it. If nothing
+// moves for so long end is called, once.
+func (w *idleWatch) begin(idle time.Duration, end func()) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.active++
-	if w.timer != nil || idle <= 0 {
-		return
+	w.total++
+	if w.timer == nil && idle > 0 {
+		w.seen, w.quiet = w.moved.Load(), 0
+		w.timer = time.AfterFunc(idle/idleLooks, func() { w.look(idle, end) })
 	}
-	w.seen, w.quiet = w.moved.Load(), 0
-	w.timer = time.AfterFunc(idle/idleLooks, func() { w.look(idle, end) })
+	return w.total
 }
 
 // done notes the end of a request.
