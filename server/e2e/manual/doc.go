@@ -1,0 +1,9 @@
+// Package manual runs the examples of README.md and docs/. It has tests only. In the manual's fenced blocks
+//
+//   - "yaml config agent" and "yaml config server" are configuration files that the real programs must load;
+//   - in "sh" blocks every line that starts one of our programs must have a command and flags that it knows;
+//   - "go" blocks that are whole programs must compile.
+//
+// The tables of settings are held to what the programs' --help lists. Links and the map of the code are held by
+// internal/arch.
+package manual
