@@ -87,6 +87,7 @@ type endpoint struct {
 	id        string // of the bind; constant once the endpoint is bound
 	sessionID string
 
+	unbound chan struct{} // closed once the server was told of the end; guarded by session.mu
 	closing chan struct{} // closed when no more connections are taken
 	done    chan struct{} // closed when the endpoint has ended
 

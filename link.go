@@ -354,9 +354,7 @@ func (k *link) command(ctx context.Context, t wire.ReqType, body json.RawMessage
 
 // stopTunnel ends an endpoint because the server says so.
 func (k *link) stopTunnel(m wire.StopTunnel) {
-	k.s.mu.Lock()
-	e := k.s.endpoints[m.Id]
-	k.s.mu.Unlock()
+	e := k.s.lookup(m.Id) // it may overtake the answer to the bind
 	if e == nil {
 		return
 	}

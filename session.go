@@ -368,9 +368,14 @@ func (s *session) lookup(id string) *endpoint {
 func (s *session) unbind(ctx context.Context, e *endpoint, tell bool) error {
 	s.mu.Lock()
 	known := s.endpoints[e.id] == e
+	first := known && tell && e.unbound == nil
 	if known {
 		delete(s.endpoints, e.id)
 	}
+	if first {
+		e.unbound = make(chan struct{})
+	}
+	unbound := e.unbound
 	for _, l := range s.legs {
 		if l.link != nil {
 			delete(l.link.holds, e)
@@ -378,9 +383,18 @@ func (s *session) unbind(ctx context.Context, e *endpoint, tell bool) error {
 	}
 	s.mu.Unlock()
 	s.agent.remove(e)
-	if !known || !tell {
+	if !first {
+		// Whoever asked first is heard by the server before the caller goes on,
+		// and perhaps ends the session.
+		if tell && unbound != nil {
+			select {
+			case <-unbound:
+			case <-ctx.Done():
+			}
+		}
 		return nil
 	}
+	defer close(unbound)
 	// Without a connection there is nothing to take offline: the endpoint is
 	// not bound again.
 	k, _ := s.link()
