@@ -1,0 +1,205 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/culvert-project/culvert/internal/agent/config"
+	"github.com/culvert-project/culvert/internal/endpoint"
+	"github.com/culvert-project/culvert/internal/fault"
+)
+
+// endpointFlags are the flags of http, tcp and tls.
+type endpointFlags struct {
+	session sessionFlags
+
+	url, name, description, metadata string
+	bindings                         []string
+	pooling, inspect                 bool
+	policyFile, policyURL            string
+	protocol, proxyProtocol          string
+	tlsVerify                        bool
+	tlsVerifyCAs                     string
+	crt, key, clientCAs              string
+	cidrAllow, cidrDeny              []string
+
+	older olderFlags
+}
+
+// defaultName is the name of an endpoint that the command line starts.
+const defaultName = "command_line"
+
+// verb describes one of the commands http, tcp and tls.
+type verb struct {
+	kind     endpoint.Scheme
+	fallback string // upstream when none is given
+	cmd      *cobra.Command
+}
+
+func (p *Program) httpCommand() *cobra.Command {
+	return p.endpointCommand(verb{endpoint.HTTP, "80", &cobra.Command{
+		Use:   "http [UPSTREAM]",
+		Short: "Put a web server online: an https (or http) URL",
+		Long: `Put a web server online. UPSTREAM is a port, host:port, an http:// or https:// URL,
+file:///DIRECTORY or unix:/SOCKET; without it, port 80 of this machine. Port 443 means
+https. The web server need not be up yet.`,
+		Example: `  culvert http 8080
+  culvert http 8080 --url https://app.example.com
+  culvert http 8080 --url http://
+  culvert http https://localhost:8443 --upstream-tls-verify-cas ca.pem
+  culvert http file:///var/www`,
+	}})
+}
+
+func (p *Program) tcpCommand() *cobra.Command {
+	return p.endpointCommand(verb{endpoint.TCP, "22", &cobra.Command{
+		Use:   "tcp [UPSTREAM]",
+		Short: "Put a TCP service online: a host and port",
+		Long: `Put a TCP service online. UPSTREAM is a port, host:port, tcp://host:port,
+tls://host:port or unix:/SOCKET; without it, port 22 of this machine.`,
+		Example: `  culvert tcp 22
+  culvert tcp db.lan:5432 --url tcp://tunnel.example.com:20001
+  culvert tcp 25 --upstream-proxy-protocol 2`,
+	}})
+}
+
+func (p *Program) tlsCommand() *cobra.Command {
+	return p.endpointCommand(verb{endpoint.TLS, "443", &cobra.Command{
+		Use:   "tls [UPSTREAM]",
+		Short: "Put a TLS service online, end to end or with TLS ending here",
+		Long: `Put a TLS service online. The server passes the clients' TLS through to UPSTREAM, which is
+a port or host:port; without it, port 443 of this machine. With --crt and --key, TLS ends
+in the agent, and UPSTREAM gets plain bytes.`,
+		Example: `  culvert tls 8443 --url tls://app.example.com
+  culvert tls 8080 --url tls://app.example.com --crt cert.pem --key key.pem
+  culvert tls 8080 --crt cert.pem --key key.pem --mutual-tls-cas clients.pem`,
+	}})
+}
+
+func (p *Program) endpointCommand(v verb) *cobra.Command {
+	f := &endpointFlags{}
+	v.cmd.GroupID = "run"
+	v.cmd.Args = arguments(0, 1, "at most one upstream")
+	v.cmd.RunE = func(cmd *cobra.Command, args []string) error { return p.runEndpoint(cmd.Context(), v, f, args) }
+	f.register(v)
+	f.older.register(v)
+	f.session.register(v.cmd)
+	return v.cmd
+}
+
+// register defines the current flags of a verb.
+func (f *endpointFlags) register(v verb) {
+	fl := v.cmd.Flags()
+	example := map[endpoint.Scheme]string{endpoint.HTTP: "https://app.example.com", endpoint.TCP: "tcp://host:port", endpoint.TLS: "tls://app.example.com"}
+	fl.StringVar(&f.url, "url", "", "wanted `URL`, such as "+example[v.kind]+" (default: the server chooses)")
+	fl.StringArrayVar(&f.bindings, "binding", nil, "`BINDING`: public (internal and kubernetes are refused: not supported yet)")
+	fl.BoolVar(&f.pooling, "pooling-enabled", false, "share the URL with other endpoints that do the same")
+	fl.StringVar(&f.policyFile, "traffic-policy-file", "", "traffic policy `FILE` (refused: not supported yet)")
+	fl.StringVar(&f.policyURL, "traffic-policy-url", "", "traffic policy `URL` (refused: not supported yet)")
+	fl.StringVar(&f.name, "name", defaultName, "`NAME` of the endpoint")
+	fl.StringVar(&f.description, "description", "", "`TEXT` for people")
+	fl.StringVar(&f.metadata, "metadata", "", "`TEXT` for programs")
+	fl.StringVar(&f.proxyProtocol, "upstream-proxy-protocol", "", "`VERSION` of the PROXY header to the upstream: 1 or 2 (default none)")
+	if v.kind == endpoint.HTTP {
+		fl.BoolVar(&f.inspect, "inspect", true, "keep requests for inspection (no effect yet)")
+		fl.StringVar(&f.protocol, "upstream-protocol", "", "`PROTOCOL` of the upstream: http1 or http2 (default http1)")
+	}
+	if v.kind != endpoint.TCP {
+		fl.BoolVar(&f.tlsVerify, "upstream-tls-verify", false, "verify the certificate of an https:// or tls:// upstream")
+		fl.StringVar(&f.tlsVerifyCAs, "upstream-tls-verify-cas", "", "CA `FILE` to verify the upstream with")
+		fl.StringVar(&f.clientCAs, "mutual-tls-cas", "", "CA `FILE` that clients' certificates must come from")
+	}
+	if v.kind == endpoint.TLS {
+		fl.StringVar(&f.crt, "crt", "", "certificate `FILE`, to end TLS in the agent")
+		fl.StringVar(&f.key, "key", "", "key `FILE` of --crt")
+	}
+	fl.StringArrayVar(&f.cidrAllow, "cidr-allow", nil, "`NETWORK` that may connect (refused: not supported yet)")
+	fl.StringArrayVar(&f.cidrDeny, "cidr-deny", nil, "`NETWORK` that may not connect (refused: not supported yet)")
+	if v.kind == endpoint.HTTP {
+		for _, name := range []string{"mutual-tls-cas", "cidr-allow", "cidr-deny"} {
+			_ = fl.MarkHidden(name) // just defined
+		}
+	}
+}
+
+// flagLabels maps the keys of an endpoint to the flags that set them.
+var flagLabels = map[string]string{
+	"url": "--url", "bindings": "--binding", "name": "--name", "subdomain": "--subdomain", "schemes": "--scheme",
+	"upstream.url": "the upstream", "upstream.protocol": "--upstream-protocol", "upstream.proxy_protocol": "--upstream-proxy-protocol",
+	"upstream.tls_verify": "--upstream-tls-verify", "upstream.tls_verify_cas": "--upstream-tls-verify-cas",
+	"upstream.host_header": "--host-header", "terminate_at": "--terminate-at",
+	"agent_tls_termination.server_certificate":                 "--crt",
+	"agent_tls_termination.server_private_key":                 "--key",
+	"agent_tls_termination.mutual_tls_certificate_authorities": "--mutual-tls-cas",
+}
+
+// runEndpoint is the run of http, tcp and tls.
+func (p *Program) runEndpoint(ctx context.Context, v verb, f *endpointFlags, args []string) error {
+	p.jsonMode = f.session.json || f.session.logFormat == "json"
+	d := config.Definition{
+		Name: f.name, Kind: v.kind, URL: f.url, Bindings: f.bindings, Pooling: f.pooling, Description: f.description, Metadata: f.metadata,
+		Upstream: v.fallback, Protocol: f.protocol, ProxyProtocol: f.proxyProtocol, TLSVerify: f.tlsVerify, TLSVerifyCAs: f.tlsVerifyCAs,
+		Certificate: f.crt, Key: f.key, Labels: flagLabels,
+	}
+	if len(args) > 0 {
+		d.Upstream = args[0]
+	}
+	if f.clientCAs != "" {
+		d.ClientCAs = []string{f.clientCAs}
+	}
+	if err := f.refused(v.cmd); err != nil {
+		return err
+	}
+	if err := f.older.apply(p, v, &d); err != nil {
+		return err
+	}
+	specs, issues := d.Compile()
+	if len(issues) > 0 {
+		return issues[0].Err
+	}
+	s, err := p.load(v.cmd, &f.session)
+	if err != nil {
+		return err
+	}
+	return p.online(ctx, v.cmd, &f.session, s, specs, false)
+}
+
+// refused names what was asked for and is not built yet. What is wrong with
+// it comes first, because it would stay wrong.
+func (f *endpointFlags) refused(cmd *cobra.Command) error {
+	changed := func(name string) bool {
+		flag := cmd.Flags().Lookup(name)
+		return flag != nil && flag.Changed
+	}
+	policies := slices.DeleteFunc([]string{"traffic-policy-file", "traffic-policy-url", "policy-file"}, func(n string) bool { return !changed(n) })
+	switch {
+	case len(policies) > 1:
+		return fault.New(fault.PolicyTwice)
+	case len(policies) == 1:
+		return fault.New(fault.PolicyNotBuilt)
+	case changed("cidr-deny") && !changed("cidr-allow"):
+		return fault.New(fault.CIDRDenyAlone)
+	case changed("cidr-allow"):
+		return fault.New(fault.OptionNotBuilt, "--cidr-allow")
+	}
+	for _, credential := range f.older.basicAuth {
+		if _, password, _ := strings.Cut(credential, ":"); len(password) < 8 || len(password) > 128 {
+			return fault.New(fault.BasicAuthPassword)
+		}
+	}
+	for _, name := range notBuilt {
+		if changed(name) {
+			return fault.New(fault.OptionNotBuilt, "--"+name)
+		}
+	}
+	return nil
+}
+
+// deprecated tells the user once that a flag has a better form.
+func (p *Program) deprecated(name, instead string) {
+	p.warn(fmt.Sprintf("--%s is deprecated; use %s.", name, instead))
+}

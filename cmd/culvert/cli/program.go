@@ -1,0 +1,201 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+
+	"golang.org/x/term"
+
+	"github.com/culvert-project/culvert/internal/agent/config"
+)
+
+// Program is one invocation of the agent.
+type Program struct {
+	// Args are the words of the command line, the program's name first.
+	Args []string
+	// Env holds the environment, as os.Environ gives it.
+	Env []string
+	// Stdin, Stdout and Stderr are the standard files.
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	// Signals delivers SIGINT, SIGTERM and SIGHUP. The first of the former two
+	// stops in order, the second one at once; SIGHUP reopens the log. Nil: none
+	// come.
+	Signals <-chan os.Signal
+	// Exec replaces the process by a new run of the program at path; it
+	// returns only if that fails. Nil: a restart runs the command again in
+	// this process.
+	Exec func(path string, args, env []string) error
+	// TerminalSize tells the size of the terminal that Stdout is. Nil: found
+	// out by looking at Stdout.
+	TerminalSize func() (width, height int, ok bool)
+
+	env      map[string]string
+	force    chan struct{}     // closed by the second signal
+	hangup   chan func() error // the function that SIGHUP calls; room for one
+	jsonMode bool              // errors are shown as JSON
+}
+
+// Main runs the program with the signals of the process and returns its exit
+// code.
+func Main(ctx context.Context, args, env []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer signal.Stop(signals)
+	p := &Program{Args: args, Env: env, Stdin: stdin, Stdout: stdout, Stderr: stderr, Signals: signals, Exec: replaceProcess()}
+	return p.Run(ctx)
+}
+
+// Run runs the program and returns its exit code.
+func (p *Program) Run(ctx context.Context) int {
+	p.env = make(map[string]string, len(p.Env))
+	for _, kv := range p.Env {
+		if name, value, ok := strings.Cut(kv, "="); ok {
+			p.env[name] = value
+		}
+	}
+	for {
+		err := p.once(ctx)
+		switch {
+		case err == nil:
+			return 0
+		case !errors.Is(err, errRestart):
+			return p.fail(err)
+		}
+		if err := p.replace(); err != nil {
+			p.warn("the program cannot be replaced, so it goes on as it is: " + err.Error())
+		}
+	}
+}
+
+// errRestart ends a command that the server ordered to start again.
+var errRestart = errors.New("restart")
+
+// replace lets another run of the program take the place of this one. Without
+// an Exec it does nothing.
+func (p *Program) replace() error {
+	if p.Exec == nil {
+		return nil
+	}
+	path, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	return p.Exec(path, p.Args, p.Env)
+}
+
+// once runs the command of the command line.
+func (p *Program) once(ctx context.Context) error {
+	p.force = make(chan struct{})
+	p.hangup = make(chan func() error, 1)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var watching sync.WaitGroup
+	done := make(chan struct{})
+	defer watching.Wait()
+	defer close(done)
+	watching.Go(func() { p.watchSignals(cancel, done) })
+
+	root := p.root()
+	if err := p.checkHyphens(root); err != nil {
+		return err
+	}
+	root.SetArgs(p.Args[min(1, len(p.Args)):])
+	if err := root.ExecuteContext(ctx); err != nil {
+		return usage(err)
+	}
+	return nil
+}
+
+// watchSignals turns signals into what they mean.
+func (p *Program) watchSignals(stop func(), done <-chan struct{}) {
+	stopping := false
+	for {
+		select {
+		case s := <-p.Signals:
+			switch {
+			case s == syscall.SIGHUP:
+				p.reopen()
+			case stopping:
+				close(p.force)
+				return
+			default:
+				stopping = true
+				stop()
+			}
+		case <-done:
+			return
+		}
+	}
+}
+
+// reopen calls what a command has registered for SIGHUP.
+func (p *Program) reopen() {
+	select {
+	case f := <-p.hangup:
+		if err := f(); err != nil {
+			p.warn("the log could not be opened again: " + err.Error())
+		}
+		p.hangup <- f
+	default: // a program without a log file goes on
+	}
+}
+
+// lookup finds an environment variable.
+func (p *Program) lookup(name string) (string, bool) {
+	v, ok := p.env[name]
+	return v, ok
+}
+
+// reference reports whether the program was started under the name ngrok.
+func (p *Program) reference() bool {
+	if len(p.Args) == 0 {
+		return false
+	}
+	name := strings.TrimSuffix(filepath.Base(p.Args[0]), ".exe")
+	return strings.EqualFold(name, "ngrok")
+}
+
+// place is where configuration lives on this system.
+func (p *Program) place() config.Place {
+	return config.Place{GOOS: runtime.GOOS, Env: p.lookup}
+}
+
+// warn writes a remark to standard error.
+func (p *Program) warn(text string) {
+	fmt.Fprintln(p.Stderr, "WARN:  "+text)
+}
+
+// terminal returns the size of the terminal on standard output, if it is one.
+func (p *Program) terminal() (width, height int, ok bool) {
+	if p.TerminalSize != nil {
+		return p.TerminalSize()
+	}
+	return sizeOf(p.Stdout)
+}
+
+func sizeOf(w io.Writer) (width, height int, ok bool) {
+	f, isFile := w.(*os.File)
+	if !isFile || !term.IsTerminal(int(f.Fd())) { //nolint:gosec // a descriptor fits
+		return 0, 0, false
+	}
+	width, height, err := term.GetSize(int(f.Fd())) //nolint:gosec // a descriptor fits
+	if err != nil || width <= 0 || height <= 0 {
+		return 80, 24, true
+	}
+	return width, height, true
+}
+
+// plainTerminal reports whether the user wants no colours and no screen.
+func (p *Program) plainTerminal() bool {
+	return p.env["NO_COLOR"] != "" || p.env["TERM"] == "dumb"
+}
