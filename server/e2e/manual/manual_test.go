@@ -70,7 +70,7 @@ var programs = sync.OnceValues(func() (string, error) {
 	cmd := exec.CommandContext(context.Background(), "go", "build", "-o", dir+"/", "./cmd/culvert", "./server/cmd/culvertd")
 	cmd.Dir = root
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%v: %s", err, out)
+		return "", fmt.Errorf("%w: %s", err, out)
 	}
 	return dir, nil
 })
@@ -85,11 +85,10 @@ func program(t *testing.T, name string) string {
 }
 
 func TestMain(m *testing.M) {
-	code := m.Run()
+	m.Run() // its result is the process's exit code
 	if dir, err := programs(); err == nil {
-		os.RemoveAll(dir)
+		_ = os.RemoveAll(dir)
 	}
-	os.Exit(code)
 }
 
 // run runs one of our programs with a home of its own and returns what it printed.
