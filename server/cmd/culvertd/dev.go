@@ -109,17 +109,13 @@ func (d *devRun) arguments(args []string) error {
 // run runs server and agent until a signal stops them. The agent lives until the
 // server has ended, so that open exchanges can finish.
 func (d *devRun) run(ctx context.Context) error {
-	closeLogs, err := d.p.openLogs(d.o)
+	d.o.node.BootstrapAuthtoken = d.token
+	d.o.node.Listen = freePorts(d.o.node.Listen)
+	n, closeLogs, err := d.p.newNode(d.o)
 	if err != nil {
 		return err
 	}
 	defer closeLogs()
-	d.o.node.BootstrapAuthtoken = d.token
-	d.o.node.Listen = freePorts(d.o.node.Listen)
-	n, err := node.New(d.o.node)
-	if err != nil {
-		return err
-	}
 	defer d.stop()
 	return d.p.runNode(ctx, n, func(ctx context.Context) error { return d.online(ctx, n.Info()) })
 }

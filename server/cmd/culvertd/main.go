@@ -13,6 +13,7 @@ import (
 func main() {
 	p := &program{
 		stdout: os.Stdout, stderr: os.Stderr, getenv: os.LookupEnv,
+		unsetenv: func(name string) { _ = os.Unsetenv(name) }, // fails for no name of ours
 		terminal: isTerminal, root: os.Geteuid() == 0, home: os.UserHomeDir,
 		signals: make(chan os.Signal, 4), exit: os.Exit,
 	}
@@ -25,6 +26,7 @@ func main() {
 type program struct {
 	stdout, stderr io.Writer
 	getenv         func(string) (string, bool)
+	unsetenv       func(string)
 	terminal       func(io.Writer) bool
 	root           bool // runs as the system's administrator
 	home           func() (string, error)

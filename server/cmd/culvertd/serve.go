@@ -14,9 +14,6 @@ import (
 	"github.com/culvert-project/culvert/server/internal/node"
 )
 
-// bootstrapVariable sets the first authtoken.
-const bootstrapVariable = "CULVERT_BOOTSTRAP_AUTHTOKEN"
-
 // forcedWait is how long a server that was told twice to stop may take before
 // the process ends without it.
 const forcedWait = 2 * time.Second
@@ -62,26 +59,40 @@ func (p *program) settings(cmd *cobra.Command, dir func() (string, error)) (*opt
 			return nil, err
 		}
 	}
-	o.node.BootstrapAuthtoken, _ = p.getenv(bootstrapVariable)
+	var err error
+	if o.node.BootstrapAuthtoken, err = p.secret(bootstrapVariable); err != nil {
+		return nil, err
+	}
 	o.node.Version = version()
 	return o, nil
 }
 
 // serve runs a server until a signal stops it.
 func (p *program) serve(ctx context.Context, o *options) error {
-	closeLogs, err := p.openLogs(o)
+	n, closeLogs, err := p.newNode(o)
 	if err != nil {
 		return err
 	}
 	defer closeLogs()
-	n, err := node.New(o.node)
-	if err != nil {
-		return err
-	}
 	return p.runNode(ctx, n, func(context.Context) error {
 		p.welcome(o, n.Info())
 		return nil
 	})
+}
+
+// newNode opens the logs and makes the node of a run.
+func (p *program) newNode(o *options) (n *node.Node, closeLogs func(), err error) {
+	if closeLogs, err = p.openLogs(o); err != nil {
+		return nil, nil, err
+	}
+	if n, err = node.New(o.node); err != nil {
+		closeLogs()
+		return nil, nil, err
+	}
+	if err := noCoreDumps(); err != nil {
+		o.node.Logger.Warn("core dumps stay on", "err", err)
+	}
+	return n, closeLogs, nil
 }
 
 // runNode runs a node until it fails or a signal stops it. Once it is ready,

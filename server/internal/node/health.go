@@ -7,9 +7,13 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 )
+
+// apiConns is how many connections the API takes at once; more wait.
+const apiConns = 256
 
 // apiShutdown bounds how long calls of the API may take to finish at the end.
 const apiShutdown = time.Second
@@ -54,7 +58,7 @@ func serveAPI(ctx context.Context, ln net.Listener, h http.Handler, logger *slog
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- srv.Serve(ln) }()
+	go func() { ended <- srv.Serve(&bounded{Listener: ln, places: make(chan struct{}, apiConns)}) }()
 	select {
 	case err := <-ended:
 		return err
@@ -68,4 +72,33 @@ func serveAPI(ctx context.Context, ln net.Listener, h http.Handler, logger *slog
 	}
 	<-ended
 	return err
+}
+
+// bounded is a listener with a limited number of open connections.
+type bounded struct {
+	net.Listener
+	places chan struct{}
+}
+
+// Accept waits for a place and then for a connection, which gives the place back
+// when it is closed.
+func (b *bounded) Accept() (net.Conn, error) {
+	b.places <- struct{}{}
+	c, err := b.Listener.Accept()
+	if err != nil {
+		<-b.places
+		return nil, err
+	}
+	return &placed{Conn: c, leave: sync.OnceFunc(func() { <-b.places })}, nil
+}
+
+type placed struct {
+	net.Conn
+	leave func()
+}
+
+// Close closes the connection and gives its place back.
+func (p *placed) Close() error {
+	p.leave()
+	return p.Conn.Close()
 }

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/culvert-project/culvert/internal/fault"
 	"github.com/culvert-project/culvert/server/internal/control"
 	"github.com/culvert-project/culvert/server/internal/edge"
 	"github.com/culvert-project/culvert/server/internal/tunnel"
@@ -149,15 +150,23 @@ func (p *parts) shutdown(ctx context.Context) {
 	_ = p.lns.agent.Close() // stops acceptAgents
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.n.cfg.ShutdownGrace)
 	defer cancel()
-	stop := make(chan struct{})
-	defer close(stop)
-	go func() {
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	done := make(chan struct{})
+	defer close(done)
+	watching.Go(func() {
 		select {
+		case <-done:
+			return
 		case <-p.n.kill:
-			cancel()
-		case <-stop:
+		case <-grace.Done():
 		}
-	}()
+		if n := p.tunnels.NumStreams(); n > 0 {
+			f := fault.New(fault.ShutdownForced, n)
+			p.n.log.Warn(f.Message, "code", f.Code)
+		}
+		cancel()
+	})
 	start := time.Now()
 	p.edge.Drain(grace)
 	p.tunnels.Drain(grace)

@@ -148,6 +148,15 @@ func TestDrainLetsStreamsFinishBeforeTheGoodbye(t *testing.T) {
 		}()
 		synctest.Wait()
 		start := time.Now()
+		go func() {
+			time.Sleep(time.Second)
+			if _, err := tun.Dial(t.Context(), header()); !fault.Has(err, fault.Draining) {
+				t.Errorf("while draining: got %v, want 742", err)
+			}
+			if n := w.srv.NumStreams(); n != 1 {
+				t.Errorf("while draining: got %d streams, want 1", n)
+			}
+		}()
 		w.srv.Drain(t.Context())
 		if d := time.Since(start); d < 3*time.Second || d > 4*time.Second {
 			t.Errorf("drained after %v, want as soon as the stream ended after 3s", d)

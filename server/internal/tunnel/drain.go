@@ -22,9 +22,7 @@ const (
 // finish until ctx ends, and then says goodbye to the agents one after the
 // other. Agents reconnect as soon as they hear it, so it comes last.
 func (srv *Server) Drain(ctx context.Context) {
-	srv.mu.Lock()
-	srv.draining = true
-	srv.mu.Unlock()
+	srv.draining.Store(true)
 	all := srv.sessions()
 	for _, s := range all {
 		s.waitIdle(ctx)

@@ -50,7 +50,7 @@ func (srv *Server) register(ctx context.Context, s *session, agent wire.Agent, r
 func (srv *Server) take(s *session, force bool) (*session, error) {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
-	if srv.closed || srv.draining {
+	if srv.closed || srv.draining.Load() {
 		return nil, fault.New(fault.ServerDraining)
 	}
 	g := srv.groups[s.agent.ClientID]

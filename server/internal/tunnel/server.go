@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/culvert-project/culvert/internal/mux"
@@ -80,12 +81,14 @@ type Server struct {
 	running   sync.WaitGroup  // every connection, from ServeConn to its end
 	noWait    context.Context // has ended: for calls that are not to wait
 
-	mu       sync.Mutex
-	groups   map[string]*group     // by client id; guarded by mu, as is all below
-	tunnels  map[string]*Tunnel    // by tunnel id
-	conns    map[*session]struct{} // all sessions, authenticated or not
-	draining bool
-	closed   bool
+	// draining is set when no agent and no stream may come any more.
+	draining atomic.Bool
+
+	mu      sync.Mutex
+	groups  map[string]*group     // by client id; guarded by mu, as is all below
+	tunnels map[string]*Tunnel    // by tunnel id
+	conns   map[*session]struct{} // all sessions, authenticated or not
+	closed  bool
 }
 
 // New returns a server without sessions. It starts nothing.
@@ -122,7 +125,7 @@ func (s *Server) ServeConn(ctx context.Context, conn net.Conn) {
 		return
 	}
 	s.mu.Lock()
-	refuse := s.closed || s.draining
+	refuse := s.closed || s.draining.Load()
 	if !refuse {
 		s.running.Add(1)
 	}
@@ -163,6 +166,15 @@ func (s *Server) NumSessions() int {
 	n := 0
 	for _, g := range s.groups {
 		n += len(g.legs)
+	}
+	return n
+}
+
+// NumStreams returns how many connections are being carried to agents.
+func (s *Server) NumStreams() int {
+	n := 0
+	for _, ses := range s.sessions() {
+		n += ses.mux.NumOpened()
 	}
 	return n
 }

@@ -90,8 +90,11 @@ func (t *Tunnel) hasPath(s *session) bool {
 // Its first frame, with h in it, leaves with the first bytes written or when
 // somebody reads. If the agent has as many streams as it can bear, Dial waits
 // for a moment and then fails with fault.NoMember; if the agent is gone, with
-// fault.AgentUnreachable.
+// fault.AgentUnreachable; while the server drains, with fault.Draining.
 func (t *Tunnel) Dial(ctx context.Context, h wire.ProxyHeader) (net.Conn, error) {
+	if t.srv.draining.Load() {
+		return nil, fault.New(fault.Draining)
+	}
 	h.Id = t.bindID
 	p := t.paths.Load()
 	if p == nil || len(*p) == 0 {

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/culvert-project/culvert/internal/fault"
+)
+
+// bootstrapVariable sets the first authtoken, or with _FILE behind it names the
+// file that has it.
+const bootstrapVariable = "CULVERT_BOOTSTRAP_AUTHTOKEN"
+
+// maxSecretFile bounds what is read from a file that is to hold one secret.
+const maxSecretFile = 4 << 10
+
+// secret returns the value of a variable, or of the file that the variable with
+// _FILE behind its name names. It is empty if neither is set. Both are taken
+// out of the environment, so that nothing the program may start inherits them.
+func (p *program) secret(name string) (string, error) {
+	value, _ := p.getenv(name)
+	file, _ := p.getenv(name + "_FILE")
+	p.unsetenv(name)
+	p.unsetenv(name + "_FILE")
+	if value != "" || file == "" {
+		return value, nil
+	}
+	text, err := readSecret(file)
+	if err != nil {
+		reason := err
+		if pe, ok := errors.AsType[*fs.PathError](err); ok {
+			reason = pe.Err
+		}
+		return "", fault.Wrap(err, fault.SecretUnreadable, file, reason)
+	}
+	return text, nil
+}
+
+func readSecret(file string) (string, error) {
+	fi, err := os.Stat(file)
+	if err != nil {
+		return "", err
+	}
+	if fi.Size() > maxSecretFile {
+		return "", errors.New("it is larger than a secret can be")
+	}
+	text, err := os.ReadFile(file)
+	return strings.TrimRight(string(text), "\r\n"), err
+}
