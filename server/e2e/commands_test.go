@@ -236,6 +236,25 @@ func cmdAnswered(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+func cmdUnready(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: unready URL")
+	}
+	c, err := client("")
+	ts.Check(err)
+	tick := time.NewTicker(poll)
+	defer tick.Stop()
+	// Long enough for the next signal to be another one.
+	for since := time.Now(); time.Since(since) < 300*time.Millisecond; <-tick.C {
+		resp, err := c.Get(args[0])
+		ts.Check(err)
+		resp.Body.Close()
+		if resp.StatusCode == http.StatusOK {
+			since = time.Now()
+		}
+	}
+}
+
 func cmdWeb(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: web NAME")

@@ -11,6 +11,7 @@
 //	fetch FILE URL [BODY]   request a URL, with the CA in $CA if set, and write status, headers and body to FILE
 //	ask FILE URL            fetch in the background
 //	answered FILE TEXT...   wait for the answer and check that it has each TEXT
+//	unready URL             wait until URL has not answered 200 for a moment
 //	web NAME                serve HTTP on a free port, in $NAME; answers name the request, /hold/5s takes 5 s; web.log
 //	                        lists requests
 //

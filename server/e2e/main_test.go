@@ -53,6 +53,7 @@ func TestScripts(t *testing.T) {
 			"fetch":    cmdFetch,
 			"ask":      cmdAsk,
 			"answered": cmdAnswered,
+			"unready":  cmdUnready,
 			"web":      cmdWeb,
 		},
 	})
