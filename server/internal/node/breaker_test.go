@@ -47,3 +47,11 @@ func (b *breaker) forever() {
 	b.mu.Unlock()
 	b.cut()
 }
+
+// first ends the oldest connection.
+func (b *breaker) first() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.conns[0].Close()
+	b.conns = b.conns[1:]
+}
