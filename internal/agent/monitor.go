@@ -29,13 +29,14 @@ type monitor struct {
 	lines *lines          // nil: no lines of JSON
 	view  *console.Screen // nil: no view
 
-	server string
-	specs  map[string]config.Spec // by name
-	rows   map[string]int         // name to its row in state.Forwards
-	state  console.State
-	conns  stats.Conns
-	joins  uint64
-	leg    culvert.State // last state of the first connection that was shown
+	server   string
+	specs    map[string]config.Spec // by name
+	rows     map[string]int         // name to its row in state.Forwards
+	state    console.State
+	conns    stats.Conns
+	joins    uint64
+	stopping bool          // the run has begun to end
+	leg      culvert.State // last state of the first connection that was shown
 
 	// ended receives why the session has ended for good; it has room for one.
 	ended chan error
@@ -105,6 +106,9 @@ func (m *monitor) draw() {
 // handle shows one event.
 func (m *monitor) handle(event culvert.Event) {
 	switch e := event.(type) {
+	case stopping:
+		m.stopping = true
+		m.state.Status = "stopping (open connections may finish; Ctrl+C again ends them)"
 	case *culvert.EventAgentStateChanged:
 		m.connection(e)
 	case *culvert.EventAgentConnectSucceeded:
@@ -163,9 +167,11 @@ func (m *monitor) connection(e *culvert.EventAgentStateChanged) {
 		m.state.Region = leg.Region
 	}
 	m.state.Latency = leg.Latency
-	m.state.Status = string(leg.State)
-	if leg.Err != nil && leg.State != culvert.StateClosed {
-		m.state.Status += " (" + leg.Err.Error() + ")"
+	if !m.stopping {
+		m.state.Status = string(leg.State)
+		if leg.Err != nil && leg.State != culvert.StateClosed {
+			m.state.Status += " (" + leg.Err.Error() + ")"
+		}
 	}
 	if leg.State != m.leg {
 		m.leg = leg.State

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"sync"
+	"time"
 
 	culvert "github.com/culvert-project/culvert"
 )
@@ -50,6 +51,15 @@ func (q *queue) take() (events []culvert.Event, dropped int) {
 	q.events, q.dropped = nil, 0
 	return events, dropped
 }
+
+// stopping tells the monitor that the run has begun to end, and when.
+type stopping time.Time
+
+// EventType is none of the SDK's.
+func (stopping) EventType() culvert.EventType { return -1 }
+
+// Timestamp returns when the end began.
+func (s stopping) Timestamp() time.Time { return time.Time(s) }
 
 // frequent reports whether an event comes with each connection.
 func frequent(e culvert.Event) bool {

@@ -142,7 +142,7 @@ func (r *run) serve(ctx context.Context) (Outcome, error) {
 			cancel(errStopping) // nothing to be finished yet
 		}
 	})()
-	if err := r.agent.Connect(connecting); err != nil {
+	if err := r.agent.Connect(connecting); err != nil { //nolint:contextcheck // the session outlives ctx, to drain
 		if ctx.Err() != nil {
 			return Stopped, nil
 		}
@@ -174,7 +174,8 @@ func (r *run) obey(ctx context.Context) {
 	timer := time.NewTimer(drainTime + answerTime)
 	defer timer.Stop()
 	select {
-	case <-r.monitor.ended:
+	case err := <-r.monitor.ended:
+		r.cfg.Logger.Debug("session ended", "obj", "csess", "err", err)
 	case <-ctx.Done():
 	case <-timer.C:
 	}
@@ -266,6 +267,7 @@ func (r *run) allClosed() <-chan error {
 
 // close takes everything offline, lets open connections finish and waits.
 func (r *run) close() {
+	r.monitor.queue.put(stopping(time.Now()))
 	done := make(chan struct{})
 	var forced sync.WaitGroup
 	forced.Go(func() {

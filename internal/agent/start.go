@@ -83,9 +83,9 @@ func (r *run) start(ctx context.Context, s config.Spec) error {
 	if s.Upstream.Scheme == target.File {
 		defer cancel(nil)
 		defer stop()
-		return r.serveFiles(binding, s)
+		return r.serveFiles(binding, s) //nolint:contextcheck // the endpoint outlives ctx, to drain
 	}
-	e, err := r.agent.Forward(binding, upstream(s), endpointOptions(s)...)
+	e, err := r.agent.Forward(binding, upstream(s), endpointOptions(s)...) //nolint:contextcheck // as above
 	if !stop() || err != nil {
 		cancel(errStopping)
 	}

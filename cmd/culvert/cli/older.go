@@ -39,7 +39,7 @@ func (f *olderFlags) register(v verb) {
 	fl.StringVar(&f.proxyProto, "proxy-proto", "", "")
 	fl.String("policy-file", "", "")
 	switch v.kind {
-	case endpoint.HTTP:
+	case endpoint.HTTP, endpoint.HTTPS:
 		fl.StringVar(&f.domain, "domain", "", "")
 		fl.StringVar(&f.hostname, "hostname", "", "")
 		fl.StringVar(&f.subdomain, "subdomain", "", "")

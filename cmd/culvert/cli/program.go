@@ -105,7 +105,7 @@ func (p *Program) once(ctx context.Context) error {
 	defer close(done)
 	watching.Go(func() { p.watchSignals(cancel, done) })
 
-	root := p.root()
+	root := p.root() //nolint:contextcheck // commands get ctx when they are executed
 	if err := p.checkHyphens(root); err != nil {
 		return err
 	}

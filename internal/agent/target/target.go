@@ -112,6 +112,7 @@ func (s Scheme) defaultPort() int {
 		return 80
 	case HTTPS:
 		return 443
+	case TCP, TLS, File:
 	}
 	return 0
 }
@@ -158,6 +159,7 @@ func (s Scheme) unfit(k Kind) string {
 			return "a " + string(s) + ":// upstream belongs to a tcp or tls endpoint"
 		}
 		return ""
+	case File: // has been read already
 	}
 	return "the scheme " + strconv.Quote(string(s)) + " is not known"
 }
