@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -32,8 +33,9 @@ type requestBody struct {
 	// are there once Read has returned io.EOF.
 	trailer, from http.Header
 
-	done atomic.Bool // nothing of it is left on the connection
-	read atomic.Int64
+	done    atomic.Bool // nothing of it is left on the connection
+	stopped atomic.Bool // nobody wants the rest
+	read    atomic.Int64
 }
 
 // takeBody prepares the body of the request. A small one is read now.
@@ -52,6 +54,7 @@ func (x *exchange) takeBody() error {
 	}
 	if r.ContentLength < 0 || r.ContentLength > smallBody || x.expect {
 		b.announce(r)
+		x.detach()
 		return nil
 	}
 	b.small = make([]byte, r.ContentLength)
@@ -62,6 +65,23 @@ func (x *exchange) takeBody() error {
 	}
 	b.done.Store(true)
 	return nil
+}
+
+// detach makes the exchange live on when stop ends the reading of its body:
+// net/http takes the failed read for the end of an HTTP/1 connection, and ends
+// the request's context.
+func (x *exchange) detach() {
+	if x.r.ProtoMajor != 1 {
+		return
+	}
+	request, body := x.ctx, x.body
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(request))
+	x.ctx = ctx
+	x.detached = context.AfterFunc(request, func() {
+		if !body.stopped.Load() {
+			cancel(context.Cause(request))
+		}
+	})
 }
 
 // announce takes over the trailer fields that the client announced.
@@ -112,6 +132,7 @@ func (b *requestBody) rewind() bool {
 // stop makes a pending or later Read return soon.
 func (b *requestBody) stop() {
 	if !b.done.Load() {
+		b.stopped.Store(true)
 		_ = b.rc.SetReadDeadline(longAgo) // a connection that cannot is at its end
 	}
 }
@@ -132,7 +153,7 @@ func (b *requestBody) received() int64 { return b.read.Load() }
 // bodyFault tells why the client's body could not be read.
 func (x *exchange) bodyFault(err error) error {
 	switch {
-	case x.r.Context().Err() != nil, errors.Is(err, io.ErrUnexpectedEOF):
+	case x.ctx.Err() != nil, errors.Is(err, io.ErrUnexpectedEOF):
 		return errClientGone
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return x.refuse(fault.Wrap(err, fault.RequestTimeout))

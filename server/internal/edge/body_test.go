@@ -107,6 +107,27 @@ func TestEarlyResponseAtOnce(t *testing.T) {
 	}
 }
 
+// TestUpstreamFailsDuringUpload: the client gets a page although it is still
+// sending.
+func TestUpstreamFailsDuringUpload(t *testing.T) {
+	t.Parallel()
+	for _, http2 := range []bool{false, true} {
+		w := newWorld(t)
+		w.online("https://app.example.com", raw(t, func(_ net.Conn, br *bufio.Reader) {
+			_, _ = io.CopyN(io.Discard, br, 10_000)
+		}), func(e *route.Endpoint) { e.HTTP2 = http2 })
+		for name, c := range map[string]*http.Client{"h1": w.h1(), "h2": w.h2()} {
+			body, feed := io.Pipe()
+			go func() { _, _ = feed.Write(make([]byte, 100<<10)) }()
+			got := do(t, c, "POST", "/", body)
+			_ = feed.Close()
+			if got.StatusCode != 502 || got.Header.Get("Ngrok-Error-Code") == "" || got.err != nil {
+				t.Errorf("%s to http2=%v: got %d %v %.100s", name, http2, got.StatusCode, got.err, got.body)
+			}
+		}
+	}
+}
+
 // TestTruncatedResponse: what the upstream cut short never looks whole.
 func TestTruncatedResponse(t *testing.T) {
 	t.Parallel()

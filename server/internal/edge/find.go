@@ -109,7 +109,7 @@ func (x *exchange) await() error {
 		case <-changed:
 		case <-timer.C:
 			return offline
-		case <-x.r.Context().Done():
+		case <-x.ctx.Done():
 			return errClientGone
 		}
 	}

@@ -132,7 +132,7 @@ func (x *exchange) relay(resp *http.Response) error {
 		case err == nil:
 		case err == io.EOF: //nolint:errorlint // the regular end of a body is the bare value
 			return nil
-		case x.r.Context().Err() != nil:
+		case x.ctx.Err() != nil:
 			return errClientGone
 		default:
 			return x.upstreamFault(err)
@@ -188,7 +188,7 @@ func (x *exchange) upstreamFault(err error) error {
 	if f, ok := errors.AsType[*fault.Error](err); ok {
 		return f
 	}
-	if x.r.Context().Err() != nil {
+	if x.ctx.Err() != nil {
 		return errClientGone
 	}
 	switch h1.KindOf(err) {

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -66,6 +67,8 @@ type exchange struct {
 	w  http.ResponseWriter
 	r  *http.Request
 	cc *clientConn
+	// ctx ends when the client goes away.
+	ctx context.Context //nolint:containedctx // the request's own, or a child of it
 
 	host   string // canonical
 	target string // of the upstream's request line
@@ -75,8 +78,9 @@ type exchange struct {
 	fields [3]string // values of the fields that the edge sets
 
 	unwatched bool
-	last      bool // the connection takes no request after this one
-	closing   bool // an HTTP/1 connection ends after this exchange
+	detached  func() bool // ends the link of ctx to the request's; may be nil
+	last      bool        // the connection takes no request after this one
+	closing   bool        // an HTTP/1 connection ends after this exchange
 	id        string
 	start     time.Time // set when there is an access log
 	wrote     bool      // a final head was written
@@ -94,16 +98,24 @@ var (
 
 // ServeHTTP serves one request of the connection that is in its context.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := &exchange{h: h, w: w, r: r, cc: connFrom(r.Context())}
+	x := &exchange{h: h, w: w, r: r, cc: connFrom(r.Context()), ctx: r.Context()}
 	if h.accessLog != nil {
 		x.start = time.Now()
 		defer x.log() //nolint:contextcheck // the request in x has it
 	}
 	defer x.contain()
 	x.last = x.cc.watch.begin(h.idle, x.cc.breakOff) >= maxRequests
-	defer x.unwatch()
+	defer x.leave()
 	x.cc.linger(false)
 	x.finish(x.serve()) //nolint:contextcheck // the request in x has it
+}
+
+// leave undoes what ServeHTTP and detach have set up.
+func (x *exchange) leave() {
+	x.unwatch()
+	if x.detached != nil {
+		x.detached()
+	}
 }
 
 // unwatch ends the watch for idleness, once.

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/culvert-project/culvert/internal/mux"
@@ -129,7 +130,6 @@ func TestH04_AbortWakesTheAgent(t *testing.T) {
 				ended <- err
 				return
 			}
-			time.Sleep(time.Millisecond)
 		}
 	}))
 	conn := w.dial(true)
@@ -150,30 +150,30 @@ func TestH04_AbortWakesTheAgent(t *testing.T) {
 // goes to nobody.
 func TestT05_UnaskedResponse(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	poisoned := make(chan struct{}, 3)
-	w.online("https://app.example.com", session(t, func(st *mux.Stream, _ wire.ProxyHeader) {
-		br := bufio.NewReader(st)
-		for i := 0; ; i++ {
-			if _, err := http.ReadRequest(br); err != nil {
-				return
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.online("https://app.example.com", session(t, func(st *mux.Stream, _ wire.ProxyHeader) {
+			br := bufio.NewReader(st)
+			for i := 0; ; i++ {
+				if _, err := http.ReadRequest(br); err != nil {
+					return
+				}
+				_, _ = io.WriteString(st, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood")
+				if i == 0 {
+					time.Sleep(time.Second) // until the stream is idle
+					_, _ = io.WriteString(st, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
+				}
 			}
-			_, _ = io.WriteString(st, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood")
-			if i == 0 {
-				time.Sleep(20 * time.Millisecond)
-				_, _ = io.WriteString(st, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
-				poisoned <- struct{}{}
+		}))
+		c := w.h1()
+		for range 3 {
+			if got := do(t, c, "GET", "/", nil); got.body != "good" {
+				t.Errorf("got %q", got.body)
 			}
+			time.Sleep(2 * time.Second)
 		}
-	}))
-	c := w.h1()
-	for range 3 {
-		if got := do(t, c, "GET", "/", nil); got.body != "good" {
-			t.Errorf("got %q", got.body)
-		}
-		<-poisoned
-		time.Sleep(50 * time.Millisecond) // for the bytes to cross the session
-	}
+		c.CloseIdleConnections()
+	})
 }
 
 func BenchmarkRequestOverMux(b *testing.B) {

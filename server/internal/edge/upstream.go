@@ -165,7 +165,7 @@ func (x *exchange) prefix() []byte {
 // roundTrip1 sends the request over HTTP/1.1, on a kept connection if there is
 // one.
 func (x *exchange) roundTrip1(upgrade string) (*http.Response, upstream, error) {
-	ctx := x.r.Context()
+	ctx := x.ctx
 	req := x.request1(upgrade)
 	for attempt := 0; ; attempt++ {
 		up := x.cc.upstreams.take(x.ep)
@@ -214,7 +214,7 @@ func (x *exchange) request1(upgrade string) *h1.Request {
 // again to the same member. It never is after the agent may have acted on it,
 // unless its method is safe and a kept connection has just ended.
 func (x *exchange) mayRetry(err error, kept bool, attempt int) bool {
-	if h1.KindOf(err) != h1.Closed || attempt >= retries || x.r.Context().Err() != nil {
+	if h1.KindOf(err) != h1.Closed || attempt >= retries || x.ctx.Err() != nil {
 		return false
 	}
 	if kept {

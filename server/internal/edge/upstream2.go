@@ -117,12 +117,12 @@ func newClient2(ctx context.Context, c net.Conn) (*http.ClientConn, error) {
 // roundTrip2 sends the request over HTTP/2.
 func (x *exchange) roundTrip2() (*http.Response, error) {
 	for {
-		slot, client, kept, err := x.client2(x.r.Context())
+		slot, client, kept, err := x.client2(x.ctx)
 		if err != nil {
 			return nil, err
 		}
 		hints := &interimRelay{x: x}
-		resp, err := client.RoundTrip(x.request2(httptrace.WithClientTrace(x.r.Context(), &httptrace.ClientTrace{
+		resp, err := client.RoundTrip(x.request2(httptrace.WithClientTrace(x.ctx, &httptrace.ClientTrace{
 			Got1xxResponse: hints.pass,
 		})))
 		hints.stop()
@@ -130,7 +130,7 @@ func (x *exchange) roundTrip2() (*http.Response, error) {
 			return resp, nil
 		}
 		// A kept connection may have ended just now.
-		if !kept || client.Err() == nil || !safe(x.r.Method) || !x.body.rewind() || x.r.Context().Err() != nil {
+		if !kept || client.Err() == nil || !safe(x.r.Method) || !x.body.rewind() || x.ctx.Err() != nil {
 			return nil, slot.explain(err)
 		}
 	}

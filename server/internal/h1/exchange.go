@@ -35,13 +35,14 @@ type exchange struct {
 
 // fail ends an exchange that has no usable response.
 func (x *exchange) fail(err error) error {
+	err = x.explain(err) // before StopBody, which may end the context
 	x.c.Abort()
 	x.stopSender()
 	x.release()
 	x.c.busy = false
 	x.finished = true
 	x.c.freeBuffer()
-	return x.explain(err)
+	return err
 }
 
 // explain finds the error that was first: the end of the context and a failed

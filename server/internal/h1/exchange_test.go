@@ -42,6 +42,27 @@ func TestRequestBodyFails(t *testing.T) {
 	}
 }
 
+// TestStopBodyMayEndTheContext: the error is the one from before.
+func TestStopBodyMayEndTheContext(t *testing.T) {
+	t.Parallel()
+	c, srv := pair(t, h1.Config{})
+	go func() {
+		_, _ = http.ReadRequest(bufio.NewReader(srv))
+		_ = srv.Close()
+	}()
+	ctx, cancel := context.WithCancel(t.Context())
+	body, feed := io.Pipe()
+	req := get("/")
+	req.Method, req.Body, req.ContentLength = "POST", body, -1
+	req.StopBody = func() {
+		cancel()
+		_ = feed.CloseWithError(io.ErrClosedPipe)
+	}
+	if _, err := c.RoundTrip(ctx, req); h1.KindOf(err) != h1.Closed {
+		t.Errorf("got %v, want kind closed", err)
+	}
+}
+
 func TestExpectContinue(t *testing.T) {
 	t.Parallel()
 	t.Run("asked for", func(t *testing.T) {
