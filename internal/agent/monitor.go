@@ -14,9 +14,13 @@ import (
 	"github.com/culvert-project/culvert/internal/wire"
 )
 
-// redraw is how often the view is drawn when nothing happens: rates fade and
-// windows change their size.
-const redraw = time.Second
+// The view is drawn every redraw, since rates fade and windows change their
+// size, and at once when something happens, but not more often than every
+// settle: thousands of connections a second must not mean as many draws.
+const (
+	redraw = 250 * time.Millisecond
+	settle = 100 * time.Millisecond
+)
 
 // maxRequests bounds the HTTP requests that the view keeps.
 const maxRequests = 50
@@ -29,11 +33,11 @@ type monitor struct {
 	lines *lines          // nil: no lines of JSON
 	view  *console.Screen // nil: no view
 
-	server   string
 	specs    map[string]config.Spec // by name
 	rows     map[string]int         // name to its row in state.Forwards
 	state    console.State
 	conns    stats.Conns
+	drawn    time.Time // when the view was drawn last
 	joins    uint64
 	stopping bool          // the run has begun to end
 	leg      culvert.State // last state of the first connection that was shown
@@ -44,7 +48,7 @@ type monitor struct {
 
 func newMonitor(c *Config) *monitor {
 	m := &monitor{
-		queue: newQueue(), log: c.Logger, view: c.View, server: c.Settings.Server,
+		queue: newQueue(), log: c.Logger, view: c.View,
 		specs: map[string]config.Spec{}, rows: map[string]int{},
 		state: console.State{Program: "culvert", Status: string(culvert.StateConnecting), Version: c.Version},
 		ended: make(chan error, 1),
@@ -92,14 +96,17 @@ func (m *monitor) drain() {
 	if dropped > 0 {
 		m.log.Warn("too many connections to show each of them", "obj", "join", "not_shown", dropped)
 	}
-	m.draw()
+	if time.Since(m.drawn) >= settle {
+		m.draw()
+	}
 }
 
 func (m *monitor) draw() {
 	if m.view == nil {
 		return
 	}
-	m.state.Conns = m.conns.Snapshot(time.Now())
+	m.drawn = time.Now()
+	m.state.Conns = m.conns.Snapshot(m.drawn)
 	m.view.Draw(m.state)
 }
 
@@ -146,9 +153,12 @@ func (m *monitor) upstream(e culvert.Endpoint) string {
 }
 
 func (m *monitor) request(e *culvert.EventHTTPRequestComplete, at time.Time) {
+	m.log.Debug("request", "obj", "http", "name", e.Endpoint.Name(), "method", e.Method, "path", e.Path, "status", e.StatusCode, "dur", e.Duration)
+	if m.view == nil {
+		return
+	}
 	r := console.Request{At: at, Method: e.Method, Path: e.Path, Status: e.StatusCode, Took: e.Duration}
 	m.state.Requests = append([]console.Request{r}, m.state.Requests[:min(len(m.state.Requests), maxRequests-1)]...)
-	m.log.Debug("request", "obj", "http", "name", e.Endpoint.Name(), "method", e.Method, "path", e.Path, "status", e.StatusCode, "dur", e.Duration)
 }
 
 // connection follows the first connection of the session; further legs are
