@@ -13,13 +13,10 @@ import (
 // bin is the folder with the programs under test, built once.
 var bin string //nolint:gochecknoglobals // TestMain has no other way to hand it over
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
-
-func run(m *testing.M) int {
+func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "culvert-e2e-")
 	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
+		panic(err)
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // a leftover of a test
 	bin = dir
@@ -32,10 +29,9 @@ func run(m *testing.M) int {
 	build := exec.Command("go", args...)
 	build.Stdout, build.Stderr = os.Stderr, os.Stderr
 	if err := build.Run(); err != nil {
-		fmt.Fprintln(os.Stderr, "build the programs:", err)
-		return 1
+		panic(fmt.Errorf("build the programs: %w", err))
 	}
-	return m.Run()
+	m.Run()
 }
 
 func TestScripts(t *testing.T) {

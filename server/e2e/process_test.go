@@ -69,13 +69,6 @@ func (p *process) kill() {
 	<-p.ended
 }
 
-func (p *process) signal(s os.Signal) {
-	p.t.Helper()
-	if err := p.cmd.Process.Signal(s); err != nil {
-		p.t.Fatalf("signal %s: %v", p.name, err)
-	}
-}
-
 // await waits until the output matches and returns the groups of the first
 // match.
 func (p *process) await(pattern string) []string {

@@ -62,7 +62,7 @@ endpoints:
 
 	killed := time.Now()
 	server.kill()
-	server = start(t, home, nil, "culvertd", args...)
+	start(t, home, nil, "culvertd", args...)
 	eventually(t, "the server listens again", func() bool {
 		conn, err := net.Dial("tcp", addrs[2])
 		if err == nil {
@@ -86,7 +86,7 @@ endpoints:
 
 	t.Logf("after SIGKILL under load: listening after %.2f s; back on the same URLs after: %s", listening.Seconds(), seconds(back))
 	t.Logf("requests: %d answered, %d failed", load.ok.Load(), load.failed.Load())
-	fmt.Printf("restart under load: listening %.2f s, endpoints back: %s\n", listening.Seconds(), seconds(back))
+	fmt.Fprintf(os.Stdout, "restart under load: listening %.2f s, endpoints back: %s\n", listening.Seconds(), seconds(back))
 	for name, d := range back {
 		if d > 5*time.Second {
 			t.Errorf("%s was away for %v", name, d)

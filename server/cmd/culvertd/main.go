@@ -36,7 +36,7 @@ type program struct {
 
 // run runs one command line and returns the exit code.
 func (p *program) run(ctx context.Context, args []string) int {
-	cmd := p.command()
+	cmd := p.command() //nolint:contextcheck // cobra hands the context to its commands
 	cmd.SetArgs(args)
 	cmd.SetOut(p.stdout)
 	cmd.SetErr(p.stderr)

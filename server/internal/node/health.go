@@ -70,7 +70,9 @@ func serveAPI(ctx context.Context, ln net.Listener, h http.Handler, logger *slog
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = srv.Close()
 	}
-	<-ended
+	if served := <-ended; !errors.Is(served, http.ErrServerClosed) {
+		err = errors.Join(err, served)
+	}
 	return err
 }
 

@@ -162,8 +162,7 @@ func (p *parts) shutdown(ctx context.Context) {
 		case <-grace.Done():
 		}
 		if n := p.tunnels.NumStreams(); n > 0 {
-			f := fault.New(fault.ShutdownForced, n)
-			p.n.log.Warn(f.Message, "code", f.Code)
+			p.n.log.Warn("connections are cut off", "err", fault.New(fault.ShutdownForced, n))
 		}
 		cancel()
 	})

@@ -95,10 +95,10 @@ func (srv *Server) command(ctx context.Context, sessionID string, t wire.ReqType
 // unsupported returns why the agent does not take a command, "" if it does.
 func unsupported(a wire.AuthExtra, t wire.ReqType) string {
 	why := a.UpdateUnsupportedError
-	switch t {
-	case wire.TypeStop:
+	switch {
+	case t == wire.TypeStop:
 		why = a.StopUnsupportedError
-	case wire.TypeRestart:
+	case t == wire.TypeRestart:
 		why = a.RestartUnsupportedError
 	}
 	if why == nil {

@@ -59,3 +59,18 @@ func (g *gate) NetConn() net.Conn {
 	}
 	return g.Conn
 }
+
+// ended is a context that has ended, if its channel is closed.
+type ended chan struct{}
+
+// Deadline reports that there is none.
+func (ended) Deadline() (time.Time, bool) { return time.Time{}, false }
+
+// Done returns the channel.
+func (e ended) Done() <-chan struct{} { return e }
+
+// Err returns context.Canceled.
+func (ended) Err() error { return context.Canceled }
+
+// Value returns nil.
+func (ended) Value(any) any { return nil }

@@ -78,8 +78,8 @@ type Server struct {
 	budget    *mux.Budget
 	admission *admission
 	failures  *failures
-	running   sync.WaitGroup  // every connection, from ServeConn to its end
-	noWait    context.Context // has ended: for calls that are not to wait
+	running   sync.WaitGroup // every connection, from ServeConn to its end
+	noWait    ended          // for calls that are not to wait
 
 	// draining is set when no agent and no stream may come any more.
 	draining atomic.Bool
@@ -98,8 +98,8 @@ func New(cfg Config) *Server {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	limits := cfg.Limits.withDefaults()
-	noWait, cancel := context.WithCancel(context.Background())
-	cancel()
+	noWait := ended(make(chan struct{}))
+	close(noWait)
 	return &Server{
 		cfg: cfg, log: cfg.Logger, limits: limits,
 		budget:    mux.NewBudget(cfg.Unread),

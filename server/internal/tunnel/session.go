@@ -36,7 +36,7 @@ const (
 	authing              // an Auth is being answered
 	online               // authenticated
 	refused              // told to go away
-	ended                // gone; no timer may start
+	gone                 // no timer may start any more
 )
 
 // session is one connection of an agent: a leg.
@@ -62,7 +62,6 @@ type session struct {
 	leg     uint32
 	group   *group
 	log     *slog.Logger
-	since   time.Time
 }
 
 func newSession(srv *Server, conn net.Conn, addr netip.AddrPort, leave func()) *session {
@@ -96,7 +95,7 @@ func (s *session) run(ctx context.Context, authBy time.Time) {
 	err := s.mux.Run(ctx)
 	s.tasks.Wait()
 	s.mu.Lock()
-	s.phase = ended
+	s.phase = gone
 	s.mu.Unlock()
 	s.setTimer(nil)
 	s.left()
@@ -111,7 +110,7 @@ func (s *session) setTimer(t *time.Timer) {
 	if s.timer != nil {
 		s.timer.Stop()
 	}
-	if s.phase == ended && t != nil {
+	if s.phase == gone && t != nil {
 		t.Stop()
 		t = nil
 	}
@@ -141,8 +140,9 @@ func (s *session) rpc(ctx context.Context, t wire.ReqType, body json.RawMessage)
 		return s.patch(ctx, body)
 	case wire.TypeStartTunnelWithLabel:
 		return nil, fault.New(fault.LabelsNotSupported)
+	default: // what an agent does not ask of a server
+		return nil, wire.ErrRefuseType
 	}
-	return nil, wire.ErrRefuseType
 }
 
 // watchSilence ends the session when the agent has sent nothing for limit. It

@@ -147,7 +147,7 @@ func (t *Tunnel) dialPath(ctx context.Context, s *session, h wire.ProxyHeader) (
 // open opens a stream, waiting a bounded time for the agent to have room for it.
 func (s *session) open(ctx context.Context, h wire.ProxyHeader) (*mux.Stream, error) {
 	head := h.AppendTo(make([]byte, 0, 192))
-	st, err := s.mux.Open(s.srv.noWait, head)
+	st, err := s.mux.Open(s.srv.noWait, head) //nolint:contextcheck // the usual case needs no wait and no timer
 	if !errors.Is(err, mux.ErrBusy) {
 		return st, err
 	}
