@@ -3,7 +3,6 @@ package netx
 import (
 	"errors"
 	"net"
-	"os"
 	"sync"
 	"sync/atomic"
 )
@@ -20,8 +19,8 @@ const (
 var readBuffers = sync.Pool{New: func() any { return new([readAhead]byte) }}
 
 // Batch is a connection to put below TLS. Reading, it takes everything the
-// socket has in one system call; writing, it collects what is written between
-// Hold and Release and sends it in one. It holds buffers only while they have
+// socket has in one system call; writing, it collects what is written from Hold
+// on and sends it in one with Release. It holds buffers only while they have
 // bytes in them, so an idle connection costs no more than its socket.
 //
 // Make one with NewBatch.
@@ -33,12 +32,23 @@ type Batch struct {
 
 	quickAck atomic.Bool
 
-	// out is held while bytes go to the transport: TLS answers a key update
-	// from the reading side, and records must not change their order.
-	out     sync.Mutex
-	held    []byte
-	holding bool
+	// out guards what follows and is never held while waiting: TLS answers a
+	// key update from its reading side, which must not wait for the transport.
+	out       sync.Mutex
+	holding   bool
+	releasing bool   // Release or TryRelease is under way
+	held      []byte // written and not taken by a release yet
+	sending   []byte // taken by a release; the first sent bytes of it are gone
+	sent      int
+
+	pending atomic.Bool // held or sending is not empty; changed under out
 }
+
+// maxHeld bounds what a Batch keeps. Whoever holds writes back has bounds of
+// its own; this one is for a peer that makes TLS itself answer and never reads.
+const maxHeld = 8 << 20
+
+var errHeld = errors.New("too much output is held back")
 
 // NewBatch returns c wrapped for batching. Only a *net.TCPConn on a Unix
 // system is read ahead; any other connection is read as it is.
@@ -113,97 +123,3 @@ func (i *inbound) Drop() {
 // RecordBuffered reports whether a whole TLS record certainly lies in the
 // buffer, so that one more Read of the TLS connection above cannot block.
 func (b *Batch) RecordBuffered() bool { return b.in.w-b.in.r >= maxRecord }
-
-// Hold makes writes collect in memory until Release. The caller serialises
-// Hold, the writes and Release.
-func (b *Batch) Hold() {
-	b.out.Lock()
-	defer b.out.Unlock()
-	b.holding = true
-}
-
-// Write sends p, or keeps it while writes are held.
-func (b *Batch) Write(p []byte) (int, error) {
-	b.out.Lock()
-	defer b.out.Unlock()
-	if !b.holding {
-		return b.Conn.Write(p)
-	}
-	if b.held == nil {
-		b.held = getHeld(len(p))
-	}
-	b.held = append(b.held, p...)
-	return len(p), nil
-}
-
-// Release sends everything held, waiting for the transport until its write
-// deadline. When the deadline passes although some bytes went through, it
-// reports progress and keeps the rest, so that the caller can move the deadline
-// and call again.
-func (b *Batch) Release() (progress bool, err error) {
-	b.out.Lock()
-	defer b.out.Unlock()
-	if len(b.held) == 0 {
-		b.holding = false
-		return true, nil
-	}
-	n, err := b.Conn.Write(b.held)
-	if n > 0 && errors.Is(err, os.ErrDeadlineExceeded) {
-		b.held = b.held[:copy(b.held, b.held[n:])]
-		return true, err
-	}
-	putHeld(b.held)
-	b.held, b.holding = nil, false
-	return n > 0, err
-}
-
-// TryRelease sends as much of what is held as the transport takes without
-// waiting. It returns false when something is left: the caller then has to
-// call Release from a goroutine that may wait.
-func (b *Batch) TryRelease() (bool, error) {
-	b.out.Lock()
-	defer b.out.Unlock()
-	if len(b.held) == 0 {
-		b.holding = false
-		return true, nil
-	}
-	if b.raw == nil {
-		return false, nil
-	}
-	n, err := b.raw.WriteReady(b.held)
-	if err == nil && n < len(b.held) {
-		b.held = b.held[:copy(b.held, b.held[n:])]
-		return false, nil
-	}
-	putHeld(b.held)
-	b.held, b.holding = nil, false
-	return true, err
-}
-
-// Pools of collected output: most flushes are one small record, the large
-// ones carry a full output buffer with the overhead of its records.
-const (
-	smallHeld = 8 << 10
-	largeHeld = 320 << 10
-)
-
-var (
-	smallHelds = sync.Pool{New: func() any { return new([smallHeld]byte) }}
-	largeHelds = sync.Pool{New: func() any { return new([largeHeld]byte) }}
-)
-
-func getHeld(n int) []byte {
-	if n <= smallHeld/2 {
-		return smallHelds.Get().(*[smallHeld]byte)[:0]
-	}
-	return largeHelds.Get().(*[largeHeld]byte)[:0]
-}
-
-func putHeld(b []byte) {
-	switch cap(b) {
-	case smallHeld:
-		smallHelds.Put((*[smallHeld]byte)(b[:smallHeld]))
-	case largeHeld:
-		largeHelds.Put((*[largeHeld]byte)(b[:largeHeld]))
-	}
-}

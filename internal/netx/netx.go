@@ -70,6 +70,32 @@ func Buffered(c net.Conn) (below net.Conn, head []byte) {
 	}
 }
 
+// Innermost follows NetConn down to the connection that has none.
+func Innermost(c net.Conn) net.Conn {
+	for range 8 { // deeper than any nesting that makes sense
+		below, ok := c.(interface{ NetConn() net.Conn })
+		if !ok {
+			break
+		}
+		c = below.NetConn()
+	}
+	return c
+}
+
+// CutOff closes c so that its peer can tell it from a regular end: over TCP by
+// a reset, over TLS without a goodbye.
+func CutOff(c net.Conn) error {
+	inner := Innermost(c)
+	if t, ok := inner.(*net.TCPConn); ok {
+		_ = t.SetLinger(0) // a failure leaves the regular end
+	}
+	err := inner.Close()
+	if inner != c {
+		_ = c.Close() // has its own state to end; the transport is gone
+	}
+	return err
+}
+
 // IsClosed reports whether err only says that the connection was closed on
 // our side.
 func IsClosed(err error) bool { return errors.Is(err, net.ErrClosed) }

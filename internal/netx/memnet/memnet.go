@@ -77,11 +77,16 @@ func (n *Network) DialFrom(ctx context.Context, network, from, addr string) (net
 	near, far := Pipe(local, to)
 	select {
 	case l.conns <- far:
-		return near, nil
 	case <-l.done:
-		return nil, &net.OpError{Op: "dial", Net: network, Addr: to, Err: syscall.ECONNREFUSED}
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
+	}
+	select {
+	case <-l.done: // perhaps before far could be found and closed there
+		_ = far.Close()
+		return nil, &net.OpError{Op: "dial", Net: network, Addr: to, Err: syscall.ECONNREFUSED}
+	default:
+		return near, nil
 	}
 }
 
