@@ -2,6 +2,7 @@ package tunnel
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -136,6 +137,22 @@ func TestAuthTimeout(t *testing.T) {
 			t.Errorf("silent connection closed after %v, want 15s", d)
 		}
 	})
+}
+
+func TestStalledHandshakeIsCutOff(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		a := w.connect("192.0.2.1") // whose first frame never comes, and which is no TLS
+		start := time.Now()
+		<-a.mux.Done()
+		if d := time.Since(start); d != 15*time.Second {
+			t.Errorf("closed after %v, want 15s", d)
+		}
+		synctest.Wait()
+		if w.srv.admission.pending != 0 {
+			t.Errorf("%d places are still taken", w.srv.admission.pending)
+		}
+	}, func(c *Config) { c.TLS = &tls.Config{} })
 }
 
 func TestAuthBytesAreBounded(t *testing.T) {

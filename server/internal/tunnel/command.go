@@ -94,12 +94,14 @@ func (srv *Server) command(ctx context.Context, sessionID string, t wire.ReqType
 
 // unsupported returns why the agent does not take a command, "" if it does.
 func unsupported(a wire.AuthExtra, t wire.ReqType) string {
-	why := a.UpdateUnsupportedError
-	switch {
-	case t == wire.TypeStop:
+	var why *string
+	switch t {
+	case wire.TypeStop:
 		why = a.StopUnsupportedError
-	case t == wire.TypeRestart:
+	case wire.TypeRestart:
 		why = a.RestartUnsupportedError
+	default:
+		why = a.UpdateUnsupportedError
 	}
 	if why == nil {
 		return "it is too old"

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -66,6 +67,25 @@ func TestH07_UnacknowledgedStreamsAreBounded(t *testing.T) {
 			t.Fatalf("after a place became free: %v", err)
 		}
 		c.Close()
+	})
+}
+
+func TestH19_BurstOfStreamsLosesNone(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		a := w.online() // takes 128 streams at once, as stock Go agents do
+		a.mustBind(httpsBind())
+		time.Sleep(2 * youth)
+		tun := w.pub.get("ep_1")
+		var wg sync.WaitGroup
+		for range 1000 {
+			wg.Go(func() {
+				if got, err := echo(tun, "x"); got != "x" || err != nil {
+					t.Errorf("got %q, %v", got, err)
+				}
+			})
+		}
+		wg.Wait()
 	})
 }
 
