@@ -9,11 +9,13 @@ import (
 
 // Sizes of pooled buffers. Output starts small, since most flushes are one
 // short frame, and moves to a large one that holds everything up to the high
-// water mark. Received data waits in small or large chunks.
+// water mark. Received data waits in chunks of three sizes, each eight times
+// the one before.
 const (
 	smallOutput = 4 << 10
 	largeOutput = highWater + 2*frame.MaxSend
-	smallChunk  = 2 << 10
+	smallChunk  = 512
+	middleChunk = 4 << 10
 	largeChunk  = 32 << 10
 	readSize    = 64 << 10
 )
@@ -22,6 +24,7 @@ var (
 	smallOutputs = sync.Pool{New: func() any { return new([smallOutput]byte) }}
 	largeOutputs = sync.Pool{New: func() any { return new([largeOutput]byte) }}
 	smallChunks  = sync.Pool{New: func() any { return new([smallChunk]byte) }}
+	middleChunks = sync.Pool{New: func() any { return new([middleChunk]byte) }}
 	largeChunks  = sync.Pool{New: func() any { return new([largeChunk]byte) }}
 	readBuffers  = sync.Pool{New: func() any { return new([readSize]byte) }}
 )
@@ -61,18 +64,26 @@ type chunk struct {
 }
 
 func newChunk(n int) chunk {
-	if n <= smallChunk {
+	switch {
+	case n <= smallChunk:
 		return chunk{buf: smallChunks.Get().(*[smallChunk]byte)[:]}
+	case n <= middleChunk:
+		return chunk{buf: middleChunks.Get().(*[middleChunk]byte)[:]}
 	}
 	return chunk{buf: largeChunks.Get().(*[largeChunk]byte)[:]}
 }
 
-func (c *chunk) free() {
-	switch cap(c.buf) {
+// free gives the chunk's memory back and returns how much that is.
+func (c *chunk) free() int {
+	n := len(c.buf)
+	switch n {
 	case smallChunk:
 		smallChunks.Put((*[smallChunk]byte)(c.buf))
+	case middleChunk:
+		middleChunks.Put((*[middleChunk]byte)(c.buf))
 	case largeChunk:
 		largeChunks.Put((*[largeChunk]byte)(c.buf))
 	}
 	c.buf = nil
+	return n
 }

@@ -6,6 +6,9 @@ import "sync/atomic"
 // bytes. Both ends assume it; it is never negotiated.
 const Window = 256 << 10
 
+// shortWindow is what a stream may hold and receive while memory is short.
+const shortWindow = 64 << 10
+
 // Role tells which stream ids an end uses.
 type Role uint8
 
@@ -25,11 +28,13 @@ type Config struct {
 	// MaxStreams is how many streams the peer may have open at once; more are
 	// reset with StreamRefused. Default 10 000.
 	MaxStreams int
-	// MaxUnread is how many received bytes may wait unread in the whole
-	// session. Beyond it the stream that holds most is aborted, so that one
-	// reader that stalls cannot take the memory of the others. Default 16 MiB.
+	// MaxUnread is how much memory, in bytes, received data may take that
+	// waits unread in the whole session. From a quarter of it on, streams whose
+	// readers are slow get less credit; beyond it the stream that holds most is
+	// aborted, so that readers that stall cannot take the memory of the others.
+	// Default 64 MiB.
 	MaxUnread int64
-	// Budget, where set, bounds unread data over many sessions.
+	// Budget, where set, bounds unread data over many sessions in the same way.
 	Budget *Budget
 }
 
@@ -41,7 +46,7 @@ func (c Config) withDefaults() Config {
 		c.MaxStreams = 10_000
 	}
 	if c.MaxUnread <= 0 {
-		c.MaxUnread = 16 << 20
+		c.MaxUnread = 64 << 20
 	}
 	return c
 }
@@ -55,7 +60,7 @@ type Budget struct {
 // NewBudget returns a budget of so many bytes.
 func NewBudget(bytes int64) *Budget { return &Budget{max: bytes} }
 
-// Used returns the bytes that wait unread now.
+// Used returns the memory that unread data takes now, in bytes.
 func (b *Budget) Used() int64 { return b.used.Load() }
 
 // add changes the use and reports whether it is within the bound.
@@ -65,3 +70,6 @@ func (b *Budget) add(n int64) bool {
 	}
 	return b.used.Add(n) <= b.max
 }
+
+// pressed reports whether a good part of the budget is used.
+func (b *Budget) pressed() bool { return b != nil && b.used.Load() > b.max/4 }

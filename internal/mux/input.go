@@ -80,6 +80,7 @@ func (s *Session) more() error {
 		in.w = copy(in.buf[:], in.buf[in.r:in.w])
 		in.r = 0
 	}
+	s.out.flushFromReader()
 	for {
 		n, err := in.conn.Read(in.buf[in.w:])
 		in.w += n
@@ -210,6 +211,10 @@ func (s *Session) readData(h frame.Header) error {
 		return s.skip(h.Length)
 	}
 	s.acknowledge(st)
+	if h.Length > 0 && st.recvDone.Load() {
+		s.refuse(st)
+		return s.skip(h.Length)
+	}
 	if !st.charge(h.Length) {
 		st.reset(frame.FlowControlError, false)
 		return s.skip(h.Length)
@@ -228,6 +233,18 @@ func (s *Session) readData(h frame.Header) error {
 	return nil
 }
 
+// refuse answers data that comes behind the peer's own FIN, or while our side
+// closes the stream.
+func (s *Session) refuse(st *Stream) {
+	switch {
+	case st.failed():
+	case st.forgotten.Load():
+		s.out.answer(st.id, frame.StreamClosed)
+	default:
+		st.reset(frame.StreamClosed, false)
+	}
+}
+
 // dataStream finds the stream of a DATA frame, or makes it for a SYN. For a
 // stream that is gone or not wanted it returns nil and the code to answer with,
 // if any.
@@ -240,11 +257,13 @@ func (s *Session) dataStream(h frame.Header) (*Stream, frame.ErrorCode, error) {
 		}
 		return nil, frame.StreamClosed, nil
 	}
+	// Ids come out of order from peers that number a stream when it is made
+	// and send its SYN with the first write, as the Go SDKs do.
 	ours := (s.conf.Role == Client) == (h.StreamID%2 == 1)
-	if ours || h.StreamID <= s.lastPeer {
+	if ours || s.streams[h.StreamID] != nil {
 		return nil, 0, &frame.Error{Code: frame.ProtocolError, Reason: fmt.Sprintf("SYN on stream id %d", h.StreamID)}
 	}
-	s.lastPeer = h.StreamID
+	s.lastPeer = max(s.lastPeer, h.StreamID)
 	switch {
 	case s.err != nil:
 		return nil, frame.NoError, nil

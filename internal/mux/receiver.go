@@ -3,8 +3,6 @@ package mux
 import (
 	"io"
 	"sync"
-
-	"github.com/culvert-project/culvert/internal/mux/frame"
 )
 
 // receiver is the receiving half of a stream. The session reader delivers into
@@ -33,26 +31,20 @@ func (st *Stream) Read(p []byte) (n int, err error) {
 	r := &st.recv
 	r.reading.Lock()
 	defer r.reading.Unlock()
+	st.session.out.openNow(st)
 	r.mu.Lock()
-	queued := 0
+	freed := 0
 	for {
 		if r.end.passed {
 			err = errDeadline
 			break
 		}
-		if n = r.take(p); n > 0 {
-			queued = n
+		if n, freed = r.take(p); n > 0 {
 			break
 		}
 		if r.err != nil {
 			err = r.err
 			break
-		}
-		if !st.opened.Load() {
-			r.mu.Unlock()
-			st.session.out.openNow(st)
-			r.mu.Lock()
-			continue
 		}
 		r.want, r.got = p, 0
 		r.cond.Wait()
@@ -62,9 +54,9 @@ func (st *Stream) Read(p []byte) (n int, err error) {
 			break
 		}
 	}
-	credit := r.consume(n)
+	credit := st.consume(n, freed)
 	r.mu.Unlock()
-	st.took(queued, credit, true)
+	st.took(freed, credit, true)
 	return n, err
 }
 
@@ -74,9 +66,7 @@ func (st *Stream) WriteTo(w io.Writer) (n int64, err error) {
 	r := &st.recv
 	r.reading.Lock()
 	defer r.reading.Unlock()
-	if !st.opened.Load() {
-		st.session.out.openNow(st)
-	}
+	st.session.out.openNow(st)
 	for {
 		c, err := r.next()
 		if err == io.EOF { //nolint:errorlint // our own value
@@ -87,12 +77,7 @@ func (st *Stream) WriteTo(w io.Writer) (n int64, err error) {
 		}
 		m, err := w.Write(c.buf[c.r:c.w])
 		n += int64(m)
-		size := c.w - c.r
-		c.free()
-		r.mu.Lock()
-		credit := r.consume(size)
-		r.mu.Unlock()
-		st.took(size, credit, true)
+		st.release(c)
 		if err != nil {
 			return n, err
 		}
@@ -126,43 +111,64 @@ func (r *receiver) pop() chunk {
 	return c
 }
 
-// take copies queued bytes. Called with mu held.
-func (r *receiver) take(p []byte) (n int) {
+// take copies queued bytes and returns how many, and how much memory that has
+// freed. Called with mu held.
+func (r *receiver) take(p []byte) (n, freed int) {
 	for len(r.chunks) > 0 && n < len(p) {
 		c := &r.chunks[0]
 		m := copy(p[n:], c.buf[c.r:c.w])
 		c.r, n = c.r+m, n+m
 		if c.r == c.w {
-			c.free()
+			freed += c.free()
 			r.pop()
 		}
 	}
-	return n
+	return n, freed
 }
 
-// consume counts bytes that left our memory, and returns the credit to give
-// back: half a window at a time, and none once the peer has finished. Called
-// with mu held.
-func (r *receiver) consume(n int) uint32 {
+// release gives back a chunk that was taken off the queue and used.
+func (st *Stream) release(c chunk) {
+	n := c.w - c.r
+	freed := c.free()
+	st.recv.mu.Lock()
+	credit := st.consume(n, freed)
+	st.recv.mu.Unlock()
+	st.took(freed, credit, true)
+}
+
+// consume counts n bytes that left the stream and the memory that this freed,
+// and returns the credit to give back: half a window at a time, less while
+// memory is short, and none once the peer has finished. Called with the
+// receiver's mu held.
+func (st *Stream) consume(n, freed int) uint32 {
+	r := &st.recv
+	held := st.held.Add(int64(-freed))
 	r.consumed += int64(n)
-	if r.consumed < Window/2 || r.err != nil {
+	if r.err != nil {
 		return 0
 	}
-	credit := r.consumed
+	credit, least := r.consumed, int64(Window/2)
+	if st.session.pressed() {
+		// What is held and what may still come shall not exceed shortWindow. A
+		// stream that holds nothing and has no window left gets at least half.
+		credit, least = min(credit, shortWindow-held-r.window), shortWindow/2
+	}
+	if credit < least {
+		return 0
+	}
 	r.window += credit
-	r.consumed = 0
+	r.consumed -= credit
 	return uint32(credit) //nolint:gosec // at most a window
 }
 
-// took settles what a reader has taken: queued bytes that are free again, and
-// credit for the peer.
-func (st *Stream) took(queued int, credit uint32, flushNow bool) {
-	if queued > 0 {
-		st.held.Add(int64(-queued))
-		st.session.queued(int64(-queued))
+// took settles what a reader has taken: memory that is free again, and credit
+// for the peer.
+func (st *Stream) took(freed int, credit uint32, flushNow bool) {
+	if freed > 0 {
+		st.session.queued(int64(-freed))
 	}
 	if credit > 0 {
-		st.session.out.credit(st.id, credit, flushNow)
+		st.session.out.credit(st, credit, flushNow)
 	}
 }
 
@@ -180,7 +186,7 @@ func (st *Stream) deliver(b []byte) {
 	r.mu.Lock()
 	if r.err != nil {
 		r.mu.Unlock()
-		return // data behind the end, or for a stream that failed
+		return // the stream has failed
 	}
 	if r.want != nil && len(r.chunks) == 0 {
 		m := copy(r.want[r.got:], b)
@@ -193,13 +199,13 @@ func (st *Stream) deliver(b []byte) {
 	if r.sink != nil && len(b) > 0 && len(r.chunks) == 0 && !r.sink.draining {
 		var m int
 		m, err = r.sink.write(b)
-		credit = r.consume(m)
+		credit = st.consume(m, 0)
 		b = b[m:]
 	}
-	queued := len(b)
-	if err == nil && queued > 0 {
-		r.push(b)
-		st.held.Add(int64(queued))
+	grown := 0
+	if err == nil && len(b) > 0 {
+		grown = r.push(b)
+		st.held.Add(int64(grown))
 		if r.sink != nil {
 			r.sink.startDrain()
 		} else {
@@ -207,28 +213,31 @@ func (st *Stream) deliver(b []byte) {
 		}
 	}
 	r.mu.Unlock()
-	switch {
-	case err != nil:
+	if err != nil {
 		st.abort(false)
-	default:
-		st.took(0, credit, false)
-		if queued > 0 {
-			st.session.queued(int64(queued))
-		}
+		return
+	}
+	st.took(0, credit, false)
+	if grown > 0 {
+		st.session.queued(int64(grown))
 	}
 }
 
-// push queues a copy of b. Called with mu held.
-func (r *receiver) push(b []byte) {
+// push queues a copy of b and returns how much memory that has taken. Called
+// with mu held.
+func (r *receiver) push(b []byte) (grown int) {
 	for len(b) > 0 {
 		if n := len(r.chunks); n == 0 || r.chunks[n-1].w == len(r.chunks[n-1].buf) {
-			r.chunks = append(r.chunks, newChunk(len(b)))
+			c := newChunk(len(b))
+			grown += len(c.buf)
+			r.chunks = append(r.chunks, c)
 		}
 		c := &r.chunks[len(r.chunks)-1]
 		m := copy(c.buf[c.w:], b)
 		c.w += m
 		b = b[m:]
 	}
+	return grown
 }
 
 // deliverFIN notes the peer's half-close.
@@ -244,84 +253,33 @@ func (r *receiver) stop(st *Stream, err error, discard bool) {
 	if r.err == nil || discard {
 		r.err = err
 	}
+	freed := 0
+	if discard {
+		freed = r.drop()
+		st.held.Add(int64(-freed))
+	}
 	r.cond.Broadcast()
 	if sink := r.sink; sink != nil && !sink.draining {
 		defer sink.finish(r.err)
 	}
 	r.mu.Unlock()
 	st.recvDone.Store(true)
-	if discard {
-		r.drop(st)
-	}
-}
-
-// drop frees what waits unread.
-func (r *receiver) drop(st *Stream) {
-	r.mu.Lock()
-	freed := 0
-	for i := range r.chunks {
-		freed += r.chunks[i].w - r.chunks[i].r
-		r.chunks[i].free()
-	}
-	r.chunks = nil
-	r.mu.Unlock()
 	st.took(freed, 0, false)
 }
 
-// finish sends the FIN of a stream, opening it first when need be.
-func (o *output) finish(st *Stream) {
-	o.mu.Lock()
-	if o.closed || st.sendDone.Load() {
-		o.mu.Unlock()
-		st.sendDone.Store(true)
-		return
+// drop frees what waits unread and returns how much memory that was. Called
+// with mu held.
+func (r *receiver) drop() (freed int) {
+	for i := range r.chunks {
+		freed += r.chunks[i].free()
 	}
-	if st.head != nil {
-		if err := o.append(st, frame.FIN, nil); err != nil {
-			o.mu.Unlock()
-			st.fail(err)
-			return
-		}
-	} else {
-		o.data = frame.AppendData(grow(o.data, frame.HeaderSize), st.id, frame.FIN, nil)
-	}
-	st.sendDone.Store(true)
-	o.flush()
+	r.chunks = nil
+	return freed
 }
 
-// discard forgets the SYN of a stream that was never used.
-func (o *output) discard(st *Stream) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if st.head != nil {
-		st.head = nil
-		st.sendDone.Store(true)
-	}
-}
-
-// breakOff sends the last frames of a stream without waiting for room.
-func (o *output) breakOff(st *Stream, flushNow bool, add func(b []byte, fin bool) []byte) {
-	o.mu.Lock()
-	fin := !st.sendDone.Swap(true)
-	if st.head != nil || o.closed { // never was on the wire, or nothing is any more
-		o.mu.Unlock()
-		return
-	}
-	o.data = add(grow(o.data, 32), fin)
-	o.settle(flushNow)
-}
-
-// openNow sends a stream's SYN if it is still unsent.
-func (o *output) openNow(st *Stream) {
-	o.mu.Lock()
-	if o.closed || st.head == nil {
-		o.mu.Unlock()
-		return
-	}
-	if err := o.append(st, 0, nil); err != nil {
-		o.mu.Unlock()
-		st.fail(err)
-		return
-	}
-	o.flush()
+// finished reports whether the peer has ended its half regularly.
+func (r *receiver) finished() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.err == io.EOF //nolint:errorlint // our own value
 }

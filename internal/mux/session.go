@@ -41,7 +41,8 @@ type Session struct {
 
 // New returns a session over conn. It starts nothing: frames are read once Run
 // is called. Over TLS, put a netx.Batch below it; the session finds it by
-// NetConn and uses it to send each flush in one system call.
+// NetConn and uses it to send each flush in one system call. The handshake must
+// be over.
 func New(conn net.Conn, conf Config) *Session {
 	s := &Session{
 		conf:     conf.withDefaults(),
@@ -58,6 +59,9 @@ func New(conn net.Conn, conf Config) *Session {
 		s.out.nextID = 2
 	}
 	s.out.idle.L = &s.out.mu
+	if batch != nil {
+		batch.Hold()
+	}
 	s.in = input{conn: conn, batch: batch}
 	s.heard.Store(time.Now().UnixNano())
 	return s
@@ -94,9 +98,9 @@ func (s *Session) Run(ctx context.Context) error {
 }
 
 // Open prepares a stream whose first bytes are head (the stream's type and
-// header; 1 byte to half a frame). Nothing is sent before the stream is used:
-// head leaves in the SYN frame together with the first Write, or alone when
-// somebody reads, splices or half-closes it. While the bounds set by
+// header; 1 byte to half a frame), which the stream keeps. Nothing is sent
+// before the stream is used: head leaves in the SYN frame together with the
+// first Write, or alone when somebody reads, splices or half-closes it. While the bounds set by
 // SetOpenLimits are reached, Open waits for ctx and then returns ErrBusy.
 func (s *Session) Open(ctx context.Context, head []byte) (*Stream, error) {
 	if len(head) == 0 || len(head) > frame.MaxSend/2 {
@@ -207,25 +211,23 @@ func (s *Session) end(cause *SessionError) {
 	s.err = cause
 	streams, waiting := s.streams, s.waiting
 	s.streams, s.waiting = nil, nil
-	last := s.lastPeer
+	lastPeer := s.lastPeer
 	close(s.done)
 	s.accepted.Broadcast()
 	s.wakeOpeners()
 	s.mu.Unlock()
 
-	var goodbye []byte
+	var last []byte
 	if !cause.Remote && cause.Code != frame.PeerEOF && cause.Code != frame.WriteTimeout {
-		goodbye = frame.AppendGoAway(nil, frame.GoAwayMessage{LastStream: last, Code: cause.Code, Debug: cause.Code.String()})
+		last = frame.AppendGoAway(nil, frame.GoAwayMessage{LastStream: lastPeer, Code: cause.Code, Debug: cause.Code.String()})
 	}
-	s.out.close(goodbye)
+	polite := s.out.close(last)
 	for _, st := range streams {
 		st.fail(cause)
 	}
-	if goodbye == nil {
-		// TLS would wait to say goodbye to a peer that is not there.
-		if below, ok := s.conn.(interface{ NetConn() net.Conn }); ok {
-			_ = below.NetConn().Close()
-		}
+	if !polite {
+		// TLS would wait to say goodbye to a peer that does not listen.
+		_ = netx.Innermost(s.conn).Close()
 	}
 	_ = s.conn.Close() // the cause is known already
 	for _, st := range waiting {
@@ -259,7 +261,8 @@ func (s *Session) Unacked() int {
 	return s.unacked
 }
 
-// Unread returns how many received bytes wait for their readers.
+// Unread returns how much memory received data takes that waits for its
+// readers, in bytes.
 func (s *Session) Unread() int64 { return s.unread.Load() }
 
 // LastReceived returns when the peer was last heard, at first the time of New.
@@ -305,6 +308,7 @@ func (s *Session) forget(st *Stream) {
 	if st.forgotten.Swap(true) {
 		return
 	}
+	st.stopTimers()
 	acked := st.acked.Swap(true)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -331,8 +335,14 @@ func (s *Session) wakeOpeners() {
 	s.freed = make(chan struct{})
 }
 
-// queued changes the count of unread bytes and ends the stream that holds most
-// when a bound is passed.
+// pressed reports whether unread data takes so much memory that credit is to
+// be held back.
+func (s *Session) pressed() bool {
+	return s.unread.Load() > s.conf.MaxUnread/4 || s.conf.Budget.pressed()
+}
+
+// queued changes the memory that unread data takes, and ends the stream that
+// holds most when a bound is passed.
 func (s *Session) queued(n int64) {
 	within := s.conf.Budget.add(n)
 	if s.unread.Add(n) <= s.conf.MaxUnread && within {

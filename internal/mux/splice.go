@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/culvert-project/culvert/internal/mux/frame"
 	"github.com/culvert-project/culvert/internal/netx"
 )
 
@@ -31,10 +32,11 @@ type SpliceResult struct {
 var ErrIdle = errors.New("idle timeout")
 
 // Splice copies between a stream and a connection until both directions have
-// ended, passing half-closes on, and closes both. Between a stream and a TCP
-// socket it is the fast path: received payload goes into the socket from the
-// session reader, by a write that does not wait, and only one goroutine is
-// used, the caller's.
+// ended, passing half-closes on, and closes both. When one side breaks off, so
+// does the other: a stream is aborted, a connection cut off. Between a stream
+// and a TCP socket it is the fast path: received payload goes into the socket
+// from the session reader, by a write that does not wait, and only one
+// goroutine is used, the caller's.
 func Splice(st *Stream, c net.Conn, o SpliceOptions) SpliceResult {
 	c, head := netx.Buffered(c)
 	initial := append(head, o.Initial...)
@@ -42,14 +44,10 @@ func Splice(st *Stream, c net.Conn, o SpliceOptions) SpliceResult {
 	stop := p.watchIdle(o.Idle)
 	defer stop()
 	// A reset behind a FIN reaches no reader, and we may wait for the connection.
-	st.whenFailed(p.end)
+	st.whenFailed(func(err error) { p.sendFailed(err) })
 
 	if len(initial) > 0 {
-		n, err := st.Write(initial)
-		p.toStream.Add(int64(n))
-		if err != nil {
-			p.end(err)
-		}
+		p.send(initial)
 	}
 	if p.raw != nil {
 		p.spliceSocket()
@@ -69,15 +67,23 @@ type pair struct {
 
 	toConn, toStream atomic.Int64
 
-	mu  sync.Mutex
-	err error
+	mu       sync.Mutex
+	err      error
+	refused  bool // the peer has finished and takes nothing more
+	answered bool // all that the peer sent is passed on
 }
+
+// lingerTime is how long a connection is still read, and what it sends dropped,
+// after an answer is complete whose sender takes nothing more. Closing at once
+// could cost the client the end of the answer, since unread data makes TCP
+// reset a connection.
+const lingerTime = 2 * time.Second
 
 // end breaks both sides off because of err; the first cause is kept.
 func (p *pair) end(err error) {
 	p.note(err)
 	p.st.Abort()
-	_ = p.conn.Close() // wakes whoever waits for it
+	_ = netx.CutOff(p.conn) // wakes whoever waits for it
 }
 
 // note keeps the first cause.
@@ -93,6 +99,33 @@ func (p *pair) cause() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.err
+}
+
+// sendFailed judges why the stream takes nothing more. Many peers close a
+// stream as a whole once they have answered and refuse what comes then; that
+// must not cut off an answer which is still on its way. Anything else ends the
+// pair.
+func (p *pair) sendFailed(err error) {
+	var se *StreamError
+	if errors.As(err, &se) && se.Remote && se.Code == frame.StreamClosed && p.st.recv.finished() {
+		p.lingers(true, false)
+		return
+	}
+	p.end(err)
+}
+
+// lingers notes how far a regular end has come, and reports whether the peer
+// takes nothing more. Once the answer is complete too, time is up soon.
+func (p *pair) lingers(refused, answered bool) bool {
+	p.mu.Lock()
+	p.refused = p.refused || refused
+	p.answered = p.answered || answered
+	refused, both := p.refused, p.refused && p.answered
+	p.mu.Unlock()
+	if both {
+		_ = p.conn.SetReadDeadline(time.Now().Add(lingerTime))
+	}
+	return refused
 }
 
 // watchIdle ends the pair once nothing moved for the idle time. It looks at
@@ -141,38 +174,85 @@ func (p *pair) copyBoth() {
 		}
 		if err != nil {
 			p.end(err)
+			return
 		}
+		p.lingers(false, true)
 	})
-	buf := readBuffers.Get().(*[readSize]byte)
-	defer readBuffers.Put(buf)
-	for {
-		n, err := p.conn.Read(buf[:])
-		if n > 0 && !p.send(buf[:n]) {
-			break
+	read := shortRead
+	p.pump(func(credit int) (ok bool) {
+		n, err := p.readInto(read, credit)
+		// A connection that is quiet for long has most likely sent little
+		// before, and then holds little while it waits.
+		read = shortRead
+		if n >= shortRead {
+			read = readSize
 		}
-		if err != nil {
-			p.readEnded(err)
-			break
-		}
-	}
+		return err == nil
+	})
 	wg.Wait()
 }
 
+// shortRead is how much is read at once from a connection that sends little.
+const shortRead = middleChunk
+
+// readInto reads once and sends what it got.
+func (p *pair) readInto(size, credit int) (n int, err error) {
+	var buf []byte
+	if size == shortRead {
+		b := middleChunks.Get().(*[middleChunk]byte)
+		defer middleChunks.Put(b)
+		buf = b[:]
+	} else {
+		b := readBuffers.Get().(*[readSize]byte)
+		defer readBuffers.Put(b)
+		buf = b[:]
+	}
+	n, err = p.conn.Read(buf[:min(len(buf), credit)])
+	if n > 0 && !p.send(buf[:n]) {
+		return n, nil // the next wait for credit tells
+	}
+	if err != nil {
+		p.readEnded(err)
+	}
+	return n, err
+}
+
+// pump calls step whenever the stream has credit, until step says that the
+// connection has ended or the stream takes nothing more.
+func (p *pair) pump(step func(credit int) bool) {
+	for {
+		credit, err := p.st.awaitCredit()
+		if err != nil {
+			p.sendFailed(err)
+			break
+		}
+		if !step(credit) {
+			return
+		}
+	}
+	if p.lingers(false, false) {
+		_, _ = io.Copy(io.Discard, struct{ io.Reader }{p.conn})
+	}
+}
+
+// send passes b on to the stream and reports whether all of it went.
 func (p *pair) send(b []byte) bool {
 	n, err := p.st.Write(b)
 	p.toStream.Add(int64(n))
 	if err != nil {
-		p.end(err)
+		p.sendFailed(err)
 	}
 	return err == nil
 }
 
+// readEnded passes on that the connection has ended.
 func (p *pair) readEnded(err error) {
-	if errors.Is(err, io.EOF) {
+	switch {
+	case errors.Is(err, io.EOF):
 		_ = p.st.CloseWrite() // never fails
-		return
+	case !p.lingers(false, false):
+		p.end(err)
 	}
-	p.end(err)
 }
 
 type countWriter struct {

@@ -21,22 +21,19 @@ func (p *pair) spliceSocket() {
 	sink := &socketSink{pair: p, done: make(chan struct{})}
 	p.st.setSink(sink)
 	buf := &spliceBuffer{}
-	if !p.st.opened.Load() && !p.sendFirst(buf) {
-		<-sink.done
-		return
-	}
-	for {
-		n, err := p.raw.ReadReady(buf)
-		if err != nil {
+	if p.st.opened.Load() || p.sendFirst(buf) {
+		p.pump(func(credit int) (ok bool) {
+			buf.limit = credit
+			n, err := p.raw.ReadReady(buf)
+			if err != nil {
+				buf.Drop()
+				p.readEnded(err)
+				return false
+			}
+			p.send(buf.buf[:n]) // the next wait for credit tells of a failure
 			buf.Drop()
-			p.readEnded(err)
-			break
-		}
-		ok := p.send(buf.buf[:n])
-		buf.Drop()
-		if !ok {
-			break
-		}
+			return true
+		})
 	}
 	<-sink.done
 }
@@ -45,6 +42,7 @@ func (p *pair) spliceSocket() {
 // anything: its server may be the one to speak first.
 func (p *pair) sendFirst(buf *spliceBuffer) bool {
 	defer buf.Drop()
+	buf.limit = readSize // a fresh stream has more credit
 	n, err := p.raw.TryRead(buf.Take())
 	if err != nil {
 		p.readEnded(err)
@@ -57,15 +55,16 @@ func (p *pair) sendFirst(buf *spliceBuffer) bool {
 	return true
 }
 
-// spliceBuffer lends the buffer of one read.
+// spliceBuffer lends the buffer of one read, of limit bytes at most.
 type spliceBuffer struct {
-	buf *[readSize]byte
+	buf   *[readSize]byte
+	limit int
 }
 
 // Take implements netx.BufferSource.
 func (b *spliceBuffer) Take() []byte {
 	b.buf = readBuffers.Get().(*[readSize]byte)
-	return b.buf[:]
+	return b.buf[:min(b.limit, readSize)]
 }
 
 // Drop implements netx.BufferSource.
@@ -131,14 +130,9 @@ func (s *socketSink) drain() {
 		}
 		c := r.pop()
 		r.mu.Unlock()
-		size := c.w - c.r
 		n, err := s.pair.conn.Write(c.buf[c.r:c.w])
 		s.pair.toConn.Add(int64(n))
-		c.free()
-		r.mu.Lock()
-		credit := r.consume(size)
-		r.mu.Unlock()
-		st.took(size, credit, true)
+		st.release(c)
 		if err != nil {
 			s.pair.end(err)
 		}
@@ -162,7 +156,9 @@ func (s *socketSink) finish(err error) {
 	}
 	if err != nil {
 		p.note(err)
-		_ = p.conn.Close() // wakes the reading goroutine, which ends the pair
+		_ = netx.CutOff(p.conn) // wakes the reading goroutine, which ends the pair
+	} else {
+		p.lingers(false, true)
 	}
 	close(s.done)
 }

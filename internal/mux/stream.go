@@ -20,6 +20,7 @@ type Stream struct {
 	local   bool   // we opened it
 	id      uint32 // zero until the SYN is sent; guarded by output.mu before that
 	head    []byte // of an unsent SYN; guarded by output.mu
+	cut     bool   // our RST is sent; guarded by output.mu
 
 	opened    atomic.Bool // the SYN is sent
 	acked     atomic.Bool
@@ -77,14 +78,16 @@ func (st *Stream) Write(p []byte) (n int, err error) {
 	st.writing.Lock()
 	defer st.writing.Unlock()
 	for len(p) > 0 {
-		m, err := st.reserve(min(len(p), frame.MaxSend))
-		if err == nil {
-			err = st.session.out.send(st, p[:m])
-		}
+		m, err := st.reserve(len(p))
 		if err != nil {
 			return n, err
 		}
-		p, n = p[m:], n+m
+		sent, err := st.session.out.send(st, p[:m])
+		p, n = p[sent:], n+sent
+		if err != nil {
+			st.refund(m - sent)
+			return n, err
+		}
 	}
 	return n, nil
 }
@@ -108,6 +111,21 @@ func (st *Stream) reserve(n int) (int, error) {
 		}
 		st.sendCond.Wait()
 	}
+}
+
+// awaitCredit waits until something may be sent and returns how much. Only
+// writes of the caller's own make it less.
+func (st *Stream) awaitCredit() (int, error) {
+	n, err := st.reserve(1 << 30)
+	st.refund(n)
+	return n, err
+}
+
+// refund returns credit that was reserved and not used.
+func (st *Stream) refund(n int) {
+	st.sendMu.Lock()
+	defer st.sendMu.Unlock()
+	st.credit += int64(n)
 }
 
 // addCredit takes what the peer gives back. More than 31 bits in all is more
@@ -145,7 +163,7 @@ func (st *Stream) sendError() error {
 }
 
 // CloseWrite half-closes the stream: the peer reads what was written, then
-// EOF. A Write under way fails.
+// EOF. A Write under way fails. CloseWrite does not wait.
 func (st *Stream) CloseWrite() error {
 	st.sendMu.Lock()
 	already := st.finishing
@@ -156,8 +174,6 @@ func (st *Stream) CloseWrite() error {
 		return nil
 	}
 	st.session.out.wake(st)
-	st.writing.Lock() // let the frame of a write under way go first
-	defer st.writing.Unlock()
 	st.session.out.finish(st)
 	st.ended()
 	return nil
@@ -177,33 +193,29 @@ func (st *Stream) Close() error {
 // the peer is known to wake its readers on a reset.
 func (st *Stream) Reset(code frame.ErrorCode) { st.reset(code, true) }
 
-// Abort cancels the stream: FIN, then RST, because some agents leave a blocked
-// reader asleep on RST alone (agent-protocol.md, hazard H4).
+// Abort cancels the stream. The server sends FIN, then RST, because some agents
+// leave a blocked reader asleep on RST alone (agent-protocol.md, hazard H4).
 func (st *Stream) Abort() { st.abort(true) }
 
 func (st *Stream) reset(code frame.ErrorCode, flushNow bool) {
-	st.breakOff(code, flushNow, func(b []byte, fin bool) []byte {
-		return frame.AppendRST(b, st.id, code)
-	})
+	st.breakOff(code, false, flushNow)
 }
 
 func (st *Stream) abort(flushNow bool) {
-	st.breakOff(frame.StreamCancelled, flushNow, func(b []byte, fin bool) []byte {
-		if fin {
-			b = frame.AppendData(b, st.id, frame.FIN, nil)
-		}
-		return frame.AppendRST(b, st.id, frame.StreamCancelled)
-	})
+	// The agents in question are clients. A client's FIN would make a stream
+	// that was cut off look complete to the edge.
+	st.breakOff(frame.StreamCancelled, st.session.conf.Role == Server, flushNow)
 }
 
 // breakOff sends the last frames of a stream, unless it never was on the wire
 // or both halves are closed already, and fails it on our side.
-func (st *Stream) breakOff(code frame.ErrorCode, flushNow bool, add func(b []byte, fin bool) []byte) {
+func (st *Stream) breakOff(code frame.ErrorCode, fin, flushNow bool) {
 	if !st.forgotten.Load() && !st.failed() {
-		st.session.out.breakOff(st, flushNow, add)
+		st.session.out.breakOff(st, code, fin, flushNow)
 	}
-	st.recv.drop(st)
-	st.fail(&StreamError{Code: code})
+	err := &StreamError{Code: code}
+	st.fail(err)
+	st.recv.stop(st, err, true)
 	st.session.forget(st)
 }
 
@@ -257,17 +269,28 @@ func (st *Stream) SetDeadline(t time.Time) error {
 // SetReadDeadline bounds Read and WriteTo; see net.Conn.
 func (st *Stream) SetReadDeadline(t time.Time) error {
 	st.recv.end.set(&st.recv.mu, t, st.recv.cond.Broadcast)
+	if st.forgotten.Load() {
+		st.stopTimers()
+	}
 	return nil
 }
 
-// SetWriteDeadline bounds Write; see net.Conn. A write that is already on its
-// way to the transport ends with the session's own limit at the latest.
+// SetWriteDeadline bounds Write; see net.Conn.
 func (st *Stream) SetWriteDeadline(t time.Time) error {
 	st.sendEnd.set(&st.sendMu, t, func() {
 		st.sendCond.Broadcast()
 		st.session.out.wake(st)
 	})
+	if st.forgotten.Load() {
+		st.stopTimers()
+	}
 	return nil
+}
+
+// stopTimers lets the memory of a stream go on which nothing waits any more.
+func (st *Stream) stopTimers() {
+	st.recv.end.stop(&st.recv.mu)
+	st.sendEnd.stop(&st.sendMu)
 }
 
 // deadline is a moment after which calls fail. Its fields are guarded by the
@@ -286,12 +309,9 @@ func (d *deadline) set(mu *sync.Mutex, t time.Time, wake func()) {
 
 // move reports whether t has passed already.
 func (d *deadline) move(mu *sync.Mutex, t time.Time, wake func()) bool {
+	d.stop(mu)
 	mu.Lock()
 	defer mu.Unlock()
-	if d.timer != nil {
-		d.timer.Stop()
-		d.timer = nil
-	}
 	d.passed = false
 	if t.IsZero() {
 		return false
@@ -313,4 +333,14 @@ func (d *deadline) move(mu *sync.Mutex, t time.Time, wake func()) bool {
 	})
 	d.timer = timer
 	return false
+}
+
+// stop forgets the moment unless it has passed.
+func (d *deadline) stop(mu *sync.Mutex) {
+	mu.Lock()
+	defer mu.Unlock()
+	if d.timer != nil {
+		d.timer.Stop()
+		d.timer = nil
+	}
 }

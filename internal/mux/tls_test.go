@@ -20,9 +20,7 @@ import (
 	"github.com/culvert-project/culvert/internal/netx"
 )
 
-// overTLS returns sessions as agent and edge have them: TLS over a batched
-// loopback socket.
-func overTLS(tb testing.TB) (client, server *mux.Session) {
+func certificate(tb testing.TB) tls.Certificate {
 	tb.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -33,6 +31,13 @@ func overTLS(tb testing.TB) (client, server *mux.Session) {
 	if err != nil {
 		tb.Fatal(err)
 	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+// overTLS returns sessions as agent and edge have them: TLS over a batched
+// loopback socket.
+func overTLS(tb testing.TB) (client, server *mux.Session) {
+	tb.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		tb.Fatal(err)
@@ -48,7 +53,7 @@ func overTLS(tb testing.TB) (client, server *mux.Session) {
 	}
 	c := tls.Client(netx.NewBatch(dialled), &tls.Config{InsecureSkipVerify: true, DynamicRecordSizingDisabled: true}) //nolint:gosec // the peer is this test
 	s := tls.Server(netx.NewBatch(accepted), &tls.Config{
-		Certificates:                []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}},
+		Certificates:                []tls.Certificate{certificate(tb)},
 		DynamicRecordSizingDisabled: true,
 	})
 	go func() { _ = c.Handshake() }()

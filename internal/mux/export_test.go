@@ -1,0 +1,33 @@
+package mux
+
+// SetNextID sets the id of the next stream that s opens.
+func (s *Session) SetNextID(id uint32) {
+	s.out.mu.Lock()
+	defer s.out.mu.Unlock()
+	s.out.nextID = id
+}
+
+// Counters returns what must be zero once every stream is closed.
+func (s *Session) Counters() map[string]int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return map[string]int64{
+		"streams":  int64(len(s.streams)),
+		"open":     int64(s.open),
+		"unacked":  int64(s.unacked),
+		"peerOpen": int64(s.peerOpen),
+		"openers":  int64(s.openers),
+		"waiting":  int64(len(s.waiting)),
+		"unread":   s.unread.Load(),
+	}
+}
+
+// Output returns the memory that waits to be sent, in bytes.
+func (s *Session) Output() int {
+	s.out.mu.Lock()
+	defer s.out.mu.Unlock()
+	return cap(s.out.control) + cap(s.out.data)
+}
+
+// Discard does what Close does first to a stream that was never used.
+func (st *Stream) Discard() { st.session.out.discard(st) }
