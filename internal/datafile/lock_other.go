@@ -1,0 +1,7 @@
+//go:build !darwin && !dragonfly && !freebsd && !linux && !netbsd && !openbsd && !windows
+
+package datafile
+
+import "os"
+
+func tryLock(*os.File) error { return nil }
