@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
+	"io"
 	"time"
+
+	"github.com/culvert-project/culvert/internal/datafile"
 )
 
 const (
@@ -55,27 +57,24 @@ func decode(data []byte) ([]Record, error) {
 	return c.Tokens, nil
 }
 
-// lock takes an exclusive lock between processes. It waits until ctx ends, at most lockWait.
-func lock(ctx context.Context, path string) (unlock func(), err error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, lockWait)
-	defer cancel()
-	for {
-		if err = tryLock(f); err == nil {
-			return func() { f.Close() }, nil
-		}
-		select {
-		case <-ctx.Done():
-			return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
-		case <-time.After(lockPoll):
-		}
-	}
-}
-
 const (
 	lockWait = 10 * time.Second
 	lockPoll = 10 * time.Millisecond
 )
+
+// lock takes an exclusive lock between processes. It waits until ctx ends, at most lockWait.
+func lock(ctx context.Context, path string) (io.Closer, error) {
+	ctx, cancel := context.WithTimeout(ctx, lockWait)
+	defer cancel()
+	for {
+		held, err := datafile.TryLock(path)
+		if !errors.Is(err, datafile.ErrLocked) {
+			return held, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("lock %s: %w", path, err)
+		case <-time.After(lockPoll):
+		}
+	}
+}

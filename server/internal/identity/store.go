@@ -14,6 +14,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/culvert-project/culvert/internal/datafile"
 	"github.com/culvert-project/culvert/internal/fault"
 	"github.com/culvert-project/culvert/internal/id"
 	"github.com/culvert-project/culvert/server/internal/vault"
@@ -162,11 +163,11 @@ func (s *Store) hash(token string) string {
 
 // change replaces the file by what edit makes of its content, with other processes kept out.
 func (s *Store) change(ctx context.Context, edit func([]Record) []Record) error {
-	unlock, err := lock(ctx, s.path+".lock")
+	held, err := lock(ctx, s.path+".lock")
 	if err != nil {
 		return fault.Wrap(err, fault.DataDirUnusable, filepath.Dir(s.path), err)
 	}
-	defer unlock()
+	defer held.Close()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.refresh(); err != nil {
@@ -176,7 +177,7 @@ func (s *Store) change(ctx context.Context, edit func([]Record) []Record) error 
 	if err != nil {
 		return err
 	}
-	if err := vault.WriteFile(s.path, data); err != nil {
+	if err := datafile.Write(s.path, data, 0o600); err != nil {
 		return fault.Wrap(err, fault.DataDirUnusable, filepath.Dir(s.path), err)
 	}
 	return s.refresh()
@@ -195,7 +196,7 @@ func (s *Store) refresh() error {
 	case s.seen != nil && os.SameFile(s.seen, info) && s.seen.ModTime().Equal(info.ModTime()) && s.seen.Size() == info.Size():
 		return nil
 	}
-	data, err := vault.ReadFile(s.path, maxFile)
+	data, err := datafile.ReadSecret(s.path, maxFile)
 	if err != nil {
 		if f, ok := errors.AsType[*fault.Error](err); ok {
 			return f

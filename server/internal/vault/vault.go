@@ -15,8 +15,12 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/culvert-project/culvert/internal/datafile"
 	"github.com/culvert-project/culvert/internal/fault"
 )
+
+// keyFile is the file's name in the data directory.
+const keyFile = "sealing.key"
 
 const (
 	keyLen   = 32 // bytes of each key
@@ -47,7 +51,7 @@ func Open(dir string) (*Vault, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return v, err
 	}
-	err = createFile(path, newKeys())
+	err = datafile.Create(path, newKeys())
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, fault.Wrap(err, fault.DataDirUnusable, dir, err)
 	}
@@ -55,7 +59,7 @@ func Open(dir string) (*Vault, error) {
 }
 
 func load(path string) (*Vault, error) {
-	data, err := ReadFile(path, maxFile)
+	data, err := datafile.ReadSecret(path, maxFile)
 	if err != nil {
 		if _, ok := errors.AsType[*fault.Error](err); ok || errors.Is(err, fs.ErrNotExist) {
 			return nil, err

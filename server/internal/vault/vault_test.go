@@ -100,7 +100,7 @@ func TestKeyFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	rotated := strings.Replace(string(data), "key ", "key 0a0b0c0d "+strings.Repeat("A", 43)+"\nkey ", 1)
-	if err := vault.WriteFile(path, []byte(rotated)); err != nil {
+	if err := os.WriteFile(path, []byte(rotated), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	w := open(t, dir)
