@@ -18,10 +18,10 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"time"
 
+	"github.com/culvert-project/culvert/internal/datafile"
 	"github.com/culvert-project/culvert/internal/endpoint"
 	"github.com/culvert-project/culvert/internal/fault"
 )
@@ -32,6 +32,9 @@ const (
 	secretFile = "ca-key.pem"
 	publicFile = "ca.pem"
 )
+
+// maxSecret bounds the secret file, in bytes. Ours have less than 1 KB.
+const maxSecret = 64 << 10
 
 // Lifetimes. A CA that would not outlive a leaf by far is replaced, a leaf
 // with a third of its life left is signed anew.
@@ -60,7 +63,7 @@ type scope struct {
 // openAuthority reads the CA in dir, or makes one for the scope.
 func openAuthority(dir string, sc scope, log *slog.Logger) (*authority, error) {
 	path := filepath.Join(dir, secretFile)
-	text, err := os.ReadFile(path)
+	text, err := datafile.ReadSecret(path, maxSecret)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		if _, err := os.Stat(filepath.Join(dir, publicFile)); err == nil {
@@ -72,11 +75,10 @@ func openAuthority(dir string, sc scope, log *slog.Logger) (*authority, error) {
 		}
 		log.Info("made a development CA", "file", filepath.Join(dir, publicFile))
 		return ca, nil
+	case fault.Has(err, fault.SecretFileMode):
+		return nil, err
 	case err != nil:
 		return nil, fault.Wrap(err, fault.CAUnusable, dir, err)
-	}
-	if err := checkMode(path); err != nil {
-		return nil, err
 	}
 	ca, err := parseAuthority(text)
 	if err != nil {
@@ -91,18 +93,6 @@ func openAuthority(dir string, sc scope, log *slog.Logger) (*authority, error) {
 		return ca, nil
 	}
 	return ca, ca.publish(dir)
-}
-
-// checkMode refuses a secret that others can read.
-func checkMode(path string) error {
-	info, err := os.Stat(path)
-	if err != nil {
-		return fault.Wrap(err, fault.CAUnusable, filepath.Dir(path), err)
-	}
-	if m := info.Mode().Perm(); m&0o077 != 0 && runtime.GOOS != "windows" {
-		return fault.New(fault.SecretFileMode, path, fmt.Sprintf("%#o", m))
-	}
-	return nil
 }
 
 func parseAuthority(text []byte) (*authority, error) {
@@ -205,7 +195,7 @@ func makeAuthority(dir string, sc scope) (*authority, error) {
 	}
 	ca := &authority{cert: cert, key: key}
 	text := append(ca.pem(), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret})...)
-	if err := writeFile(filepath.Join(dir, secretFile), text, 0o600); err != nil {
+	if err := datafile.Write(filepath.Join(dir, secretFile), text, 0o600); err != nil {
 		return nil, fault.Wrap(err, fault.DataDirUnusable, dir, err)
 	}
 	return ca, ca.publish(dir)
@@ -240,7 +230,7 @@ func (ca *authority) publish(dir string) error {
 	if old, err := os.ReadFile(path); err == nil && string(old) == string(ca.pem()) {
 		return nil
 	}
-	if err := writeFile(path, ca.pem(), 0o644); err != nil {
+	if err := datafile.Write(path, ca.pem(), 0o644); err != nil {
 		return fault.Wrap(err, fault.DataDirUnusable, dir, err)
 	}
 	return nil

@@ -3,10 +3,8 @@ package certs
 import (
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -102,35 +100,4 @@ func (f *files) stamps() (seen [2]stamp, err error) {
 		seen[i] = stamp{info.ModTime(), info.Size()}
 	}
 	return seen, nil
-}
-
-// writeFile puts text into the file at path whole or not at all, also when the
-// machine loses power.
-func writeFile(path string, text []byte, mode os.FileMode) (err error) {
-	dir := filepath.Dir(path)
-	tmp, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(tmp.Name()))
-		}
-	}()
-	if _, err := tmp.Write(text); err != nil {
-		return errors.Join(err, tmp.Close())
-	}
-	if err := errors.Join(tmp.Chmod(mode), tmp.Sync(), tmp.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(tmp.Name(), path); err != nil {
-		return err
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("sync directory: %w", err)
-	}
-	defer d.Close()
-	_ = d.Sync() // not possible everywhere; the file itself is safe
-	return nil
 }
