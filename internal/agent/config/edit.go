@@ -12,6 +12,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/culvert-project/culvert/internal/datafile"
 	"github.com/culvert-project/culvert/internal/fault"
 )
 
@@ -274,29 +275,10 @@ func encode(root *yaml.Node) []byte {
 	return b.Bytes()
 }
 
-// writeFile replaces a file in one step: whoever reads it sees the old text or
-// the new, never half of one.
+// writeFile replaces the file at path, whose directory need not exist.
 func writeFile(path string, text []byte) error {
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(dir, ".culvert-*.yml") // created with mode 0600
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	if err == nil {
-		err = f.Sync()
-	}
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		_ = os.Remove(f.Name())
-	}
-	return err
+	return datafile.Write(path, text, 0o600)
 }
