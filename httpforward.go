@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httputil"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -37,7 +38,7 @@ func newHTTPForwarder(f *forwarder) *httpForwarder {
 		FlushInterval: -1,
 		ErrorHandler:  h.failed,
 
-		ModifyResponse: noteStatus,
+		ModifyResponse: h.response,
 		ErrorLog:       slog.NewLogLogger(f.session.log.Handler(), slog.LevelDebug),
 	}
 	return h
@@ -122,12 +123,32 @@ func (h *httpForwarder) request(w http.ResponseWriter, r *http.Request) {
 	h.proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), statusKey{}, &status)))
 }
 
-// noteStatus sees every response of the upstream.
-func noteStatus(resp *http.Response) error {
+// response sees every response of the upstream.
+func (h *httpForwarder) response(resp *http.Response) error {
 	if status, ok := resp.Request.Context().Value(statusKey{}).(*int); ok {
 		*status = resp.StatusCode
 	}
+	restoreLocation(resp)
 	return nil
+}
+
+// restoreLocation leads a redirect to the name the upstream was told back to
+// the name the client asked for (endpoints.md 7.2).
+func restoreLocation(resp *http.Response) {
+	text := resp.Header.Get("Location")
+	if text == "" {
+		return
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || !strings.EqualFold(withoutDefaultPort(u.Scheme, u.Host), resp.Request.Host) {
+		return
+	}
+	u.Host = resp.Request.Header.Get("X-Forwarded-Host")
+	protos := strings.Split(strings.Join(resp.Request.Header["X-Forwarded-Proto"], ","), ",")
+	if proto := strings.TrimSpace(protos[len(protos)-1]); proto != "" {
+		u.Scheme = proto
+	}
+	resp.Header.Set("Location", u.String())
 }
 
 // serve speaks HTTP/1.1 on one connection until it ends.
@@ -144,7 +165,7 @@ func (h *httpForwarder) serve(c *Conn) {
 			h.request(w, r)
 		}),
 		ReadHeaderTimeout: time.Minute,
-		MaxHeaderBytes:    128 << 10,
+		MaxHeaderBytes:    1<<20 + 64<<10, // what the server lets through, and what it adds
 		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
 		ConnContext:       func(ctx context.Context, _ net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
 		ConnState: func(_ net.Conn, state http.ConnState) {
