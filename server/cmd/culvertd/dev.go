@@ -141,7 +141,7 @@ func freePorts(listen func(context.Context, string, string) (net.Listener, error
 func (d *devRun) online(ctx context.Context, i node.Info) error {
 	opts := []culvert.AgentOption{
 		culvert.WithAuthtoken(d.token),
-		culvert.WithAgentConnectURL(i.Agent.String()),
+		culvert.WithAgentConnectURL(localAddr(i.Agent)),
 		culvert.WithClientInfo("culvertd-dev", version()),
 		culvert.WithLogger(d.o.node.Logger),
 	}
@@ -173,6 +173,19 @@ func (d *devRun) online(ctx context.Context, i node.Info) error {
 	}
 	d.announce(urls, i)
 	return nil
+}
+
+// localAddr is where this process reaches a listener of its own: one for every
+// address of the machine is reached on loopback.
+func localAddr(a net.Addr) string {
+	host, port, err := net.SplitHostPort(a.String())
+	if err != nil {
+		return a.String()
+	}
+	if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port)
 }
 
 // bind puts the endpoints online and returns their URLs.

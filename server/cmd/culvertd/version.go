@@ -2,24 +2,32 @@ package main
 
 import "runtime/debug"
 
-// version returns the version that the program was built from: that of the
-// module, or the revision of the working copy.
+// unreleased is the version of a program that was built from a working copy.
+const unreleased = "0.1.0-dev"
+
+// version returns the version that the program was built from.
 func version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
-		return "devel"
+		return unreleased
 	}
-	if v := info.Main.Version; v != "" && v != "(devel)" {
-		return v
+	if v := info.Main.Version; len(v) > 1 && v[0] == 'v' {
+		return v[1:]
 	}
-	revision, modified := "", ""
+	return unreleased
+}
+
+// commit returns the start of the revision that the program was built from, ""
+// if it is not known.
+func commit() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return ""
+	}
 	for _, s := range info.Settings {
-		switch {
-		case s.Key == "vcs.revision" && len(s.Value) >= 12:
-			revision = "-" + s.Value[:12]
-		case s.Key == "vcs.modified" && s.Value == "true":
-			modified = "+changes"
+		if s.Key == "vcs.revision" {
+			return s.Value[:min(len(s.Value), 12)]
 		}
 	}
-	return "devel" + revision + modified
+	return ""
 }

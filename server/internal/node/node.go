@@ -71,14 +71,23 @@ func (n *Node) Run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, closeLock(lock)) }()
 	lns, err := openListeners(ctx, n.cfg)
 	if err != nil {
-		return err
+		return unlessEnded(ctx, err)
 	}
 	defer lns.close()
 	p, err := n.assemble(ctx, lns)
 	if err != nil {
-		return err
+		return unlessEnded(ctx, err)
 	}
 	return p.run(ctx)
+}
+
+// unlessEnded returns err, or nil if ctx has ended: what fails then fails because
+// the server was told to stop.
+func unlessEnded(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
 }
 
 func closeLock(f *os.File) error {

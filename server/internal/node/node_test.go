@@ -188,6 +188,19 @@ func TestInfo(t *testing.T) {
 	}
 }
 
+func TestStopBeforeTheStart(t *testing.T) {
+	t.Parallel()
+	n, err := node.New(node.Config{DataDir: t.TempDir(), HTTPAddr: "127.0.0.1:0", HTTPSAddr: "127.0.0.1:0", AgentAddr: "127.0.0.1:0", APIAddr: "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := n.Run(ctx); err != nil {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestHealth(t *testing.T) {
 	t.Parallel()
 	s := nodetest.Start(t)
