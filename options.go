@@ -13,6 +13,7 @@ import (
 
 	"github.com/culvert-project/culvert/internal/fault"
 	"github.com/culvert-project/culvert/internal/netx/viaproxy"
+	"github.com/culvert-project/culvert/internal/version"
 )
 
 // defaultServer is where a server on the same machine listens for agents.
@@ -288,13 +289,10 @@ func WithRPCHandler(handler RPCHandler) AgentOption {
 	return func(o *agentOptions) { o.rpcHandler = handler }
 }
 
-// version is the version of the SDK. It is what the agent reports unless
-// WithClientInfo names another program.
-const version = "0.1.0"
-
-// userAgent names the programs that use the SDK, outermost first.
+// userAgent names the programs that use the SDK, outermost first. The version
+// of the first is what the agent reports.
 func (o *agentOptions) userAgent() (outermost clientInfo, all string) {
-	clients := []clientInfo{{name: "culvert-go", version: version}}
+	clients := []clientInfo{{name: "culvert-go", version: version.Read().Version}}
 	for _, c := range o.clients {
 		clients = append([]clientInfo{c}, clients...)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/culvert-project/culvert/internal/agent"
 	"github.com/culvert-project/culvert/internal/agent/diagnose"
 	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/internal/version"
 )
 
 func (p *Program) diagnoseCommand() *cobra.Command {
@@ -33,14 +34,14 @@ code 0 means that the server can be reached.`,
 			if s.settings.Server == "" {
 				return fault.New(fault.ServerNotSet)
 			}
-			version := p.version().Version
-			probe, err := agent.NewProbe(s.settings, s.proxy, version)
+			v := version.Read().Version
+			probe, err := agent.NewProbe(s.settings, s.proxy, v)
 			if err != nil {
 				return err
 			}
 			c := diagnose.Config{
 				Server: s.settings.Server, Proxy: s.proxy, Fingerprint: s.settings.Fingerprint != "", IPv6: ipv6,
-				Prober: probe, Dialer: probe.Dialer, Resolver: probe.Dialer.Resolver, Timeout: s.settings.ConnectTimeout, Version: version,
+				Prober: probe, Dialer: probe.Dialer, Resolver: probe.Dialer.Resolver, Timeout: s.settings.ConnectTimeout, Version: v,
 				Files: s.config.Files, Environment: diagnose.Environment(p.Env),
 			}
 			specs, err := s.config.Specs()

@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"github.com/culvert-project/culvert/internal/version"
 )
 
 // root builds the command tree.
@@ -26,7 +28,7 @@ a public URL at the server, no port open here.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return p.summary(cmd) },
-		Version:       p.version().Version,
+		Version:       version.Read().Version,
 	}
 	root.SetUsageTemplate(usageText)
 	root.SetVersionTemplate(p.versionText() + "\n")

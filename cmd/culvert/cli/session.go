@@ -15,6 +15,7 @@ import (
 	"github.com/culvert-project/culvert/internal/agent/console"
 	"github.com/culvert-project/culvert/internal/agent/logs"
 	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/internal/version"
 )
 
 // sessionFlags are the flags of commands that open a session.
@@ -166,7 +167,7 @@ func (p *Program) online(ctx context.Context, cmd *cobra.Command, f *sessionFlag
 	defer func() { <-p.hangup }()
 
 	c := agent.Config{
-		Settings: s.settings, Proxy: s.proxy, Specs: specs, KeepGoing: keepGoing, Version: p.version().Version,
+		Settings: s.settings, Proxy: s.proxy, Specs: specs, KeepGoing: keepGoing, Version: version.Read().Version,
 		Logger: log.Logger(), View: view, Force: p.force,
 		CheckRestart: func() error { return p.checkRestart(cmd, f) },
 	}

@@ -3,44 +3,11 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
-	"runtime"
-	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"github.com/culvert-project/culvert/internal/version"
 )
-
-// unreleased is the version of a program that was built from a working copy.
-const unreleased = "0.1.0-dev"
-
-// build says what the program was built from.
-type build struct {
-	Version  string `json:"version"`
-	Commit   string `json:"commit,omitempty"`
-	Date     string `json:"date,omitempty"`
-	Go       string `json:"go"`
-	Platform string `json:"platform"`
-}
-
-// version reads what the compiler has noted in the program.
-func (p *Program) version() build {
-	b := build{Version: unreleased, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return b
-	}
-	if v := info.Main.Version; len(v) > 1 && v[0] == 'v' {
-		b.Version = v[1:]
-	}
-	for _, s := range info.Settings {
-		switch s.Key {
-		case "vcs.revision":
-			b.Commit = s.Value
-		case "vcs.time":
-			b.Date = s.Value
-		}
-	}
-	return b
-}
 
 // versionText is the one line that programs look for.
 func (p *Program) versionText() string {
@@ -48,7 +15,7 @@ func (p *Program) versionText() string {
 	if p.reference() {
 		name = "ngrok"
 	}
-	return name + " version " + p.version().Version
+	return name + " version " + version.Read().Version
 }
 
 func (p *Program) versionCommand() *cobra.Command {
@@ -64,7 +31,7 @@ func (p *Program) versionCommand() *cobra.Command {
 				fmt.Fprintln(p.Stdout, p.versionText())
 				return nil
 			}
-			b, err := json.Marshal(p.version())
+			b, err := json.Marshal(version.Read())
 			if err != nil {
 				return fmt.Errorf("print the version: %w", err)
 			}

@@ -2,12 +2,12 @@ package main
 
 import (
 	"fmt"
-	"runtime"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/internal/version"
 )
 
 // command returns the tree of commands.
@@ -65,11 +65,12 @@ func (p *program) versionCommand() *cobra.Command {
 		Short: "Print the version",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			fmt.Fprintf(p.stdout, "culvertd version %s\n", version())
-			if c := commit(); c != "" {
-				fmt.Fprintf(p.stdout, "commit %s\n", c)
+			b := version.Read()
+			fmt.Fprintf(p.stdout, "culvertd version %s\n", b.Version)
+			if b.Commit != "" {
+				fmt.Fprintf(p.stdout, "commit %.12s\n", b.Commit)
 			}
-			fmt.Fprintf(p.stdout, "%s %s/%s\n", runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			fmt.Fprintf(p.stdout, "%s %s\n", b.Go, b.Platform)
 			return nil
 		},
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/culvert-project/culvert/internal/agent/fileserver"
 	"github.com/culvert-project/culvert/internal/agent/target"
 	"github.com/culvert-project/culvert/internal/endpoint"
+	"github.com/culvert-project/culvert/internal/version"
 	"github.com/culvert-project/culvert/server/internal/node"
 )
 
@@ -142,7 +143,7 @@ func (d *devRun) online(ctx context.Context, i node.Info) error {
 	opts := []culvert.AgentOption{
 		culvert.WithAuthtoken(d.token),
 		culvert.WithAgentConnectURL(localAddr(i.Agent)),
-		culvert.WithClientInfo("culvertd-dev", version()),
+		culvert.WithClientInfo("culvertd-dev", version.Read().Version),
 		culvert.WithLogger(d.o.node.Logger),
 	}
 	if i.CAFingerprint != "" {

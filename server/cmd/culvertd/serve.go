@@ -11,6 +11,7 @@ import (
 
 	"github.com/culvert-project/culvert/internal/agent/logs"
 	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/internal/version"
 	"github.com/culvert-project/culvert/server/internal/node"
 )
 
@@ -63,7 +64,7 @@ func (p *program) settings(cmd *cobra.Command, dir func() (string, error)) (*opt
 	if o.node.BootstrapAuthtoken, err = p.secret(bootstrapVariable); err != nil {
 		return nil, err
 	}
-	o.node.Version = version()
+	o.node.Version = version.Read().Version
 	return o, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/culvert-project/culvert/internal/agent/logs"
+	"github.com/culvert-project/culvert/internal/version"
 	"github.com/culvert-project/culvert/server/internal/node"
 )
 
@@ -24,7 +25,7 @@ func (p *program) welcome(o *options, i node.Info) {
 		fmt.Fprintf(&b, "  %-8s %-28s %s\n", name, value, note)
 	}
 	domain := i.Domains[0]
-	fmt.Fprintf(&b, "culvertd %s is ready.\n\n", version())
+	fmt.Fprintf(&b, "culvertd %s is ready.\n\n", version.Read().Version)
 	row("http", i.HTTP.String(), "http://NAME."+domain+portText(i.HTTPPort, 80))
 	row("https", i.HTTPS.String(), "https://NAME."+domain+portText(i.HTTPSPort, 443))
 	row("tcp", fmt.Sprintf("%s:%s", i.TCPHost, i.TCPPorts), "ports for tcp endpoints")
