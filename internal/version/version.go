@@ -1,6 +1,3 @@
-// Package version tells which version of Culvert a program or library was
-// built from: all modules share one number. It reads what the compiler notes in
-// every binary and holds no state.
 package version
 
 import (
