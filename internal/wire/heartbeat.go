@@ -145,26 +145,3 @@ func SilenceLimit(interval, tolerance time.Duration) time.Duration {
 	clamp := func(d time.Duration) time.Duration { return min(max(d, minHeartbeat), maxHeartbeat) }
 	return clamp(interval) + clamp(tolerance) + silenceMargin
 }
-
-// WatchSilence waits until the session has received nothing for limit and then
-// returns [ErrHeartbeatLost]; ending the session is left to the caller. It
-// returns nil when the session ends first, and the cause of ctx when that
-// ends.
-func WatchSilence(ctx context.Context, s *mux.Session, limit time.Duration) error {
-	timer := time.NewTimer(limit)
-	defer timer.Stop()
-	for {
-		select {
-		case <-timer.C:
-		case <-s.Done():
-			return nil
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-		left := limit - time.Since(s.LastReceived())
-		if left <= 0 {
-			return fmt.Errorf("%w: nothing received for %v", ErrHeartbeatLost, limit)
-		}
-		timer.Reset(left)
-	}
-}

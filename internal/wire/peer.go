@@ -53,9 +53,6 @@ type Peer struct {
 // [Peer.Serve] have to be running for anything to happen.
 func NewPeer(s *mux.Session) *Peer { return &Peer{s: s} }
 
-// Session returns the session that the peer was made with.
-func (p *Peer) Session() *mux.Session { return p.s }
-
 // Call sends a request on a stream of its own and decodes the one JSON value
 // that answers it into resp. It waits as long as ctx allows: an answer that is
 // held back is the protocol's way to make an agent wait.

@@ -345,36 +345,6 @@ func TestHeartbeatStreamsAreBounded(t *testing.T) {
 	}
 }
 
-func TestWatchSilence(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		agent, server := sessions(t)
-		serve(t, server, wire.Handler{})
-		ctx, cancel := context.WithCancel(t.Context())
-		beating := make(chan struct{})
-		go func() {
-			defer close(beating)
-			_ = wire.NewPeer(agent).Heartbeat(ctx, 10*time.Second, 15*time.Second, nil)
-		}()
-		limit := wire.SilenceLimit(10*time.Second, 15*time.Second)
-		lost := make(chan error, 1)
-		go func() { lost <- wire.WatchSilence(t.Context(), server, limit) }()
-		time.Sleep(10 * time.Minute)
-		synctest.Wait()
-		select {
-		case err := <-lost:
-			t.Fatalf("ended while the agent beats: %v", err)
-		default:
-		}
-		cancel()
-		<-beating
-		start := time.Now()
-		if err := <-lost; !errors.Is(err, wire.ErrHeartbeatLost) || time.Since(start) > limit {
-			t.Errorf("got %v after %v, want %v within %v", err, time.Since(start), wire.ErrHeartbeatLost, limit)
-		}
-	})
-}
-
 func TestSilenceLimit(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ interval, tolerance, want time.Duration }{
