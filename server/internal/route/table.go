@@ -23,7 +23,6 @@ type Table struct {
 	// these lengths are looked up.
 	depths    map[uint8]int
 	depthBits [maxLabels / 64]uint64
-	pools     int
 	endpoints int
 }
 
@@ -187,10 +186,9 @@ func (t *Table) Without(e *Endpoint) *Table {
 	return &n
 }
 
-// count notes that a pool came or went. It is called on a copy that nobody
-// else has yet.
+// count notes that a pool came or went, if it is a wildcard's. It is called on
+// a copy that nobody else has yet.
 func (t *Table) count(trie *node, k *key, by int) {
-	t.pools += by
 	if trie != &t.wild {
 		return
 	}
