@@ -98,15 +98,6 @@ func (u URL) WildcardSuffix() string {
 	return u.Host[len("*."):]
 }
 
-// Covers reports whether the host of u names host: exactly, or as a wildcard over it at any depth
-// (endpoints.md 4.2). A wildcard does not cover the name it stands under.
-func (u URL) Covers(host string) bool {
-	if s := u.WildcardSuffix(); s != "" {
-		return host != s && Under(host, s)
-	}
-	return u.Host == host
-}
-
 // Under reports whether host is base or lies below it. Both are canonical; a leading "*." of host counts as
 // a label.
 func Under(host, base string) bool {

@@ -43,28 +43,6 @@ func TestURLWithDefaults(t *testing.T) {
 	}
 }
 
-// Scenarios 9 and 10: a wildcard covers any depth, but not the name it stands under.
-func TestEndpoints09_10_WildcardCovers(t *testing.T) {
-	t.Parallel()
-	tests := []struct {
-		pattern, host string
-		want          bool
-	}{
-		{"*.example.com", "a.example.com", true},
-		{"*.example.com", "a.b.c.example.com", true},
-		{"*.example.com", "example.com", false},
-		{"*.example.com", "aexample.com", false},
-		{"*.example.com", "*.example.com", true},
-		{"example.com", "example.com", true},
-		{"example.com", "a.example.com", false},
-	}
-	for _, tt := range tests {
-		if got := (endpoint.URL{Host: tt.pattern}).Covers(tt.host); got != tt.want {
-			t.Errorf("%q covers %q = %v, want %v", tt.pattern, tt.host, got, tt.want)
-		}
-	}
-}
-
 func TestUnder(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

@@ -14,14 +14,6 @@ import (
 // Code names one kind of fault, spelled as clients see it: "ERR_NGROK_334" or "ERR_CULVERT_1001".
 type Code string
 
-// Number returns the digits at the end of the code ("334"), or "" if there are none.
-func (c Code) Number() string {
-	if i := strings.LastIndexByte(string(c), '_'); i >= 0 {
-		return string(c[i+1:])
-	}
-	return ""
-}
-
 // Entry describes one kind of fault in the catalogue.
 type Entry struct {
 	// Code is the unique name.

@@ -273,15 +273,6 @@ func (c *Config) warnIfReadable(path string) {
 	c.Notices = append(c.Notices, f.Message+" "+f.Remedy)
 }
 
-// Names returns the names of all definitions, in order.
-func (c *Config) Names() []string {
-	names := make([]string, len(c.Definitions))
-	for i, d := range c.Definitions {
-		names[i] = d.Name
-	}
-	return names
-}
-
 // entryPath is the path of an entry of a map, as strictyaml spells it.
 func entryPath(parent, name string) string {
 	plain := strings.IndexFunc(name, func(r rune) bool {
