@@ -139,12 +139,13 @@ func serve(t *testing.T, file string) {
 	any := "127.0.0.1:0"
 	cmd := exec.CommandContext(t.Context(), program(t, "culvertd"), "serve", "--config", file, "--data-dir", t.TempDir(),
 		"--http-addr", any, "--https-addr", any, "--agent-addr", any, "--api-addr", any, "--log-format", "logfmt")
-	var out bytes.Buffer
+	var out strings.Builder // of this goroutine
+	var logged bytes.Buffer // of the one that copies standard error, until Wait
 	pipe, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd.Stderr = &out
+	cmd.Stderr = &logged
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +162,7 @@ func serve(t *testing.T, file string) {
 		}
 	}
 	if err := cmd.Wait(); err != nil || !up {
-		t.Errorf("culvertd serve: up %t, %v\n%s", up, err, out.String())
+		t.Errorf("culvertd serve: up %t, %v\n%s%s", up, err, out.String(), logged.String())
 	}
 }
 
