@@ -1,6 +1,8 @@
 package wire
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"net/netip"
 	"strings"
@@ -107,9 +109,9 @@ type Bound struct {
 type BoundTLS struct {
 	// Terminate is whether the server ends TLS for a tls endpoint.
 	Terminate bool
-	// Certificate and Key are PEM texts, empty to use the name's certificate.
-	Certificate, Key []byte
-	// ClientCAs are PEM certificates; if it is not empty, clients must present
-	// a certificate signed by one of them.
-	ClientCAs []byte
+	// Certificate is the endpoint's own, nil to use the name's.
+	Certificate *tls.Certificate
+	// ClientCAs, if there are any, have to have signed the certificate that a
+	// client must present.
+	ClientCAs []*x509.Certificate
 }

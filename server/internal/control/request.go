@@ -182,16 +182,18 @@ func (r *request) readTLS(raw json.RawMessage) error {
 		}
 		return nil
 	}
-	t := &wire.BoundTLS{Terminate: true, Certificate: o.TLSTermination.Cert, Key: o.TLSTermination.Key}
-	switch {
+	t := &wire.BoundTLS{Terminate: true}
+	switch cert, key := o.TLSTermination.Cert, o.TLSTermination.Key; {
 	case len(o.TLSTermination.SealedKey) > 0:
 		return fault.New(fault.OptionInvalid, "TLSTermination", "this server cannot open sealed keys")
-	case (len(t.Certificate) > 0) != (len(t.Key) > 0):
+	case (len(cert) > 0) != (len(key) > 0):
 		return fault.New(fault.OptionInvalid, "TLSTermination", "certificate and key belong together")
-	case len(t.Certificate) > 0:
-		if _, err := tls.X509KeyPair(t.Certificate, t.Key); err != nil {
+	case len(cert) > 0:
+		pair, err := tls.X509KeyPair(cert, key)
+		if err != nil {
 			return fault.Wrap(err, fault.OptionInvalid, "TLSTermination", err)
 		}
+		t.Certificate = &pair
 	}
 	if o.MutualTLSAtEdge != nil {
 		cas, err := clientCAs("MutualTLSAtEdge", o.MutualTLSAtEdge)
@@ -214,10 +216,11 @@ func refusePolicy(text string, older json.RawMessage) error {
 	return nil
 }
 
-// clientCAs checks the authorities of client certificates. None at all, or one that cannot be read, is
+// clientCAs reads the authorities of client certificates. None at all, or one that cannot be read, is
 // refused: it would let everybody in, or nobody (decisions.md 52).
-func clientCAs(option string, m *wire.MutualTLS) ([]byte, error) {
-	rest, n := m.CA, 0
+func clientCAs(option string, m *wire.MutualTLS) ([]*x509.Certificate, error) {
+	var cas []*x509.Certificate
+	rest := m.CA
 	for {
 		var block *pem.Block
 		block, rest = pem.Decode(rest)
@@ -227,13 +230,14 @@ func clientCAs(option string, m *wire.MutualTLS) ([]byte, error) {
 		if block.Type != "CERTIFICATE" {
 			return nil, fault.New(fault.OptionInvalid, option, "it holds something else than certificates")
 		}
-		if _, err := x509.ParseCertificate(block.Bytes); err != nil {
+		ca, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
 			return nil, fault.Wrap(err, fault.OptionInvalid, option, err)
 		}
-		n++
+		cas = append(cas, ca)
 	}
-	if n == 0 || len(bytes.TrimSpace(rest)) > 0 {
+	if len(cas) == 0 || len(bytes.TrimSpace(rest)) > 0 {
 		return nil, fault.New(fault.OptionInvalid, option, "it is not a list of PEM certificates")
 	}
-	return m.CA, nil
+	return cas, nil
 }

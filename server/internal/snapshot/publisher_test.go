@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"github.com/culvert-project/culvert/internal/endpoint"
-	"github.com/culvert-project/culvert/internal/fault"
 	"github.com/culvert-project/culvert/internal/mux"
 	"github.com/culvert-project/culvert/internal/netx/memnet"
 	"github.com/culvert-project/culvert/internal/wire"
@@ -29,8 +28,7 @@ func (o *others) Authenticate(context.Context, wire.Auth, netip.AddrPort) (wire.
 	return wire.Agent{Account: "ac_1"}, nil
 }
 
-// Reserve takes the endpoint from the bind's name: host, and whether its TLS
-// settings are good.
+// Reserve takes the endpoint's host from the bind's name.
 func (o *others) Reserve(_ context.Context, a wire.Agent, b wire.Bind) (wire.Bound, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -38,9 +36,6 @@ func (o *others) Reserve(_ context.Context, a wire.Agent, b wire.Bind) (wire.Bou
 	bound := wire.Bound{
 		TunnelID: fmt.Sprintf("ep_%d", o.n), Proto: "https", URL: "https://" + b.Extra.Name, Token: "t",
 		Account: a.Account, Binding: "public", Scheme: "https", Host: b.Extra.Name, Port: 443, Pooled: true,
-	}
-	if b.Extra.Metadata == "bad" {
-		bound.TLS = &wire.BoundTLS{ClientCAs: []byte("bad")}
 	}
 	return bound, nil
 }
@@ -72,10 +67,10 @@ func connect(t *testing.T) (*route.Router, *mux.Session, *wire.Peer) {
 	return router, m, p
 }
 
-func bind(t *testing.T, p *wire.Peer, host, metadata string) wire.BindResp {
+func bind(t *testing.T, p *wire.Peer, host string) wire.BindResp {
 	t.Helper()
 	var resp wire.BindResp
-	req := wire.Bind{Proto: "https", Opts: json.RawMessage(`{}`), Extra: wire.BindExtra{Name: host, Metadata: metadata}}
+	req := wire.Bind{Proto: "https", Opts: json.RawMessage(`{}`), Extra: wire.BindExtra{Name: host}}
 	if err := p.Call(t.Context(), wire.TypeBind, req, &resp); err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +84,7 @@ func lookup(r *route.Router, host string) *route.Pool {
 func TestPublishAndWithdraw(t *testing.T) {
 	t.Parallel()
 	router, _, p := connect(t)
-	one, two := bind(t, p, "h.test", ""), bind(t, p, "h.test", "")
+	one, two := bind(t, p, "h.test"), bind(t, p, "h.test")
 	if pool := lookup(router, "h.test"); pool == nil || len(pool.Members()) != 2 {
 		t.Fatalf("got %v, want a pool of two", pool)
 	}
@@ -110,7 +105,7 @@ func TestPublishAndWithdraw(t *testing.T) {
 func TestPublishAgainReplaces(t *testing.T) {
 	t.Parallel()
 	router, _, p := connect(t)
-	b := bind(t, p, "h.test", "")
+	b := bind(t, p, "h.test")
 	old := lookup(router, "h.test").Pick()
 	var resp wire.ErrorResp
 	if err := p.Call(t.Context(), wire.TypePatchTunnelState, wire.PatchTunnelState{TunnelId: b.Extra.TunnelID}, &resp); err != nil || resp.Error != "" {
@@ -122,19 +117,10 @@ func TestPublishAgainReplaces(t *testing.T) {
 	}
 }
 
-func TestPublishRefusesWhatItCannotRead(t *testing.T) {
-	t.Parallel()
-	router, _, p := connect(t)
-	f := fault.ParseWire(bind(t, p, "h.test", "bad").Error)
-	if f == nil || f.Code != fault.OptionInvalid || router.Table().Len() != 0 {
-		t.Errorf("got %v and %d endpoints, want the bind refused", f, router.Table().Len())
-	}
-}
-
 func TestLostNamesAreExpectedBack(t *testing.T) {
 	t.Parallel()
 	router, m, p := connect(t)
-	bind(t, p, "h.test", "")
+	bind(t, p, "h.test")
 	m.CloseWith(15, net.ErrClosed) // says nothing to the server
 	for {
 		changed := router.Changed()
