@@ -1,8 +1,10 @@
 package oracle
 
 import (
+	"context"
 	"crypto/tls"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 )
@@ -39,6 +41,7 @@ func lifeScenarios() []scenario {
 		{name: "server_is_killed", alone: true, run: func(t *testing.T, st *Stage) {
 			comeBack(t, st, func() { st.Kill(t) })
 		}},
+		{name: "server_is_killed_under_load", process: true, run: killedUnderLoad},
 		{name: "server_restarts_twice", alone: true, run: func(t *testing.T, st *Stage) {
 			o := st.Listen(t, Endpoint{Scheme: "https"}, App{Name: "app", Kind: "http"})
 			for range 2 {
@@ -127,5 +130,52 @@ func command(t *testing.T, st *Stage, verb string) {
 	}
 	if v := recv(t, got, "command in the application"); v != verb {
 		t.Errorf("the application got %q, want %q", v, verb)
+	}
+}
+
+// killedUnderLoad kills the server's process while clients ask for two endpoints without pause, starts it again, and
+// tells how long no request was answered.
+func killedUnderLoad(t *testing.T, st *Stage) {
+	s := st.Session(t)
+	chosen := MustListen(t, s, Endpoint{Scheme: "https", Host: st.Host()}, App{Name: "app", Kind: "http"})
+	random := MustListen(t, s, Endpoint{Scheme: "https"}, App{Name: "app", Kind: "http"})
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var wg sync.WaitGroup
+	watched := map[string]*outage{}
+	for _, u := range []string{chosen.URL(), random.URL()} {
+		o := &outage{last: time.Now()}
+		watched[u] = o
+		for range 4 {
+			client := st.Client(t)
+			wg.Go(func() {
+				for ctx.Err() == nil {
+					_, err := get(ctx, client, u+"/")
+					o.note(err)
+				}
+			})
+		}
+	}
+	load := func(what string) {
+		for u, o := range watched {
+			want := o.answered() + 100
+			Until(t, u+" answered "+what, func() error {
+				if n := o.answered(); n < want {
+					return fmt.Errorf("%d requests of %d, the last failure was %w", n, want, o.bad)
+				}
+				return nil
+			})
+		}
+	}
+	load("before")
+	start := time.Now()
+	st.process.Kill9(t)
+	st.process.Begin(t)
+	t.Logf("the server was away for %v", time.Since(start).Round(time.Millisecond))
+	load("after")
+	stop()
+	wg.Wait()
+	for u, o := range watched {
+		t.Logf("%s: %d answers, longest time without one %v", u, o.good, o.longest.Round(time.Millisecond))
 	}
 }

@@ -5,9 +5,9 @@ import (
 	"crypto/x509"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -52,13 +52,19 @@ func Start(t *testing.T) *Server {
 		}
 	})
 	s.Again(t)
+	s.trust(t)
+	return s
+}
+
+// trust reads the server's CA.
+func (s *Server) trust(t *testing.T) {
+	t.Helper()
 	ca, err := os.ReadFile(filepath.Join(s.dir, "ca.pem"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.CA, s.Pool = ca, x509.NewCertPool()
 	s.Pool.AppendCertsFromPEM(ca)
-	return s
 }
 
 // Again starts a server that was stopped, on the same addresses and data.
@@ -113,10 +119,15 @@ func (s *Server) end(t *testing.T) {
 }
 
 // HTTPPort is the port of http URLs.
-func (s *Server) HTTPPort() string { return strconv.Itoa(int(s.node.Info().HTTPPort)) }
+func (s *Server) HTTPPort() string { return portOf(s.HTTPAddr) }
 
 // HTTPSPort is the port of https and tls URLs.
-func (s *Server) HTTPSPort() string { return strconv.Itoa(int(s.node.Info().HTTPSPort)) }
+func (s *Server) HTTPSPort() string { return portOf(s.HTTPSAddr) }
+
+func portOf(addr string) string {
+	_, port, _ := net.SplitHostPort(addr) // the address of a listener
+	return port
+}
 
 // Command has the server send its only session a command, "stop" or "restart".
 func (s *Server) Command(t *testing.T, verb string) error {

@@ -14,7 +14,9 @@ type scenario struct {
 	lacks func(Lacks) bool
 	// alone gives the scenario a server of its own, because it stops it or counts its sessions.
 	alone bool
-	run   func(*testing.T, *Stage)
+	// process gives it a server in a process of its own, because it kills it.
+	process bool
+	run     func(*testing.T, *Stage)
 }
 
 // Stage is where a scenario plays: one server, one library, a host name that nobody else uses.
@@ -23,6 +25,8 @@ type Stage struct {
 	Library Library
 	// Name is unlike that of any other scenario of the server, and good as a label of a host name.
 	Name string
+
+	process *Process // if the scenario asked for one
 }
 
 // scenarios is the suite, in the order of its output.
@@ -40,17 +44,26 @@ func scenarios() []scenario {
 // Run plays every scenario that lib can take part in.
 func Run(t *testing.T, lib Library) {
 	shared := Start(t)
+	culvertd := program(t.TempDir())
 	for _, sc := range scenarios() {
 		if sc.lacks != nil && sc.lacks(lib.Lacks) {
 			continue
 		}
 		t.Run(sc.name, func(t *testing.T) {
 			t.Parallel()
-			s := shared
-			if sc.alone {
-				s = Start(t)
+			st := &Stage{Server: shared, Library: lib, Name: strings.ReplaceAll(sc.name, "_", "-")}
+			switch {
+			case sc.process:
+				path, err := culvertd()
+				if err != nil {
+					t.Fatal(err)
+				}
+				st.process = startProcess(t, path)
+				st.Server = &st.process.Server
+			case sc.alone:
+				st.Server = Start(t)
 			}
-			sc.run(t, &Stage{Server: s, Library: lib, Name: strings.ReplaceAll(sc.name, "_", "-")})
+			sc.run(t, st)
 		})
 	}
 }
