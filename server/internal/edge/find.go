@@ -16,8 +16,6 @@ const (
 	// under a base domain is one (decision 35).
 	returnWait   = 3 * time.Second
 	returnWindow = 15 * time.Second
-	// defaultWaiters bounds the requests that wait so at one time.
-	defaultWaiters = 1024
 )
 
 // find sets the member that serves the request, waiting for it if its agent is

@@ -27,10 +27,10 @@ type handlerConfig struct {
 	// httpsPort is the port that clients use for https.
 	httpsPort uint16
 	forwarded Forwarded
-	// waiters bounds the requests that wait for an agent. 0: 1024.
+	// waiters bounds the requests that wait for an agent.
 	waiters int
 	// idle ends exchanges and upgraded connections in which nothing moves.
-	// 0: 5 min; negative: never.
+	// Negative: never.
 	idle time.Duration
 	// accessLog gets a line for each request. nil: none.
 	accessLog *slog.Logger
@@ -47,12 +47,6 @@ type handler struct {
 }
 
 func newHandler(cfg handlerConfig) *handler {
-	if cfg.waiters == 0 {
-		cfg.waiters = defaultWaiters
-	}
-	if cfg.idle == 0 {
-		cfg.idle = 5 * time.Minute
-	}
 	return &handler{
 		handlerConfig: cfg,
 		plain:         h1.NewClient(h1.Config{Idle: cfg.idle}),

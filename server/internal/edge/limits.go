@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"cmp"
 	"context"
 	"net/netip"
 	"sync"
@@ -44,31 +45,39 @@ type Limits struct {
 	Waiting int `yaml:"waiting"`
 }
 
+// What stands for no limit where a number or a moment is needed: more than any
+// process gets to.
+const (
+	noLimit = 1 << 30
+	forever = 100 * 365 * 24 * time.Hour
+)
+
+// withDefaults replaces zeros by the defaults and negative values by noLimit
+// and forever, but for HeadTimeout and IdleTimeout, which stay negative.
 func (l Limits) withDefaults() Limits {
-	count := func(v *int, def int) {
-		if *v == 0 {
-			*v = def
+	count := func(v int, def int) int {
+		if v < 0 {
+			return noLimit
 		}
+		return cmp.Or(v, def)
 	}
-	wait := func(v *time.Duration, def time.Duration) {
-		if *v == 0 {
-			*v = def
+	wait := func(v, def time.Duration) time.Duration {
+		if v < 0 {
+			return forever
 		}
+		return cmp.Or(v, def)
 	}
-	count(&l.Connections, descriptors()/2)
-	count(&l.SourceConnections, 2000)
-	count(&l.SourceRate, 200)
-	wait(&l.SniffTimeout, 3*time.Second)
-	wait(&l.HandshakeTimeout, time.Minute)
-	wait(&l.HandshakeStall, 10*time.Second)
-	wait(&l.HeadTimeout, time.Minute)
-	count(&l.HeadBytes, 1<<20)
-	wait(&l.IdleTimeout, 5*time.Minute)
-	count(&l.Streams, 100)
-	if l.Streams < 0 {
-		l.Streams = 1 << 20 // HTTP/2 has no word for no limit
-	}
-	count(&l.Waiting, defaultWaiters)
+	l.Connections = count(l.Connections, descriptors()/2)
+	l.SourceConnections = count(l.SourceConnections, 2000)
+	l.SourceRate = count(l.SourceRate, 200)
+	l.SniffTimeout = wait(l.SniffTimeout, 3*time.Second)
+	l.HandshakeTimeout = wait(l.HandshakeTimeout, time.Minute)
+	l.HandshakeStall = wait(l.HandshakeStall, 10*time.Second)
+	l.HeadTimeout = cmp.Or(l.HeadTimeout, time.Minute)
+	l.HeadBytes = count(l.HeadBytes, 1<<20)
+	l.IdleTimeout = cmp.Or(l.IdleTimeout, 5*time.Minute)
+	l.Streams = count(l.Streams, 100)
+	l.Waiting = count(l.Waiting, 1024)
 	return l
 }
 
@@ -100,7 +109,7 @@ func newLimiter(l Limits) *limiter {
 func (l *limiter) place(stop <-chan struct{}) bool {
 	for {
 		l.mu.Lock()
-		if l.limits.Connections < 0 || l.open < l.limits.Connections {
+		if l.open < l.limits.Connections {
 			l.open++
 			l.mu.Unlock()
 			return true
@@ -168,17 +177,15 @@ func (l *limiter) admit(a netip.Addr, now time.Time) (from netip.Addr, ok bool) 
 		s = &source{tokens: rate, at: now}
 		l.sources[a] = s
 	}
-	if l.limits.SourceConnections >= 0 && s.open >= l.limits.SourceConnections {
+	if s.open >= l.limits.SourceConnections {
 		return netip.Addr{}, false
 	}
-	if rate >= 0 {
-		s.tokens = min(rate, s.tokens+rate*now.Sub(s.at).Seconds())
-		s.at = now
-		if s.tokens < 1 {
-			return netip.Addr{}, false
-		}
-		s.tokens--
+	s.tokens = min(rate, s.tokens+rate*now.Sub(s.at).Seconds())
+	s.at = now
+	if s.tokens < 1 {
+		return netip.Addr{}, false
 	}
+	s.tokens--
 	s.open++
 	return a, true
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"reflect"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -100,6 +101,34 @@ func TestLimiterForgetsSources(t *testing.T) {
 		t.Errorf("%d sources remembered, want the two that have connections", n)
 	}
 	l.leaveSource(kept)
+}
+
+// What is configured as no limit must not be one that nothing passes.
+func TestNegativeLimitsAreNone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(c *Config) {
+			limits := reflect.ValueOf(&c.Limits).Elem()
+			for i := range limits.NumField() {
+				limits.Field(i).SetInt(-1)
+			}
+			c.StartedAt = time.Now()
+		})
+		up := answer(t, "HTTP/1.1 204 No Content\r\n\r\n")
+		w.online("https://app.example.com", up)
+		for _, c := range []*http.Client{w.h1(), w.h2()} {
+			if got := do(t, c, "GET", "https://app.example.com/", nil); got.StatusCode != 204 {
+				t.Errorf("online: got %d, want 204", got.StatusCode)
+			}
+			c.CloseIdleConnections()
+		}
+		time.AfterFunc(returnWait/2, func() { w.online("http://late.example.com", up) })
+		c := w.h1()
+		if got := do(t, c, "GET", "http://late.example.com/", nil); got.StatusCode != 204 {
+			t.Errorf("awaited: got %d, want 204", got.StatusCode)
+		}
+		c.CloseIdleConnections()
+	})
 }
 
 func TestSourcesOverTheLimitAreClosed(t *testing.T) {

@@ -44,7 +44,7 @@ func (s *Server) poolFor(ctx context.Context, ec *edgeConn) *route.Pool {
 		return p
 	}
 	defer s.waiting.Add(-1)
-	if n := s.waiting.Add(1); s.cfg.Limits.Waiting >= 0 && n > int64(s.cfg.Limits.Waiting) {
+	if n := s.waiting.Add(1); n > int64(s.cfg.Limits.Waiting) {
 		return nil
 	}
 	timer := time.NewTimer(returnWait)
