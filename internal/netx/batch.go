@@ -51,9 +51,19 @@ const maxHeld = 8 << 20
 var errHeld = errors.New("too much output is held back")
 
 // NewBatch returns c wrapped for batching. Only a *net.TCPConn on a Unix
-// system is read ahead; any other connection is read as it is.
+// system is read ahead, also below Prefixed, whose bytes then come first; any
+// other connection is read as it is.
 func NewBatch(c net.Conn) *Batch {
-	return &Batch{Conn: c, raw: NewRaw(c)}
+	below, head := Buffered(c)
+	raw := NewRaw(below)
+	if raw == nil || len(head) > readAhead {
+		return &Batch{Conn: Prefixed(below, head)}
+	}
+	b := &Batch{Conn: below, raw: raw}
+	if len(head) > 0 {
+		b.in.w = copy(b.in.Take(), head)
+	}
+	return b
 }
 
 // NetConn returns the wrapped connection.

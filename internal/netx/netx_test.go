@@ -180,3 +180,23 @@ type lend struct{ b [64]byte }
 
 func (l *lend) Take() []byte { return l.b[:] }
 func (l *lend) Drop()        {}
+
+// An agent that comes in on the port of clients has had its first bytes read
+// before anybody knew that it is one.
+func TestBatchReadsAheadBelowReplayedBytes(t *testing.T) {
+	t.Parallel()
+	near, far := pair(t)
+	b := netx.NewBatch(netx.Prefixed(netx.Prefixed(near, []byte("two ")), []byte("one ")))
+	if b.NetConn() != near {
+		t.Errorf("the batch is over %T, want the socket", b.NetConn())
+	}
+	if _, err := io.WriteString(far, "three"); err != nil {
+		t.Fatal(err)
+	}
+	if err := netx.CloseWrite(far); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(b); string(got) != "one two three" || err != nil {
+		t.Errorf("got %q, %v", got, err)
+	}
+}
