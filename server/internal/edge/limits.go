@@ -2,7 +2,6 @@ package edge
 
 import (
 	"cmp"
-	"context"
 	"net/netip"
 	"sync"
 	"time"
@@ -203,15 +202,5 @@ func (l *limiter) sweep(now time.Time) {
 		if s.open == 0 && now.Sub(s.at) >= time.Second {
 			delete(l.sources, a)
 		}
-	}
-}
-
-// pause waits for d, or less if ctx ends.
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
 	}
 }

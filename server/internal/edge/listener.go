@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/culvert-project/culvert/internal/backoff"
 	"github.com/culvert-project/culvert/internal/endpoint"
 	"github.com/culvert-project/culvert/internal/fault"
 )
@@ -173,8 +174,7 @@ func (s *Server) accept(ctx context.Context, l *listener) {
 			return
 		case err != nil:
 			s.log.Warn("accept", "scheme", l.scheme, "addr", l.Addr().String(), "err", err, "retry", wait)
-			pause(ctx, wait)
-			if ctx.Err() != nil {
+			if !backoff.Sleep(ctx, wait) {
 				return
 			}
 			wait = min(2*wait, acceptPauseMax)

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/culvert-project/culvert/internal/backoff"
 	"github.com/culvert-project/culvert/internal/fault"
 	"github.com/culvert-project/culvert/internal/mux"
 	"github.com/culvert-project/culvert/internal/mux/frame"
@@ -191,7 +192,7 @@ func (x *exchange) roundTrip1(upgrade string) (*http.Response, upstream, error) 
 		if !x.mayRetry(err, kept, attempt) || !x.body.rewind() {
 			return nil, up, err
 		}
-		if !kept && !sleep(ctx, retryDelay<<attempt) {
+		if !kept && !backoff.Sleep(ctx, retryDelay<<attempt) {
 			return nil, up, err
 		}
 	}
@@ -233,18 +234,6 @@ func safe(method string) bool {
 		return true
 	}
 	return false
-}
-
-// sleep waits and reports whether ctx lasted.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }
 
 // parseRecord reads the record that our agent sends instead of a response.

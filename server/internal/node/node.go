@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/culvert-project/culvert/internal/backoff"
 	"github.com/culvert-project/culvert/internal/fault"
 	"github.com/culvert-project/culvert/server/internal/control"
 	"github.com/culvert-project/culvert/server/internal/edge"
@@ -201,7 +202,7 @@ func (p *parts) acceptAgents(ctx context.Context) error {
 		default:
 			// Out of descriptors, most likely: others give theirs back.
 			p.n.log.Warn("accept agent", "err", err)
-			if !pause(ctx, acceptPause) {
+			if !backoff.Sleep(ctx, acceptPause) {
 				return nil
 			}
 		}
@@ -210,15 +211,3 @@ func (p *parts) acceptAgents(ctx context.Context) error {
 
 // acceptPause is how long accepting rests after it has failed.
 const acceptPause = 50 * time.Millisecond
-
-// pause waits for d and reports whether ctx let it.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/culvert-project/culvert/internal/backoff"
 	"github.com/culvert-project/culvert/internal/fault"
 	"github.com/culvert-project/culvert/internal/mux/frame"
 )
@@ -34,7 +35,7 @@ func (srv *Server) Drain(ctx context.Context) {
 	for _, s := range all {
 		s.mux.CloseWith(frame.NoError, fault.New(fault.ServerDraining))
 		if len(all) > 1 {
-			sleep(ctx, pause)
+			backoff.Sleep(ctx, pause)
 		}
 	}
 }
@@ -60,20 +61,8 @@ func (s *session) waitIdle(ctx context.Context) {
 			return
 		default:
 		}
-		if !sleep(ctx, drainPoll) {
+		if !backoff.Sleep(ctx, drainPoll) {
 			return
 		}
-	}
-}
-
-// sleep waits for d and reports whether ctx let it.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }
