@@ -18,9 +18,9 @@ const maxLegs = 64
 // group is one agent: the sessions that share a client id, and what they have
 // bound. Its maps are guarded by Server.mu.
 type group struct {
-	clientID, account string
-	legs              map[uint32]*session
-	tunnels           map[string]*Tunnel // by bind id
+	clientID string
+	legs     map[uint32]*session
+	tunnels  map[string]*Tunnel // by bind id
 
 	// ops serialises the changes of the group's endpoints, from the claim of a
 	// name to its publication and back. Other locks nest inside it.
@@ -55,10 +55,7 @@ func (srv *Server) take(s *session, force bool) (*session, error) {
 	}
 	g := srv.groups[s.agent.ClientID]
 	if g == nil {
-		g = &group{
-			clientID: s.agent.ClientID, account: s.agent.Account,
-			legs: map[uint32]*session{}, tunnels: map[string]*Tunnel{},
-		}
+		g = &group{clientID: s.agent.ClientID, legs: map[uint32]*session{}, tunnels: map[string]*Tunnel{}}
 		srv.groups[g.clientID] = g
 	}
 	if old := g.legs[s.leg]; old != nil && !force {
