@@ -5,11 +5,13 @@
 // # Design
 //
 // Output is one buffer for each session. Whoever appends a frame while nobody
-// flushes becomes the flusher and writes until the buffer is empty; when the
-// last flush carried frames of several streams it yields once first, so that
-// other runnable writers join the same system call. Writers that find the
-// buffer full wait in a queue, one frame of each stream at a time, which makes
-// the share of streams equal. WNDINC frames travel ahead of data.
+// flushes becomes the flusher; when the last flush carried frames of several
+// streams it yields once first, so that other runnable writers join the same
+// system call. It never waits for the transport: what that does not take at
+// once is left to a goroutine, which goes on until the buffer is empty. Writers
+// that find the buffer full wait in a queue; while several streams are active
+// each may add one frame to a flush, and short writes go first. WNDINC frames
+// travel ahead of data.
 //
 // Input is read by Run alone. Payload goes from the read buffer straight into
 // the buffer of a goroutine blocked in Stream.Read, or into the socket of a
@@ -24,7 +26,9 @@
 //     sent on a stream after its RST.
 //   - Credit is returned only for bytes that left our memory, at half a window,
 //     so that unread data is bounded by window times streams, by
-//     Config.MaxUnread for the session and by a Budget for the process.
+//     Config.MaxUnread for the session and by a Budget for the process. While
+//     memory is short, streams with slow readers get less.
+//   - Only Write waits for credit and room; nothing waits for the transport.
 //   - A session ends with one cause, which every later call returns.
 //
 // # Concurrency

@@ -1,5 +1,8 @@
 package mux
 
+// HighWater is how much data waits for the transport before writers queue.
+const HighWater = highWater
+
 // SetNextID sets the id of the next stream that s opens.
 func (s *Session) SetNextID(id uint32) {
 	s.out.mu.Lock()

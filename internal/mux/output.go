@@ -49,6 +49,7 @@ type output struct {
 	last    uint32 // stream of the newest frame
 	mixed   bool   // frames of several streams since the last flush
 	crowded bool   // the last flush carried frames of several streams
+	flushes uint64 // that have begun
 
 	flushing bool
 	broken   bool // the transport failed: what it has may end within a frame
@@ -66,18 +67,24 @@ func (o *output) flush() {
 		o.mu.Unlock()
 		return
 	}
-	if o.crowded {
-		// Others are active: let them append first, to share the system call.
-		o.mu.Unlock()
-		runtime.Gosched()
-		o.mu.Lock()
-	}
+	o.yield()
 	for range flushRounds {
 		if !o.attempt() {
 			return
 		}
 	}
 	o.handOver()
+}
+
+// yield lets other writers append first where several are active. They share
+// the system call then, and keep their shares although their goroutines have
+// only just been woken. Called with mu held, which it gives up meanwhile.
+func (o *output) yield() {
+	if o.crowded {
+		o.mu.Unlock()
+		runtime.Gosched()
+		o.mu.Lock()
+	}
 }
 
 // flushFromReader sends what the session reader has put off, before it waits
@@ -164,6 +171,7 @@ func (o *output) drain() {
 	err := o.release() // what an attempt has left
 	o.mu.Lock()
 	for err == nil {
+		o.yield()
 		o.admit()
 		if o.closed || !o.waiting() {
 			o.endFlush()
@@ -182,6 +190,7 @@ func (o *output) take() (control, data []byte) {
 	control, data = o.control, o.data
 	o.control, o.data = nil, nil
 	o.crowded, o.mixed, o.last = o.mixed, false, 0
+	o.flushes++
 	o.arm()
 	return control, data
 }

@@ -8,6 +8,9 @@ import (
 )
 
 const (
+	// quantum is what a stream may add to each flush while others are active:
+	// one frame. What it does not use it may add to the next one.
+	quantum = frame.MaxSend
 	// shortWrite is the longest write that goes ahead of bulk data when the
 	// output is full: heartbeats, requests, the head of a response.
 	shortWrite = 2 << 10
@@ -16,25 +19,30 @@ const (
 )
 
 // queue holds the streams whose writes wait for room, in the order in which
-// they get it. Long writes get one frame at a time, which makes their shares
-// equal. Short ones go first, but only once for each flush and only up to
-// shortShare, so that they cannot starve the others. Guarded by output.mu.
+// they came. While several are active, each gets one quantum of a flush, so
+// that bulk streams have equal shares whatever the size and timing of their
+// writes. Short writes go first, up to shortShare, so that they wait for a
+// flush or two however many streams send bulk data. Guarded by output.mu.
 type queue struct {
 	short, long []*Stream
 }
 
-// pending is the write of one stream that waits for room. Guarded by
-// output.mu.
+// pending is the write of one stream that waits for room, and its share of the
+// flush that is being filled. Guarded by output.mu.
 type pending struct {
 	payload []byte // what is not sent yet
 	queued  bool
 	err     error // why it was dropped
 	done    sync.Cond
+
+	flush     uint64 // newest one for which it got its quantum
+	allowance int    // bytes that may still be added to it
 }
 
 func (q *queue) empty() bool { return len(q.short) == 0 && len(q.long) == 0 }
 
 func (q *queue) add(st *Stream) {
+	st.pending.queued = true
 	if len(st.pending.payload) <= shortWrite {
 		q.short = append(q.short, st)
 		return
@@ -43,6 +51,7 @@ func (q *queue) add(st *Stream) {
 }
 
 func (q *queue) remove(st *Stream) {
+	st.pending.queued = false
 	same := func(other *Stream) bool { return other == st }
 	q.short = slices.DeleteFunc(q.short, same)
 	q.long = slices.DeleteFunc(q.long, same)
@@ -57,38 +66,37 @@ func (q *queue) wake() {
 	}
 }
 
-// pop takes the first stream off a list, and frees the list when it is empty.
-func pop(list *[]*Stream) *Stream {
-	st := (*list)[0]
-	(*list)[0] = nil
-	if *list = (*list)[1:]; len(*list) == 0 {
-		*list = nil
-	}
-	return st
-}
-
 // send appends p to the stream's data and flushes. It waits for room, the
 // stream's write deadline and the end of the session, and returns how many
 // bytes were appended.
 func (o *output) send(st *Stream, p []byte) (n int, err error) {
 	o.mu.Lock()
-	if o.queue.empty() {
-		for n < len(p) && err == nil && len(o.data) < highWater {
-			var m int
-			m, err = o.appendData(st, p[n:])
-			n += m
-		}
+	for n < len(p) && err == nil && o.queue.empty() && o.room(st) {
+		var m int
+		m, err = o.appendData(st, p[n:])
+		n += m
 	}
 	if err != nil || n == len(p) {
 		o.flush()
 		return n, err
 	}
-	w := &st.pending
-	w.payload, w.queued, w.err = p[n:], true, nil
+	st.pending.payload, st.pending.err = p[n:], nil
 	o.queue.add(st)
 	o.flush()
 	left, err := o.await(st)
 	return len(p) - left, err
+}
+
+// room reports whether the stream may add a frame to the next flush. Called
+// with mu held.
+func (o *output) room(st *Stream) bool {
+	w := &st.pending
+	if w.flush != o.flushes {
+		passed := min(o.flushes-w.flush, 2)
+		w.flush = o.flushes
+		w.allowance = min(w.allowance+int(passed)*quantum, 2*quantum) //nolint:gosec // 1 or 2
+	}
+	return len(o.data) < highWater && (!o.crowded || w.allowance > 0)
 }
 
 // await waits until the stream's queued write has found room, and returns how
@@ -105,7 +113,7 @@ func (o *output) await(st *Stream) (left int, err error) {
 		}
 		if err != nil {
 			o.queue.remove(st)
-			w.queued, w.err = false, err
+			w.err = err
 			break
 		}
 		w.done.Wait()
@@ -118,18 +126,41 @@ func (o *output) await(st *Stream) (left int, err error) {
 // admit moves queued writes into the buffer as far as there is room. Called
 // with mu held.
 func (o *output) admit() {
-	for len(o.queue.short) > 0 && len(o.data) < shortShare {
-		o.admitFrame(pop(&o.queue.short))
+	o.crowded = o.crowded || len(o.queue.short)+len(o.queue.long) > 1
+	for i := 0; i < len(o.queue.short) && len(o.data) < shortShare; i++ {
+		o.admitFrame(o.queue.short[i])
 	}
-	for len(o.queue.long) > 0 && len(o.data) < highWater {
-		if st := pop(&o.queue.long); !o.admitFrame(st) {
+	o.queue.short = admitted(o.queue.short)
+	// Who is not done goes to the end. Who had a turn has none left, which is
+	// when the round is over.
+	for range o.queue.long {
+		st := o.queue.long[0]
+		if len(o.data) >= highWater {
+			break
+		}
+		o.queue.long = o.queue.long[1:]
+		for o.room(st) && !o.admitFrame(st) {
+		}
+		if st.pending.queued {
 			o.queue.long = append(o.queue.long, st)
 		}
 	}
+	if len(o.queue.long) == 0 {
+		o.queue.long = nil
+	}
+}
+
+// admitted removes those from a list that are not queued any more.
+func admitted(list []*Stream) []*Stream {
+	list = slices.DeleteFunc(list, func(st *Stream) bool { return !st.pending.queued })
+	if len(list) == 0 {
+		return nil
+	}
+	return list
 }
 
 // admitFrame moves one frame of a queued write into the buffer and reports
-// whether that was all of it. Called with mu held.
+// whether the write is done with. Called with mu held.
 func (o *output) admitFrame(st *Stream) bool {
 	w := &st.pending
 	n, err := o.appendData(st, w.payload)
@@ -158,5 +189,6 @@ func (o *output) appendData(st *Stream, p []byte) (int, error) {
 	if err := o.append(st, 0, p[:n]); err != nil {
 		return 0, err
 	}
+	st.pending.allowance = max(st.pending.allowance-n, -quantum)
 	return n, nil
 }
