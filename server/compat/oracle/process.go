@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -54,7 +53,7 @@ func (p *Process) Begin(t *testing.T) {
 	t.Helper()
 	p.cmd = exec.CommandContext(context.Background(), p.path, "serve", "--data-dir", p.dir, "--domain", p.Domain,
 		"--http-addr", p.HTTPAddr, "--https-addr", p.HTTPSAddr, "--agent-addr", p.AgentAddr, "--api-addr", "127.0.0.1:0")
-	p.cmd.Env = append(os.Environ(), "CULVERT_BOOTSTRAP_AUTHTOKEN="+p.Token)
+	p.cmd.Env = append(p.cmd.Environ(), "CULVERT_BOOTSTRAP_AUTHTOKEN="+p.Token)
 	pipe, err := p.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
