@@ -236,18 +236,6 @@ func safe(method string) bool {
 	return false
 }
 
-// parseRecord reads the record that our agent sends instead of a response.
-func parseRecord(b []byte) (err error, more bool) { //nolint:revive // the shape that h1.Config.Foreign asks for
-	f, _, err := wire.ParseFault(b)
-	switch {
-	case err == nil:
-		return f, false
-	case errors.Is(err, wire.ErrNeedMore):
-		return nil, true
-	}
-	return nil, false
-}
-
 // clientIP returns the client's address as X-Forwarded-For names it.
 func (c *clientConn) clientIP() string { return c.remote.Addr().Unmap().String() }
 
