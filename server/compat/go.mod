@@ -3,12 +3,14 @@ module github.com/culvert-project/culvert/server/compat
 go 1.26.0
 
 require (
+	github.com/coder/websocket v1.8.15
 	github.com/culvert-project/culvert v0.0.0
 	github.com/culvert-project/culvert/server v0.0.0
+	golang.ngrok.com/ngrok v1.12.1
+	golang.ngrok.com/ngrok/v2 v2.4.0
 )
 
 require (
-	github.com/coder/websocket v1.8.15 // indirect
 	github.com/go-stack/stack v1.8.1 // indirect
 	github.com/inconshreveable/log15 v3.0.0-testing.5+incompatible // indirect
 	github.com/inconshreveable/log15/v3 v3.0.0-testing.5 // indirect
@@ -17,12 +19,11 @@ require (
 	github.com/mattn/go-isatty v0.0.20 // indirect
 	go.uber.org/multierr v1.11.0 // indirect
 	golang.ngrok.com/muxado/v2 v2.0.1 // indirect
-	golang.ngrok.com/ngrok v1.12.1 // indirect
-	golang.ngrok.com/ngrok/v2 v2.4.0 // indirect
 	golang.org/x/net v0.62.0 // indirect
-	golang.org/x/sync v0.8.0 // indirect
+	golang.org/x/sync v0.24.0 // indirect
 	golang.org/x/sys v0.49.0 // indirect
 	golang.org/x/term v0.47.0 // indirect
+	golang.org/x/text v0.43.0 // indirect
 	google.golang.org/protobuf v1.36.12 // indirect
 	gopkg.in/yaml.v2 v2.4.0 // indirect
 	gopkg.in/yaml.v3 v3.0.1 // indirect
