@@ -21,7 +21,7 @@ import (
 // the wish to linger.
 type clientConn struct {
 	// remote is the client, local what it connected to: those of the PROXY
-	// header where a trusted proxy sent one.
+	// header where a trusted proxy sent one. Neither is IPv4-mapped.
 	remote, local netip.AddrPort
 	// scheme and port are those of the endpoints that are served here.
 	scheme endpoint.Scheme

@@ -85,7 +85,7 @@ type Server struct {
 	log     *slog.Logger
 	connect map[string]bool // connect.<domain>
 	limits  *limiter
-	tls     tlsConfigs
+	https   *tls.Config // for endpoints without TLS settings of their own
 	handler *handler
 	http    *http.Server
 	feed    *feed // the connections for http
@@ -131,6 +131,7 @@ func New(cfg Config) *Server {
 		log:     cfg.Logger,
 		connect: make(map[string]bool),
 		limits:  newLimiter(cfg.Limits),
+		https:   serverConfig(nil, true),
 		feed:    newFeed(),
 		ready:   make(chan struct{}),
 		stop:    make(chan struct{}),
@@ -140,7 +141,6 @@ func New(cfg Config) *Server {
 	for _, d := range cfg.Domains {
 		s.connect["connect."+d] = true
 	}
-	s.tls = newTLSConfigs()
 	return s
 }
 

@@ -3,7 +3,6 @@ package edge
 import (
 	"context"
 	"crypto/tls"
-	"log/slog"
 	"net"
 	"time"
 
@@ -121,28 +120,4 @@ func (s *Server) dial(ctx context.Context, ec *edgeConn, ep *route.Endpoint, pas
 		return nil, err
 	}
 	return up, nil
-}
-
-// logConn writes the access log's line for a connection of tcp or tls.
-func (s *Server) logConn(ctx context.Context, ec *edgeConn, ep *route.Endpoint, start time.Time, res mux.SpliceResult) {
-	if s.cfg.AccessLog == nil {
-		return
-	}
-	attrs := make([]slog.Attr, 0, 8)
-	attrs = append(attrs,
-		slog.String("client", ec.remote.String()),
-		slog.String("scheme", string(ec.scheme)),
-		slog.Int("port", int(ec.port)),
-		slog.Int64("bytes", res.ToConn),
-		slog.Int64("received", res.ToStream),
-		slog.Duration("duration", time.Since(start)),
-		slog.String("endpoint", ep.ID),
-	)
-	if ec.sni != "" {
-		attrs = append(attrs, slog.String("host", ec.sni))
-	}
-	if res.Err != nil {
-		attrs = append(attrs, slog.String("err", res.Err.Error()))
-	}
-	s.cfg.AccessLog.LogAttrs(ctx, slog.LevelInfo, "connection", attrs...)
 }

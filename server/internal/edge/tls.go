@@ -28,15 +28,6 @@ const (
 // signature takes long with larger ones (T75).
 const maxClientKey = 4096
 
-// tlsConfigs are the configurations that do not belong to an endpoint.
-type tlsConfigs struct {
-	https *tls.Config
-}
-
-func newTLSConfigs() tlsConfigs {
-	return tlsConfigs{https: serverConfig(nil, true)}
-}
-
 // serverConfig returns the configuration for handshakes under the settings of
 // an endpoint; nil stands for none. It is shared by all of them: the
 // certificate is that which the connection was given.
@@ -179,7 +170,7 @@ func (s *Server) ours(name string) bool {
 // handshake makes the TLS handshake under the settings of ep, which may be
 // nil. Its connection is the caller's even if it fails.
 func (s *Server) handshake(ctx context.Context, ec *edgeConn, ep *route.Endpoint) (*tls.Conn, error) {
-	cfg := s.tls.https
+	cfg := s.https
 	if ep != nil && ep.TLS != nil {
 		cfg = ep.TLS.Config(func(t *route.TLSSettings) *tls.Config {
 			return serverConfig(t, ep.Key.URL.Scheme == endpoint.HTTPS)

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/netip"
 	"sync"
 	"time"
 
@@ -142,7 +141,7 @@ func (s *upstreamSet) Close() {
 // dial opens a stream to the member for this public connection.
 func (x *exchange) dial(ctx context.Context) (net.Conn, error) {
 	c, err := x.ep.Upstream.Dial(ctx, wire.ProxyHeader{
-		ClientAddr: x.cc.clientAddr(),
+		ClientAddr: x.cc.remote.String(),
 		Proto:      string(x.cc.scheme),
 		EdgeType:   wire.EdgeUndefined,
 	})
@@ -234,12 +233,4 @@ func safe(method string) bool {
 		return true
 	}
 	return false
-}
-
-// clientIP returns the client's address as X-Forwarded-For names it.
-func (c *clientConn) clientIP() string { return c.remote.Addr().Unmap().String() }
-
-// clientAddr returns the client's address and port as agents are told.
-func (c *clientConn) clientAddr() string {
-	return netip.AddrPortFrom(c.remote.Addr().Unmap(), c.remote.Port()).String()
 }
