@@ -24,6 +24,7 @@ const (
 // other. Agents reconnect as soon as they hear it, so it comes last.
 func (srv *Server) Drain(ctx context.Context) {
 	srv.draining.Store(true)
+	srv.admission.close()
 	all := srv.sessions()
 	for _, s := range all {
 		s.waitIdle(ctx)
@@ -45,7 +46,11 @@ func (srv *Server) Drain(ctx context.Context) {
 func (srv *Server) Close() {
 	srv.mu.Lock()
 	srv.closed = true
+	for c := range srv.greeting {
+		_ = c.Close() // it has no session yet, and its handshake fails by this
+	}
 	srv.mu.Unlock()
+	srv.admission.close()
 	for _, s := range srv.sessions() {
 		s.mux.CloseWith(frame.NoError, fault.New(fault.ServerDraining))
 	}

@@ -88,7 +88,10 @@ type Server struct {
 	groups  map[string]*group     // by client id; guarded by mu, as is all below
 	tunnels map[string]*Tunnel    // by tunnel id
 	conns   map[*session]struct{} // all sessions, authenticated or not
-	closed  bool
+	// greeting are the connections whose TLS handshake is under way. Who does
+	// not make it must not hold up a shutdown.
+	greeting map[net.Conn]struct{}
+	closed   bool
 }
 
 // New returns a server without sessions. It starts nothing.
@@ -106,6 +109,7 @@ func New(cfg Config) *Server {
 		admission: newAdmission(limits),
 		failures:  newFailures(limits),
 		noWait:    noWait,
+		greeting:  map[net.Conn]struct{}{},
 		groups:    map[string]*group{},
 		tunnels:   map[string]*Tunnel{},
 		conns:     map[*session]struct{}{},
@@ -128,6 +132,7 @@ func (s *Server) ServeConn(ctx context.Context, conn net.Conn) {
 	refuse := s.closed || s.draining.Load()
 	if !refuse {
 		s.running.Add(1)
+		s.greeting[conn] = struct{}{}
 	}
 	s.mu.Unlock()
 	if refuse {
@@ -137,6 +142,9 @@ func (s *Server) ServeConn(ctx context.Context, conn net.Conn) {
 	}
 	deadline := time.Now().Add(s.limits.AuthTimeout)
 	secured, err := s.secure(ctx, conn, deadline)
+	s.mu.Lock()
+	delete(s.greeting, conn)
+	s.mu.Unlock()
 	if err != nil {
 		s.log.Debug("agent TLS handshake", "addr", addr, "err", err)
 		leave()
