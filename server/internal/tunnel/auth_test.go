@@ -281,29 +281,80 @@ func TestLoopbackIsExemptFromLimitsPerSource(t *testing.T) {
 
 func TestPendingConnectionsAreBounded(t *testing.T) {
 	t.Parallel()
-	a := newAdmission(Limits{Pending: 3, PendingPerSource: 2}.withDefaults())
+	a := newAdmission(Limits{Pending: 3, PendingPerSource: 2, Queue: -1}.withDefaults())
 	one, two, six := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2"), netip.MustParseAddr("2001:db8::1")
-	leave := a.enter(one)
-	if leave == nil || a.enter(one) == nil {
+	enter := func(addr netip.Addr) func() { return a.enter(t.Context(), addr) }
+	leave := enter(one)
+	if leave == nil || enter(one) == nil {
 		t.Fatal("the first two of an address are refused")
 	}
-	if a.enter(one) != nil {
+	if enter(one) != nil {
 		t.Error("a third of one address is let in")
 	}
-	if a.enter(six) == nil {
+	if enter(six) == nil {
 		t.Error("another address is refused")
 	}
-	if a.enter(two) != nil {
+	if enter(two) != nil {
 		t.Error("a fourth in all is let in")
 	}
 	leave()
 	leave() // harmless
-	if a.enter(two) == nil {
+	if enter(two) == nil {
 		t.Error("a place given back cannot be taken")
 	}
 	if len(a.sources) != 3 {
 		t.Errorf("got %d sources, want 3", len(a.sources))
 	}
+}
+
+func TestAgentsBeyondTheBoundQueue(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a := newAdmission(Limits{Pending: 1, Queue: 2}.withDefaults())
+		home := netip.MustParseAddr("127.0.0.1")
+		leave := a.enter(t.Context(), home)
+		turns := make(chan int, 2)
+		places := make(chan func(), 2)
+		for i := range 2 {
+			go func() {
+				place := a.enter(t.Context(), home)
+				turns <- i
+				places <- place
+			}()
+			synctest.Wait()
+		}
+		if a.enter(t.Context(), home) != nil {
+			t.Error("a third may wait")
+		}
+		leave()
+		if first := <-turns; first != 0 {
+			t.Errorf("number %d came first", first)
+		}
+		(<-places)()
+		<-turns
+		(<-places)()
+		if a.pending != 0 || a.waiting.Len() != 0 {
+			t.Errorf("%d pending, %d waiting at the end", a.pending, a.waiting.Len())
+		}
+
+		leave = a.enter(t.Context(), home)
+		go func() { places <- a.enter(t.Context(), home) }()
+		synctest.Wait()
+		a.close()
+		if <-places != nil {
+			t.Error("let in by a server that ends")
+		}
+		a.shut = make(chan struct{})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if a.enter(ctx, netip.MustParseAddr("192.0.2.1")) != nil {
+			t.Error("let in while the place is taken")
+		}
+		leave()
+		if a.pending != 0 || a.waiting.Len() != 0 || len(a.sources) != 0 {
+			t.Errorf("%d pending, %d waiting, %d sources after giving up", a.pending, a.waiting.Len(), len(a.sources))
+		}
+	})
 }
 
 func TestPendingPlaceIsGivenBack(t *testing.T) {

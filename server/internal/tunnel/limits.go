@@ -14,11 +14,14 @@ type Limits struct {
 	// AuthBytes is how many bytes an agent may send before it is authenticated,
 	// TLS excluded. Default 64 KiB.
 	AuthBytes int64 `yaml:"agent_auth_bytes"`
-	// Pending is how many connections may be short of authentication at once.
-	// Default 1000.
+	// Pending is how many connections may be on their way to authentication at
+	// once. Default 1000.
 	Pending int `yaml:"agent_pending"`
-	// PendingPerSource is the same for one address (IPv4) or /64 (IPv6).
-	// Loopback is exempt. Default 20.
+	// Queue is how many more may wait for their turn, as long as AuthTimeout
+	// lets them. Default 10 000.
+	Queue int `yaml:"agent_queue"`
+	// PendingPerSource bounds both together for one address (IPv4) or /64
+	// (IPv6). Loopback is exempt. Default 20.
 	PendingPerSource int `yaml:"agent_source_pending"`
 	// AuthFailures is how many refused tokens an address may present in a minute
 	// before its next attempts are held for AuthDelay and then cut off unheard.
@@ -59,6 +62,7 @@ func (l Limits) withDefaults() Limits {
 		AuthTimeout:      cmp.Or(l.AuthTimeout, 15*time.Second),
 		AuthBytes:        cmp.Or(l.AuthBytes, 64<<10),
 		Pending:          cmp.Or(l.Pending, 1000),
+		Queue:            cmp.Or(l.Queue, 10_000),
 		PendingPerSource: cmp.Or(l.PendingPerSource, 20),
 		AuthFailures:     cmp.Or(l.AuthFailures, 10),
 		TokenFailures:    cmp.Or(l.TokenFailures, 20),

@@ -122,7 +122,8 @@ func New(cfg Config) *Server {
 // own, whose stack has never held a handshake.
 func (s *Server) ServeConn(ctx context.Context, conn net.Conn) {
 	addr := addrPort(conn.RemoteAddr())
-	leave := s.admission.enter(addr.Addr())
+	deadline := time.Now().Add(s.limits.AuthTimeout)
+	leave := s.enter(ctx, addr, deadline)
 	if leave == nil {
 		s.log.Debug("agent connection refused: too many are authenticating", "addr", addr)
 		conn.Close()
@@ -140,7 +141,6 @@ func (s *Server) ServeConn(ctx context.Context, conn net.Conn) {
 		conn.Close()
 		return
 	}
-	deadline := time.Now().Add(s.limits.AuthTimeout)
 	secured, err := s.secure(ctx, conn, deadline)
 	s.mu.Lock()
 	delete(s.greeting, conn)
@@ -157,6 +157,13 @@ func (s *Server) ServeConn(ctx context.Context, conn net.Conn) {
 		defer s.running.Done()
 		ses.run(ctx, deadline)
 	}()
+}
+
+// enter takes a place among those that authenticate.
+func (s *Server) enter(ctx context.Context, addr netip.AddrPort, deadline time.Time) (leave func()) {
+	ctx, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	return s.admission.enter(ctx, addr.Addr())
 }
 
 // secure ends TLS on conn. The deadline and ctx bound the handshake.
