@@ -2,10 +2,12 @@ package node
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 
+	"github.com/culvert-project/culvert/internal/datafile"
 	"github.com/culvert-project/culvert/internal/fault"
 )
 
@@ -13,20 +15,20 @@ import (
 const lockFile = "lock"
 
 // lockDataDir makes the data directory if need be and keeps other servers out of
-// it until the returned file is closed. It fails with fault.DataDirUnusable or
+// it until the result is closed. It fails with fault.DataDirUnusable or
 // fault.DataDirLocked.
-func lockDataDir(dir string) (*os.File, error) {
+func lockDataDir(dir string) (io.Closer, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fault.Wrap(err, fault.DataDirUnusable, dir, reason(err))
 	}
-	f, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
+	lock, err := datafile.TryLock(filepath.Join(dir, lockFile))
+	switch {
+	case errors.Is(err, datafile.ErrLocked):
+		return nil, fault.Wrap(err, fault.DataDirLocked, dir)
+	case err != nil:
 		return nil, fault.Wrap(err, fault.DataDirUnusable, dir, reason(err))
 	}
-	if err := tryLock(f); err != nil {
-		return nil, fault.Wrap(errors.Join(err, f.Close()), fault.DataDirLocked, dir)
-	}
-	return f, nil
+	return lock, nil
 }
 
 // reason is err without the path that the message names already.

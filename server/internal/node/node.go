@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
-	"os"
 	"sync"
 	"time"
 
@@ -91,8 +91,8 @@ func unlessEnded(ctx context.Context, err error) error {
 	return err
 }
 
-func closeLock(f *os.File) error {
-	if err := f.Close(); err != nil {
+func closeLock(lock io.Closer) error {
+	if err := lock.Close(); err != nil {
 		return fmt.Errorf("unlock data directory: %w", err)
 	}
 	return nil
