@@ -113,8 +113,8 @@ func (s *Store) EnsureBootstrap(ctx context.Context, token string) (made string,
 		made, _, err = s.Create(ctx, "made on first start")
 		return made, err
 	}
-	if n := utf8.RuneCountInString(token); n < minToken || len(token) > maxToken {
-		return "", fault.New(fault.BootstrapTokenInvalid, n)
+	if err := CheckBootstrap(token); err != nil {
+		return "", err
 	}
 	r := s.record(token, bootstrapNote)
 	r.Bootstrap = true
@@ -127,6 +127,18 @@ func (s *Store) EnsureBootstrap(ctx context.Context, token string) (made string,
 	return "", s.change(ctx, func(all []Record) []Record {
 		return append(slices.DeleteFunc(all, func(o Record) bool { return o.Bootstrap }), r)
 	})
+}
+
+// CheckBootstrap judges a token given by the environment: any text of at least 20 characters and at most 256
+// bytes. Otherwise the error is fault.BootstrapTokenInvalid.
+func CheckBootstrap(token string) error {
+	if n := utf8.RuneCountInString(token); n < minToken {
+		return fault.New(fault.BootstrapTokenInvalid, n)
+	}
+	if n := len(token); n > maxToken {
+		return fault.New(fault.BootstrapTokenInvalid, n)
+	}
+	return nil
 }
 
 // List returns the records of all tokens, oldest first.

@@ -6,16 +6,10 @@ import (
 	"fmt"
 	"net"
 	"strconv"
-	"unicode/utf8"
 
 	"github.com/culvert-project/culvert/internal/endpoint"
 	"github.com/culvert-project/culvert/internal/fault"
-)
-
-// minToken and maxToken bound the length of an authtoken (decisions.md 54).
-const (
-	minToken = 20
-	maxToken = 256
+	"github.com/culvert-project/culvert/server/internal/identity"
 )
 
 // check returns every problem of a configuration that has its defaults. What is
@@ -50,8 +44,8 @@ func (c Config) check() error {
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		errs = append(errs, fault.New(fault.ServerCertificate, cmp.Or(c.TLSCert, "(none)"), cmp.Or(c.TLSKey, "(none)"), "only one of the two is given"))
 	}
-	if n := utf8.RuneCountInString(c.BootstrapAuthtoken); n > 0 && (n < minToken || n > maxToken) {
-		errs = append(errs, fault.New(fault.BootstrapTokenInvalid, n))
+	if c.BootstrapAuthtoken != "" {
+		errs = append(errs, identity.CheckBootstrap(c.BootstrapAuthtoken)) // nil is no error
 	}
 	if c.TCPPorts.First > c.TCPPorts.Last {
 		errs = append(errs, fault.New(fault.PortRangeInvalid, c.TCPPorts, "it ends before it begins"))

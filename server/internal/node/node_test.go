@@ -50,6 +50,10 @@ func TestNewOpensNothingAndReportsEveryProblem(t *testing.T) {
 	if _, err := node.New(node.Config{}); !fault.Has(err, fault.SettingInvalid) {
 		t.Errorf("no data directory: got %v", err)
 	}
+	// Fewer than 256 characters in more than 256 bytes: Run would refuse it.
+	if _, err := node.New(node.Config{DataDir: dir, BootstrapAuthtoken: strings.Repeat("€", 100)}); !fault.Has(err, fault.BootstrapTokenInvalid) {
+		t.Errorf("a token of 300 bytes: got %v", err)
+	}
 }
 
 func TestSecondServerIsKeptOutOfTheDataDirectory(t *testing.T) {
