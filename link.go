@@ -25,6 +25,10 @@ const bindsAtOnce = 16
 // read slowly: the full windows of 512 connections.
 const maxUnread = 128 << 20
 
+// backlog is how many new connections may wait for the accept loop. The server
+// does not pace streams to our agents, so a burst has to find room.
+const backlog = 1024
+
 type wireAddress = wire.ConnectAddress
 
 // link is one authenticated connection to a server.
@@ -65,7 +69,7 @@ func (l *leg) dialLink(ctx context.Context) (*link, error) {
 		return nil, err
 	}
 	k := &link{
-		leg: l, s: l.s, mux: mux.New(conn, mux.Config{Role: mux.Client, MaxUnread: maxUnread}), since: time.Now(),
+		leg: l, s: l.s, mux: mux.New(conn, mux.Config{Role: mux.Client, Backlog: backlog, MaxUnread: maxUnread}), since: time.Now(),
 		holds: map[*endpoint]bool{}, firstRound: make(chan struct{}),
 	}
 	k.peer = wire.NewPeer(k.mux)
