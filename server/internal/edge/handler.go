@@ -208,6 +208,9 @@ func (x *exchange) admit() error {
 	case http.MethodConnect, http.MethodTrace:
 		return x.refuse(fault.New(fault.MethodRefused, r.Method))
 	}
+	if r.ProtoMajor > 1 && !consistent2(r) {
+		return x.refuse(fault.New(fault.BadRequest, "its head contradicts itself"))
+	}
 	host, ok := canonicalHost(r.Host)
 	if !ok {
 		return x.refuse(fault.New(fault.NoHost))
