@@ -176,6 +176,10 @@ func headerTooLarge(h http.Header) bool {
 // nothing that frames, routes, authenticates or describes the body
 // (RFC 9110 6.5.1), and nothing that only the edge may say.
 func trailerAllowed(name string) bool {
+	if strings.IndexByte(name, '_') >= 0 {
+		// Some applications take an underscore for a hyphen (T22).
+		name = textproto.CanonicalMIMEHeaderKey(strings.ReplaceAll(name, "_", "-"))
+	}
 	switch name {
 	case "Authorization", "Cache-Control", "Connection", "Content-Encoding", "Content-Length", "Content-Range",
 		"Content-Type", "Cookie", "Expect", "Host", "Keep-Alive", "Max-Forwards", "Pragma", "Proxy-Authenticate",

@@ -114,6 +114,7 @@ func switchHead(resp *http.Response) []byte {
 	protocol := resp.Header.Get("Upgrade")
 	removeHop(resp.Header)
 	delete(resp.Header, errorCodeField)
+	delete(resp.Header, "Content-Length") // RFC 9110 8.6: never in a 1xx
 	b := fmt.Appendf(nil, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: %s\r\n", protocol)
 	for name, values := range resp.Header {
 		for _, v := range values {
