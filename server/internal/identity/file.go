@@ -23,12 +23,14 @@ const (
 
 // content is the file's format.
 type content struct {
-	Version int      `json:"version"`
-	Tokens  []Record `json:"tokens"`
+	Version int `json:"version"`
+	// KeyCheck changes with the keys that the hashes were made with. Files of before it have none.
+	KeyCheck string   `json:"key_check,omitempty"`
+	Tokens   []Record `json:"tokens"`
 }
 
-func encode(all []Record) ([]byte, error) {
-	data, err := json.MarshalIndent(content{Version: fileVersion, Tokens: all}, "", "  ")
+func encode(all []Record, check string) ([]byte, error) {
+	data, err := json.MarshalIndent(content{Version: fileVersion, KeyCheck: check, Tokens: all}, "", "  ")
 	if err != nil {
 		return nil, fmt.Errorf("encode tokens: %w", err)
 	}
@@ -36,25 +38,25 @@ func encode(all []Record) ([]byte, error) {
 }
 
 // decode reads a file, strictly: a field it does not know may be a restriction it would not enforce.
-func decode(data []byte) ([]Record, error) {
+func decode(data []byte) (all []Record, check string, err error) {
 	var c content
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&c); err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	if dec.More() {
-		return nil, errors.New("something follows the end")
+		return nil, "", errors.New("something follows the end")
 	}
 	if c.Version != fileVersion {
-		return nil, fmt.Errorf("its version is %d, and this program reads %d", c.Version, fileVersion)
+		return nil, "", fmt.Errorf("its version is %d, and this program reads %d", c.Version, fileVersion)
 	}
 	for i, r := range c.Tokens {
 		if r.ID == "" || r.Account == "" || r.Hash == "" {
-			return nil, fmt.Errorf("token %d is incomplete", i)
+			return nil, "", fmt.Errorf("token %d is incomplete", i)
 		}
 	}
-	return c.Tokens, nil
+	return c.Tokens, c.KeyCheck, nil
 }
 
 const (

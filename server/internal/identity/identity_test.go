@@ -37,6 +37,26 @@ func create(t *testing.T, s *identity.Store, note string) string {
 	return token
 }
 
+// TestS10_LostSealingKeyIsNoticed: without the key that the tokens were hashed with none is known any more,
+// and a server that made itself a new key would refuse every agent without a word.
+func TestS10_LostSealingKeyIsNoticed(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	create(t, open(t, dir), "")
+	if err := os.Remove(filepath.Join(dir, "sealing.key")); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the key that the first try makes is no better the second time
+		v, err := vault.Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := identity.Open(dir, v); !fault.Has(err, fault.SealingKeyDamaged) {
+			t.Errorf("got %v, want %s", err, fault.SealingKeyDamaged)
+		}
+	}
+}
+
 func TestCreate(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

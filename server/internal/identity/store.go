@@ -30,6 +30,8 @@ const (
 	shownPrefix = 8
 	// maxNote bounds a token's note in bytes.
 	maxNote = 255
+	// checkPurpose is for what tells whether the keys are still those that the hashes were made with.
+	checkPurpose = "credential file"
 	// bootstrapNote marks the token that the environment sets.
 	bootstrapNote = "bootstrap"
 )
@@ -63,7 +65,8 @@ type Store struct {
 }
 
 // Open reads the tokens in the data directory dir. A missing file means none. It fails with
-// fault.TokenFileDamaged or fault.SecretFileMode.
+// fault.TokenFileDamaged, fault.SecretFileMode or, if v holds other keys than those that the tokens were
+// hashed with, with fault.SealingKeyDamaged: no token could be recognised.
 func Open(dir string, v *vault.Vault) (*Store, error) {
 	s := &Store{path: filepath.Join(dir, tokenFile), vault: v, byHash: map[string]Record{}}
 	s.mu.Lock()
@@ -173,6 +176,11 @@ func (s *Store) hash(token string) string {
 	return base64.RawURLEncoding.EncodeToString(s.vault.MAC(macPurpose, []byte(token)))
 }
 
+// check is stored beside the hashes. It says nothing about the keys but whether they are the same.
+func (s *Store) check() string {
+	return base64.RawURLEncoding.EncodeToString(s.vault.MAC(checkPurpose, nil))
+}
+
 // change replaces the file by what edit makes of its content, with other processes kept out.
 func (s *Store) change(ctx context.Context, edit func([]Record) []Record) error {
 	held, err := lock(ctx, s.path+".lock")
@@ -185,7 +193,7 @@ func (s *Store) change(ctx context.Context, edit func([]Record) []Record) error 
 	if err := s.refresh(); err != nil {
 		return err
 	}
-	data, err := encode(edit(s.sorted()))
+	data, err := encode(edit(s.sorted()), s.check())
 	if err != nil {
 		return err
 	}
@@ -215,9 +223,12 @@ func (s *Store) refresh() error {
 		}
 		return fault.Wrap(err, fault.TokenFileDamaged, s.path, err)
 	}
-	all, err := decode(data)
+	all, check, err := decode(data)
 	if err != nil {
 		return fault.Wrap(err, fault.TokenFileDamaged, s.path, err)
+	}
+	if check != "" && check != s.check() {
+		return fault.New(fault.SealingKeyDamaged, filepath.Join(filepath.Dir(s.path), "sealing.key"), "the authtokens in "+s.path+" were made with another one")
 	}
 	byHash := make(map[string]Record, len(all))
 	for _, r := range all {
