@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/culvert-project/culvert/internal/endpoint"
@@ -89,7 +88,8 @@ type Server struct {
 	handler *handler
 	http    *http.Server
 	feed    *feed // the connections for http
-	waiting atomic.Int64
+	// returning is where requests and connections wait for agents.
+	returning *returning
 
 	ready    chan struct{}
 	stop     chan struct{} // closed when no connection may come in any more
@@ -152,9 +152,12 @@ func (s *Server) Run(ctx context.Context) error {
 	if s.cfg.StartedAt.IsZero() {
 		s.cfg.StartedAt = time.Now()
 	}
+	s.returning = &returning{
+		router: s.cfg.Router, domains: s.cfg.Domains, startedAt: s.cfg.StartedAt, most: s.cfg.Limits.Waiting, stop: s.stop,
+	}
 	s.handler = newHandler(handlerConfig{
-		router: s.cfg.Router, domains: s.cfg.Domains, startedAt: s.cfg.StartedAt, redirect: s.cfg.RedirectHTTP,
-		httpsPort: s.cfg.HTTPSPort, forwarded: s.cfg.ForwardedHeaders, waiters: s.cfg.Limits.Waiting,
+		router: s.cfg.Router, returning: s.returning, redirect: s.cfg.RedirectHTTP,
+		httpsPort: s.cfg.HTTPSPort, forwarded: s.cfg.ForwardedHeaders,
 		idle: s.cfg.Limits.IdleTimeout, accessLog: s.cfg.AccessLog, logger: s.log,
 	})
 	s.http = s.newHTTPServer(ctx)

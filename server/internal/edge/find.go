@@ -3,19 +3,10 @@ package edge
 import (
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/culvert-project/culvert/internal/endpoint"
 	"github.com/culvert-project/culvert/internal/fault"
 	"github.com/culvert-project/culvert/server/internal/route"
-)
-
-const (
-	// returnWait is how long a request waits for an agent that is expected
-	// back, and returnWindow how long after the start of the server every name
-	// under a base domain is one (decision 35).
-	returnWait   = 3 * time.Second
-	returnWindow = 15 * time.Second
 )
 
 // find sets the member that serves the request, waiting for it if its agent is
@@ -71,53 +62,38 @@ func (x *exchange) mayWait() bool {
 	if x.cc.awaited && x.host == x.cc.sni {
 		return false // the handshake has waited already
 	}
-	if x.h.router.Expected(x.cc.scheme, x.host, x.cc.port) {
-		return true
-	}
-	if x.cc.scheme == endpoint.HTTP && x.h.redirect != 0 && x.h.router.Expected(endpoint.HTTPS, x.host, 443) {
-		return true
-	}
-	if time.Since(x.h.startedAt) >= returnWindow {
-		return false
-	}
-	for _, d := range x.h.domains {
-		if x.host != d && endpoint.Under(x.host, d) {
-			return true
-		}
-	}
-	return false
+	r := x.h.returning
+	return r.expected(x.cc.scheme, x.host, x.cc.port) ||
+		x.mayRedirect() && r.expected(endpoint.HTTPS, x.host, endpoint.HTTPS.DefaultPort())
 }
 
-// await looks again at each change of the table, for a bounded time and with a
-// bounded number of others.
+// await looks again until something is found or there is no more waiting.
 func (x *exchange) await() error {
-	offline := fault.New(fault.EndpointOffline, x.url())
-	defer x.h.waiting.Add(-1)
-	if x.h.waiting.Add(1) > int64(x.h.waiters) {
-		return offline
+	var last error
+	err := x.h.returning.await(x.ctx, func() bool {
+		last = x.look()
+		return !fault.Has(last, fault.EndpointOffline)
+	})
+	switch {
+	case err == nil:
+		return last
+	case x.ctx.Err() != nil:
+		return errClientGone
+	default:
+		return fault.New(fault.EndpointOffline, x.url())
 	}
-	timer := time.NewTimer(returnWait)
-	defer timer.Stop()
-	for {
-		changed := x.h.router.Changed() // before the look, so that no change is missed
-		if err := x.look(); !fault.Has(err, fault.EndpointOffline) {
-			return err
-		}
-		select {
-		case <-changed:
-		case <-timer.C:
-			return offline
-		case <-x.ctx.Done():
-			return errClientGone
-		}
-	}
+}
+
+// mayRedirect reports whether the request would be sent to https if only https
+// served its name.
+func (x *exchange) mayRedirect() bool {
+	return x.cc.scheme == endpoint.HTTP && x.cc.port == endpoint.HTTP.DefaultPort() && x.h.redirect != 0
 }
 
 // redirects reports whether a plain request is to be sent to https: only
 // https serves the name (endpoints.md 4.3).
 func (x *exchange) redirects(t *route.Table) bool {
-	return x.cc.scheme == endpoint.HTTP && x.cc.port == 80 && x.h.redirect != 0 &&
-		t.Lookup(endpoint.Public, endpoint.HTTPS, x.host, 443) != nil
+	return x.mayRedirect() && t.Lookup(endpoint.Public, endpoint.HTTPS, x.host, endpoint.HTTPS.DefaultPort()) != nil
 }
 
 // redirect sends the client to the same address over https.

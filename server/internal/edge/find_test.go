@@ -34,6 +34,8 @@ func TestD5_WaitingForAgents(t *testing.T) {
 		{"lost name", time.Minute, true, "https://app.example.com/", time.Second, 200, time.Second},
 		{"plain request for a lost https name", time.Minute, true, "http://app.example.com/", time.Second, 307, time.Second},
 		{"foreign name", 5 * time.Second, false, "http://app.example.net/", 0, 404, 0},
+		{"the base domain itself", 5 * time.Second, false, "http://example.com/", 0, 404, 3 * time.Second},
+		{"the base domain itself, with TLS", 5 * time.Second, false, "https://example.com/", 0, 404, 3 * time.Second},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
-	"sync/atomic"
 	"time"
 
 	"github.com/culvert-project/culvert/internal/fault"
@@ -17,18 +16,14 @@ import (
 
 // handlerConfig is what serving requests needs of the server.
 type handlerConfig struct {
-	router *route.Router
-	// domains are the base domains, canonical.
-	domains   []string
-	startedAt time.Time
+	router    *route.Router
+	returning *returning
 	// redirect is the status with which a plain request for a name that only
 	// https serves is sent there, 307 or 308; 0 is off.
 	redirect int
 	// httpsPort is the port that clients use for https.
 	httpsPort uint16
 	forwarded Forwarded
-	// waiters bounds the requests that wait for an agent.
-	waiters int
 	// idle ends exchanges and upgraded connections in which nothing moves.
 	// Negative: never.
 	idle time.Duration
@@ -42,7 +37,6 @@ type handler struct {
 	handlerConfig
 	plain   *h1.Client // for upstreams that send no fault records
 	records *h1.Client // for those that do
-	waiting atomic.Int64
 	upgraded
 }
 

@@ -3,6 +3,7 @@ package edge
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"time"
 
@@ -32,46 +33,20 @@ func (s *Server) serveTCP(ctx context.Context, ec *edgeConn) {
 // poolFor finds the pool for a connection of tcp or with TLS, waiting for a
 // moment if its agent is expected back (decision 35).
 func (s *Server) poolFor(ctx context.Context, ec *edgeConn) *route.Pool {
-	look := func() *route.Pool {
+	var p *route.Pool
+	found := func() bool {
 		t := s.cfg.Router.Table()
 		if ec.scheme == endpoint.TCP {
-			return t.Lookup(endpoint.Public, endpoint.TCP, "", ec.port)
+			p = t.Lookup(endpoint.Public, endpoint.TCP, "", ec.port)
+		} else {
+			p = t.LookupName(ec.sni, ec.port)
 		}
-		return t.LookupName(ec.sni, ec.port)
+		return p != nil
 	}
-	if p := look(); p != nil || !s.expected(ec) {
-		return p
+	if !found() && s.returning.expected(ec.scheme, ec.sni, ec.port) {
+		ec.awaited = errors.Is(s.returning.await(ctx, found), errNobodyCame)
 	}
-	defer s.waiting.Add(-1)
-	if n := s.waiting.Add(1); n > int64(s.cfg.Limits.Waiting) {
-		return nil
-	}
-	timer := time.NewTimer(returnWait)
-	defer timer.Stop()
-	for {
-		changed := s.cfg.Router.Changed() // before the look, so that no change is missed
-		if p := look(); p != nil {
-			return p
-		}
-		select {
-		case <-changed:
-		case <-timer.C:
-			ec.awaited = true
-			return nil
-		case <-s.stop:
-			return nil
-		case <-ctx.Done():
-			return nil
-		}
-	}
-}
-
-// expected reports whether an agent may come back for the connection.
-func (s *Server) expected(ec *edgeConn) bool {
-	if s.cfg.Router.Expected(ec.scheme, ec.sni, ec.port) {
-		return true
-	}
-	return time.Since(s.cfg.StartedAt) < returnWindow && (ec.scheme == endpoint.TCP || s.ours(ec.sni))
+	return p
 }
 
 // join opens a stream to ep and copies both ways until both directions have

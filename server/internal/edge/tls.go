@@ -114,7 +114,7 @@ func (s *Server) routeTLS(ctx context.Context, l *listener, ec *edgeConn) error 
 	}
 	pool := s.poolFor(ctx, ec)
 	switch {
-	case pool == nil && (l.scheme != endpoint.HTTPS || !s.ours(name)):
+	case pool == nil && (l.scheme != endpoint.HTTPS || !underAny(name, s.cfg.Domains)):
 		return refuse(alertUnrecognizedName, fault.New(fault.EndpointOffline, name))
 	case pool == nil:
 		return s.serveHTTPS(ctx, ec, nil) // for the page that says so
@@ -155,16 +155,6 @@ func (s *Server) badHello(ec *edgeConn, err error) error {
 	default:
 		return err // it ended or was silent too long
 	}
-}
-
-// ours reports whether a name lies under a base domain.
-func (s *Server) ours(name string) bool {
-	for _, d := range s.cfg.Domains {
-		if endpoint.Under(name, d) {
-			return true
-		}
-	}
-	return false
 }
 
 // handshake makes the TLS handshake under the settings of ep, which may be
