@@ -13,9 +13,8 @@ import (
 	"sync"
 	"syscall"
 
-	"golang.org/x/term"
-
 	"github.com/culvert-project/culvert/internal/agent/config"
+	"github.com/culvert-project/culvert/internal/tty"
 )
 
 // Program is one invocation of the agent.
@@ -27,10 +26,12 @@ type Program struct {
 	// Stdin, Stdout and Stderr are the standard files.
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
-	// Signals delivers SIGINT, SIGTERM and SIGHUP. The first of the former two
-	// stops in order, the second one at once; SIGHUP reopens the log. Nil: none
-	// come.
+	// Signals delivers SIGINT, SIGTERM and SIGHUP. The first one stops in
+	// order; another of the former two then stops at once. While the log goes
+	// to a file, SIGHUP opens that anew instead. Nil: none come.
 	Signals <-chan os.Signal
+	// Detached keeps SIGHUP from stopping the program, as nohup asks for.
+	Detached bool
 	// Exec replaces the process by a new run of the program at path; it
 	// returns only if that fails. Nil: a restart runs the command again in
 	// this process.
@@ -49,9 +50,13 @@ type Program struct {
 // code.
 func Main(ctx context.Context, args, env []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	signals := make(chan os.Signal, 4)
+	detached := signal.Ignored(syscall.SIGHUP)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer signal.Stop(signals)
-	p := &Program{Args: args, Env: env, Stdin: stdin, Stdout: stdout, Stderr: stderr, Signals: signals, Exec: replaceProcess()}
+	p := &Program{
+		Args: args, Env: env, Stdin: stdin, Stdout: stdout, Stderr: stderr,
+		Signals: signals, Detached: detached, Exec: replaceProcess(),
+	}
 	return p.Run(ctx)
 }
 
@@ -122,9 +127,9 @@ func (p *Program) watchSignals(stop func(), done <-chan struct{}) {
 	for {
 		select {
 		case s := <-p.Signals:
+			hangup := s == syscall.SIGHUP
 			switch {
-			case s == syscall.SIGHUP:
-				p.reopen()
+			case hangup && (p.reopen() || stopping || p.Detached):
 			case stopping:
 				close(p.force)
 				return
@@ -138,15 +143,18 @@ func (p *Program) watchSignals(stop func(), done <-chan struct{}) {
 	}
 }
 
-// reopen calls what a command has registered for SIGHUP.
-func (p *Program) reopen() {
+// reopen calls what a command has registered for SIGHUP. It reports whether
+// there is something.
+func (p *Program) reopen() bool {
 	select {
 	case f := <-p.hangup:
 		if err := f(); err != nil {
 			p.warn("the log could not be opened again: " + err.Error())
 		}
 		p.hangup <- f
-	default: // a program without a log file goes on
+		return true
+	default: // no log file
+		return false
 	}
 }
 
@@ -180,22 +188,5 @@ func (p *Program) terminal() (width, height int, ok bool) {
 	if p.TerminalSize != nil {
 		return p.TerminalSize()
 	}
-	return sizeOf(p.Stdout)
-}
-
-func sizeOf(w io.Writer) (width, height int, ok bool) {
-	f, isFile := w.(*os.File)
-	if !isFile || !term.IsTerminal(int(f.Fd())) { //nolint:gosec // a descriptor fits
-		return 0, 0, false
-	}
-	width, height, err := term.GetSize(int(f.Fd())) //nolint:gosec // a descriptor fits
-	if err != nil || width <= 0 || height <= 0 {
-		return 80, 24, true
-	}
-	return width, height, true
-}
-
-// plainTerminal reports whether the user wants no colours and no screen.
-func (p *Program) plainTerminal() bool {
-	return p.env["NO_COLOR"] != "" || p.env["TERM"] == "dumb"
+	return tty.Size(p.Stdout)
 }

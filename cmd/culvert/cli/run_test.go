@@ -101,7 +101,6 @@ func TestAgent02_PlainLinesElsewhere(t *testing.T) {
 		args     []string
 	}{
 		{"pipe", "", false, nil},
-		{"NO_COLOR", "NO_COLOR=1", true, nil},
 		{"dumb", "TERM=dumb", true, nil},
 		{"log to stdout", "", true, []string{"--log", "stdout"}},
 	}
@@ -123,6 +122,21 @@ func TestAgent02_PlainLinesElsewhere(t *testing.T) {
 			}
 		})
 	}
+}
+
+// NO_COLOR is about colours; the view stays.
+func TestAgent02_NoColorKeepsTheView(t *testing.T) {
+	t.Parallel()
+	w, h := newWorld(t, wiretest.Script{}), newHome(t)
+	w.connect(t, h, "")
+	i := h.program("http", "8080", "--url", "https://app.example")
+	i.program.Env = append(i.program.Env, "NO_COLOR=1")
+	i.program.TerminalSize = func() (int, int, bool) { return 80, 24, true }
+	i.start(t)
+	i.out.wait(t, "Session Status     online")
+	i.interrupt()
+	i.wait(t)
+	i.check(t, 0)
 }
 
 func TestAgent03_JSONLog(t *testing.T) {
@@ -528,6 +542,38 @@ func TestLogFileIsReopenedOnHangup(t *testing.T) {
 	if err != nil || !strings.Contains(string(b), `msg="started tunnel"`) {
 		t.Errorf("old file %q, %v", b, err)
 	}
+}
+
+// Closing the terminal must not leave a service public.
+func TestHangupStops(t *testing.T) {
+	t.Parallel()
+	w, h := newWorld(t, wiretest.Script{}), newHome(t)
+	w.connect(t, h, "")
+	i := h.program("http", "80")
+	i.start(t)
+	i.out.wait(t, `msg="started tunnel"`)
+	i.signals <- syscall.SIGHUP
+	i.signals <- syscall.SIGHUP // a shell and the terminal may both send one
+	i.wait(t)
+	i.check(t, 0)
+}
+
+func TestHangupOfADetachedProgram(t *testing.T) {
+	t.Parallel()
+	w, h := newWorld(t, wiretest.Script{}), newHome(t)
+	w.connect(t, h, "")
+	i := h.program("http", hello(t), "--url", "https://app.example")
+	i.program.Detached = true
+	hangups := make(chan os.Signal) // taken before the next step
+	i.program.Signals = hangups
+	i.start(t)
+	i.out.wait(t, `msg="started tunnel"`)
+	hangups <- syscall.SIGHUP
+	hangups <- syscall.SIGHUP // the first one has been dealt with
+	w.get(t, "https://app.example")
+	hangups <- syscall.SIGINT
+	i.wait(t)
+	i.check(t, 0)
 }
 
 func TestAgent41_SecondSignalIsImmediate(t *testing.T) {

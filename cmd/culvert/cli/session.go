@@ -15,6 +15,7 @@ import (
 	"github.com/culvert-project/culvert/internal/agent/console"
 	"github.com/culvert-project/culvert/internal/agent/logs"
 	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/internal/tty"
 	"github.com/culvert-project/culvert/internal/version"
 )
 
@@ -42,7 +43,7 @@ func (f *sessionFlags) register(cmd *cobra.Command) {
 	fl.StringVar(&f.fingerprint, "ca-fingerprint", "", "`FINGERPRINT` of the server's CA, sha256:...")
 	fl.StringArrayVar(&f.configAppend, "config-append", nil, "configuration `FILE` to read after the default one")
 	fl.StringVar(&f.log, "log", "", "`TARGET` of the log: stdout, stderr, false or a file (default stdout; false while the status view is shown)")
-	fl.StringVar(&f.logFormat, "log-format", "", "`FORMAT` of the log: term, logfmt or json (default term)")
+	fl.StringVar(&f.logFormat, "log-format", "", "`FORMAT` of the log: term, logfmt or json (default term on a terminal, else logfmt)")
 	fl.StringVar(&f.logLevel, "log-level", "", "least `LEVEL` of the log: debug, info, warn, error or crit (default info)")
 	fl.BoolVar(&f.json, "json", false, "print one line of JSON for each change of state, and no status view")
 	fl.StringVar(&f.region, "region", "", "")
@@ -157,14 +158,16 @@ func (p *Program) online(ctx context.Context, cmd *cobra.Command, f *sessionFlag
 		target = "stdout"
 	}
 	log, err := logs.Open(logs.Config{
-		Target: target, Format: s.settings.LogFormat, Level: s.settings.LogLevel, Stdout: p.Stdout, Stderr: p.Stderr, Colour: p.colours,
+		Target: target, Format: s.settings.LogFormat, Level: s.settings.LogLevel, Stdout: p.Stdout, Stderr: p.Stderr, Terminal: p.logTerminal,
 	})
 	if err != nil {
 		return fault.Wrap(err, fault.ValueInvalid, target, "log", err.Error())
 	}
 	defer log.Close()
-	p.hangup <- log.Reopen
-	defer func() { <-p.hangup }()
+	if log.IsFile() {
+		p.hangup <- log.Reopen
+		defer func() { <-p.hangup }()
+	}
 
 	c := agent.Config{
 		Settings: s.settings, Proxy: s.proxy, Specs: specs, KeepGoing: keepGoing, Version: version.Read().Version,
@@ -188,7 +191,7 @@ func (p *Program) online(ctx context.Context, cmd *cobra.Command, f *sessionFlag
 func (p *Program) view(f *sessionFlags, s config.Settings) *console.Screen {
 	_, _, terminal := p.terminal()
 	switch {
-	case f.json, s.ConsoleUI == "false", s.LogTarget == "stdout", p.plainTerminal(), !terminal && s.ConsoleUI != "true":
+	case f.json, s.ConsoleUI == "false", s.LogTarget == "stdout", !tty.Screen(p.lookup), !terminal && s.ConsoleUI != "true":
 		return nil
 	}
 	return console.NewScreen(p.Stdout, func() (int, int) {
@@ -199,10 +202,10 @@ func (p *Program) view(f *sessionFlags, s config.Settings) *console.Screen {
 	})
 }
 
-// colours reports whether a writer is a terminal that wants colours.
-func (p *Program) colours(w io.Writer) bool {
-	_, _, ok := sizeOf(w)
-	return ok && !p.plainTerminal()
+// logTerminal tells whether a writer is a terminal, and whether it wants
+// colours.
+func (p *Program) logTerminal(w io.Writer) (terminal, colours bool) {
+	return tty.Is(w), tty.Colours(p.lookup)
 }
 
 // checkRestart reads the configuration again as a new run would.

@@ -62,7 +62,6 @@ func Defaults() Agent {
 		RemoteManagement:   true,
 		ConsoleUI:          "iftty",
 		LogLevel:           "info",
-		LogFormat:          "term",
 	}
 }
 

@@ -5,7 +5,8 @@
 // msg="started tunnel" and read its url, so the names t, lvl, msg and obj, and
 // the short level names (crit, eror, warn, info, dbug), never change; more keys
 // may be added. Three formats carry the same keys: logfmt, json, and term,
-// which is for a person at a terminal and is written as logfmt anywhere else.
+// which is for a person. Where nobody chose, a terminal gets term and anything
+// else logfmt.
 //
 // Invariants: one record is one Write of one line, so lines of several
 // goroutines never mix; values that look like credentials are masked before

@@ -17,18 +17,17 @@ type Format string
 
 // The formats that a log line may have (reference: agent, section 6).
 const (
-	Term   Format = "term"   // coloured when it goes to a terminal, else as logfmt
+	Term   Format = "term"   // for a person; coloured on a terminal that wants it
 	Logfmt Format = "logfmt" // key=value pairs
 	JSON   Format = "json"   // one object a line
 )
 
-// ParseFormat reads the name of a format. Empty text means Term.
+// ParseFormat reads the name of a format. Empty text gives the empty format,
+// which depends on where the log goes.
 func ParseFormat(text string) (Format, error) {
 	switch f := Format(strings.ToLower(text)); f {
-	case Term, Logfmt, JSON:
+	case "", Term, Logfmt, JSON:
 		return f, nil
-	case "":
-		return Term, nil
 	}
 	return "", fmt.Errorf("log format %q is not one of term, logfmt, json", text)
 }
@@ -106,19 +105,28 @@ func levelColour(l slog.Level) string {
 	return colourBlue
 }
 
-func (l *line) appendTerm(b []byte) []byte {
-	b = append(b, colourDim...)
+// appendTerm writes a line for a person, in colours where they are wanted.
+func (l *line) appendTerm(b []byte, colours bool) []byte {
+	paint := func(sequence string) {
+		if colours {
+			b = append(b, sequence...)
+		}
+	}
+	paint(colourDim)
 	b = l.at.AppendFormat(b, "15:04:05")
-	b = append(b, colourReset+" "...)
-	b = append(b, levelColour(l.level)...)
+	paint(colourReset)
+	b = append(b, ' ')
+	paint(levelColour(l.level))
 	b = append(b, strings.ToUpper(shortLevel(l.level))...)
-	b = append(b, colourReset+" "...)
+	paint(colourReset)
+	b = append(b, ' ')
 	b = append(b, printable(l.msg)...)
 	for _, p := range l.pairs {
-		b = append(b, " "+colourDim...)
+		b = append(b, ' ')
+		paint(colourDim)
 		b = appendKey(b, p.key)
 		b = append(b, '=')
-		b = append(b, colourReset...)
+		paint(colourReset)
 		b = appendQuoted(b, valueText(p.value))
 	}
 	return append(b, '\n')

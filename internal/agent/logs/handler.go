@@ -14,10 +14,12 @@ import (
 type handler struct {
 	out    *output
 	level  slog.Level
-	format Format // Term only when the writer is a terminal
-	group  string // "" or "name." for every open group
-	obj    slog.Value
-	pairs  []pair
+	format Format
+	// colours is for Term alone.
+	colours bool
+	group   string // "" or "name." for every open group
+	obj     slog.Value
+	pairs   []pair
 }
 
 // output is a writer that takes one line at a time.
@@ -34,8 +36,7 @@ func (o *output) write(b []byte) error {
 }
 
 // NewHandler returns a handler that writes lines of the given format and
-// severity to w. Term is taken as it is: pass Logfmt for a w that is not a
-// terminal.
+// severity to w, without colours.
 func NewHandler(w io.Writer, format Format, level slog.Level) slog.Handler {
 	return &handler{out: &output{w: w}, level: level, format: format}
 }
@@ -62,7 +63,7 @@ func (h *handler) Handle(_ context.Context, r slog.Record) error {
 	case JSON:
 		b = l.appendJSON(b)
 	case Term:
-		b = l.appendTerm(b)
+		b = l.appendTerm(b, h.colours)
 	default:
 		b = l.appendLogfmt(b)
 	}

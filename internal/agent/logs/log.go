@@ -15,13 +15,15 @@ type Config struct {
 	// of a file, which is created with mode 0600 and appended to. Empty means
 	// "false".
 	Target string
-	Format Format     // empty: Term
+	// Format is the shape of the lines. Empty means Term where a person reads
+	// along, and Logfmt elsewhere.
+	Format Format
 	Level  slog.Level // zero: info
 	Stdout io.Writer  // what "stdout" means; nil: nothing is written
 	Stderr io.Writer  // what "stderr" means; nil: nothing is written
-	// Colour reports whether a writer is a terminal that wants colours. Nil
-	// means that none is.
-	Colour func(io.Writer) bool
+	// Terminal tells whether a writer is a terminal, and whether it wants
+	// colours. Nil means that none is.
+	Terminal func(io.Writer) (terminal, colours bool)
 }
 
 // Log is an open log.
@@ -59,18 +61,26 @@ func Open(c Config) (*Log, error) {
 		return l, nil
 	}
 	format := c.Format
-	if (format == Term || format == "") && (c.Colour == nil || !c.Colour(w)) {
+	terminal, colours := false, false
+	if c.Terminal != nil {
+		terminal, colours = c.Terminal(w)
+	}
+	if format == "" {
 		format = Logfmt
-	} else if format == "" {
-		format = Term
+		if terminal {
+			format = Term
+		}
 	}
 	l.out = &output{w: w}
-	l.logger = slog.New(&handler{out: l.out, level: c.Level, format: format})
+	l.logger = slog.New(&handler{out: l.out, level: c.Level, format: format, colours: terminal && colours})
 	return l, nil
 }
 
 // Logger returns the logger that writes to this log.
 func (l *Log) Logger() *slog.Logger { return l.logger }
+
+// IsFile reports whether the log goes to a file, which Reopen can open anew.
+func (l *Log) IsFile() bool { return l.path != "" }
 
 // Reopen opens the log's file anew under its path, so that a program that
 // rotates logs may move the old one away first. It does nothing when the log

@@ -131,6 +131,7 @@ func TestTargets(t *testing.T) {
 		{target: ""},
 		{target: "stdout", colour: true, wantOut: true, wantColour: true},
 		{target: "stdout", format: "logfmt", colour: true, wantOut: true},
+		{target: "stdout", format: "term", wantOut: true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.target+tt.format, func(t *testing.T) {
@@ -138,7 +139,7 @@ func TestTargets(t *testing.T) {
 			var out, errw bytes.Buffer
 			l, err := logs.Open(logs.Config{
 				Target: tt.target, Format: logs.Format(tt.format), Stdout: &out, Stderr: &errw,
-				Colour: func(io.Writer) bool { return tt.colour },
+				Terminal: func(io.Writer) (bool, bool) { return tt.colour, tt.colour },
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -155,6 +156,39 @@ func TestTargets(t *testing.T) {
 			}
 			if err := l.Close(); err != nil {
 				t.Errorf("Close: %v", err)
+			}
+		})
+	}
+}
+
+// Who asks for a format gets it anywhere; who does not gets what suits the
+// reader. Colours are another question.
+func TestFormatAndColours(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name              string
+		format            logs.Format
+		terminal, colours bool
+		want              string // after the time
+	}{
+		{"a pipe", "", false, false, "lvl=info msg=hello"},
+		{"a terminal without colours", "", true, false, "INFO hello"},
+		{"term on a pipe", logs.Term, false, true, "INFO hello"},
+		{"logfmt on a terminal", logs.Logfmt, true, true, "lvl=info msg=hello"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var out bytes.Buffer
+			l, err := logs.Open(logs.Config{
+				Target: "stdout", Format: tt.format, Stdout: &out, Terminal: func(io.Writer) (bool, bool) { return tt.terminal, tt.colours },
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			l.Logger().Info("hello")
+			if _, got, _ := strings.Cut(strings.TrimSpace(out.String()), " "); got != tt.want {
+				t.Errorf("line %q, want it to end in %q", out.String(), tt.want)
 			}
 		})
 	}
@@ -213,7 +247,7 @@ func TestParse(t *testing.T) {
 	if _, err := logs.ParseLevel("loud"); err == nil {
 		t.Error("ParseLevel(loud) succeeded")
 	}
-	for text, want := range map[string]logs.Format{"": logs.Term, "JSON": logs.JSON, "logfmt": logs.Logfmt, "term": logs.Term} {
+	for text, want := range map[string]logs.Format{"": "", "JSON": logs.JSON, "logfmt": logs.Logfmt, "term": logs.Term} {
 		if got, err := logs.ParseFormat(text); err != nil || got != want {
 			t.Errorf("ParseFormat(%q) = %v, %v, want %v", text, got, err, want)
 		}

@@ -263,7 +263,7 @@ func (d *devRun) host(domain string) string {
 func (d *devRun) announce(urls []string, i node.Info) {
 	var b strings.Builder
 	bold, plain := "", ""
-	if d.p.terminal(d.p.stdout) {
+	if d.p.colours(d.p.stdout) {
 		bold, plain = "\x1b[1m", "\x1b[0m"
 	}
 	for _, u := range urls {

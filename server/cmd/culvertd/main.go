@@ -7,14 +7,14 @@ import (
 	"os/signal"
 	"syscall"
 
-	"golang.org/x/term"
+	"github.com/culvert-project/culvert/internal/tty"
 )
 
 func main() {
 	p := &program{
 		stdout: os.Stdout, stderr: os.Stderr, getenv: os.LookupEnv,
 		unsetenv: func(name string) { _ = os.Unsetenv(name) }, // fails for no name of ours
-		terminal: isTerminal, root: os.Geteuid() == 0, home: os.UserHomeDir,
+		terminal: tty.Is, root: os.Geteuid() == 0, home: os.UserHomeDir,
 		signals: make(chan os.Signal, 4), exit: os.Exit,
 	}
 	signal.Notify(p.signals, os.Interrupt, syscall.SIGTERM)
@@ -47,7 +47,5 @@ func (p *program) run(ctx context.Context, args []string) int {
 	return 0
 }
 
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd())) //nolint:gosec // a descriptor fits an int
-}
+// colours reports whether a writer is a terminal that wants colours.
+func (p *program) colours(w io.Writer) bool { return p.terminal(w) && tty.Colours(p.getenv) }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log/slog"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -152,17 +151,16 @@ func exitError(ctx context.Context, forced bool) error {
 
 // openLogs opens the log and the access log that o asks for.
 func (p *program) openLogs(o *options) (closeAll func(), err error) {
-	format := o.logFormat
-	if format == "" || format == logs.Term {
-		format = logs.Logfmt
-		if p.terminal(p.stderr) {
-			format = logs.Term
-		}
+	terminal := func(w io.Writer) (bool, bool) { return p.terminal(w), p.colours(w) }
+	log, err := logs.Open(logs.Config{
+		Target: "stderr", Format: o.logFormat, Level: o.logLevel, Stderr: p.stderr, Terminal: terminal,
+	})
+	if err != nil { // only files fail to open
+		return nil, err
 	}
-	o.node.Logger = slog.New(logs.NewHandler(p.stderr, format, o.logLevel))
+	o.node.Logger = log.Logger()
 	access, err := logs.Open(logs.Config{
-		Target: o.accessLog, Format: o.logFormat, Stdout: p.stdout, Stderr: p.stderr,
-		Colour: func(w io.Writer) bool { return p.terminal(w) },
+		Target: o.accessLog, Format: o.logFormat, Stdout: p.stdout, Stderr: p.stderr, Terminal: terminal,
 	})
 	if err != nil {
 		return nil, fault.Wrap(err, fault.SettingInvalid, o.accessLog, "--access-log", err)
