@@ -82,22 +82,6 @@ func (t Target) Host() string {
 	return host
 }
 
-// Authority returns what a Host header addressed to the upstream itself says:
-// the address without a port that is the scheme's own.
-func (t Target) Authority() string {
-	host, port, err := net.SplitHostPort(t.Address)
-	if err != nil {
-		return "localhost"
-	}
-	if port != strconv.Itoa(t.Scheme.defaultPort()) {
-		return t.Address
-	}
-	if strings.Contains(host, ":") {
-		return "[" + host + "]"
-	}
-	return host
-}
-
 // Network returns the network and address to dial, as for net.Dial.
 func (t Target) Network() (network, address string) {
 	if t.Path != "" {
@@ -192,7 +176,12 @@ func parseAddress(text string, defaultPort int) (string, string) {
 		return "", "it may not have a user name or password"
 	}
 	host, port := text, ""
-	if ip, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(text, "["), "]")); err == nil && ip.Is6() {
+	bare := text
+	if strings.HasPrefix(text, "[") && strings.HasSuffix(text, "]") {
+		bare = text[1 : len(text)-1]
+	}
+	// Behind a zone anything goes, so only a whole literal is tried.
+	if ip, err := netip.ParseAddr(bare); err == nil && ip.Is6() {
 		host = ip.String()
 	} else if i := strings.LastIndexByte(text, ':'); i >= 0 {
 		h, p, err := net.SplitHostPort(text)

@@ -127,16 +127,16 @@ func TestRefusals(t *testing.T) {
 func TestParts(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
-		text, host, authority, network, address string
-		kind                                    target.Kind
-		secure                                  bool
+		text, host, network, address string
+		kind                         target.Kind
+		secure                       bool
 	}{
-		{"8080", "localhost", "localhost:8080", "tcp", "localhost:8080", target.Web, false},
-		{"http://app.lan", "app.lan", "app.lan", "tcp", "app.lan:80", target.Web, false},
-		{"https://[::1]", "::1", "[::1]", "tcp", "[::1]:443", target.Web, true},
-		{"https://a:80", "a", "a:80", "tcp", "a:80", target.Web, true},
-		{"tls://db:5432", "db", "db:5432", "tcp", "db:5432", target.Stream, true},
-		{"unix:/run/x", "localhost", "localhost", "unix", "/run/x", target.Web, false},
+		{"8080", "localhost", "tcp", "localhost:8080", target.Web, false},
+		{"http://app.lan", "app.lan", "tcp", "app.lan:80", target.Web, false},
+		{"https://[::1]", "::1", "tcp", "[::1]:443", target.Web, true},
+		{"https://a:80", "a", "tcp", "a:80", target.Web, true},
+		{"tls://db:5432", "db", "tcp", "db:5432", target.Stream, true},
+		{"unix:/run/x", "localhost", "unix", "/run/x", target.Web, false},
 	}
 	for _, tt := range tests {
 		got, err := target.Parse(tt.text, tt.kind)
@@ -144,9 +144,9 @@ func TestParts(t *testing.T) {
 			t.Fatalf("Parse(%q): %v", tt.text, err)
 		}
 		network, address := got.Network()
-		if got.Host() != tt.host || got.Authority() != tt.authority || network != tt.network || address != tt.address || got.Secure() != tt.secure {
-			t.Errorf("%q: host %q, authority %q, %s %s, secure %v; want %q, %q, %s %s, %v",
-				tt.text, got.Host(), got.Authority(), network, address, got.Secure(), tt.host, tt.authority, tt.network, tt.address, tt.secure)
+		if got.Host() != tt.host || network != tt.network || address != tt.address || got.Secure() != tt.secure {
+			t.Errorf("%q: host %q, %s %s, secure %v; want %q, %s %s, %v",
+				tt.text, got.Host(), network, address, got.Secure(), tt.host, tt.network, tt.address, tt.secure)
 		}
 	}
 }
