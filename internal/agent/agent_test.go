@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -181,19 +182,6 @@ func TestAgent13_OneSessionAndAllOrNothing(t *testing.T) {
 		t.Error("the session is still open")
 	}
 
-	w = newWorld(t, taken)
-	r = start(t, agent.Config{Settings: w.settings(t), Specs: specs(t, two), KeepGoing: true})
-	r.log.wait(t, `msg="started tunnel"`, "name=a")
-	r.log.wait(t, `msg="failed to start tunnel"`, "endpoint b", string(fault.URLTaken))
-	if n := len(w.server.Sessions()); n != 1 {
-		t.Errorf("%d sessions, want one", n)
-	}
-	r.stop()
-	r.wait(t)
-	if r.err != nil {
-		t.Errorf("with KeepGoing: %v", r.err)
-	}
-
 	w = newWorld(t, wiretest.Script{})
 	r = start(t, agent.Config{Settings: w.settings(t)})
 	r.log.wait(t, `msg="client session established"`)
@@ -201,6 +189,35 @@ func TestAgent13_OneSessionAndAllOrNothing(t *testing.T) {
 	r.wait(t)
 	if r.err != nil {
 		t.Errorf("without endpoints: %v", r.err)
+	}
+}
+
+// With KeepGoing an endpoint that is refused is told of and tried again.
+func TestKeepGoingTriesAgain(t *testing.T) {
+	t.Parallel()
+	var free atomic.Bool
+	w := newWorld(t, wiretest.Script{Bind: func(_ *wiretest.Session, req wire.Bind, _ *wire.BindResp) error {
+		if req.Extra.Name == "b" && !free.Load() {
+			return fault.New(fault.URLTaken, "https://b.example")
+		}
+		return nil
+	}})
+	r := start(t, agent.Config{Settings: w.settings(t), KeepGoing: true, Specs: specs(t, `
+- {name: a, url: https://a.example, upstream: {url: 8080}}
+- {name: b, url: https://b.example, upstream: {url: 8081}}
+`)})
+	r.log.wait(t, `msg="started tunnel"`, "name=a")
+	r.log.wait(t, `msg="failed to start tunnel"`, "name=b", string(fault.URLTaken), "retry_in=")
+	r.lines.wait(t, `"event":"endpoint","state":"failed","name":"b"`, `"code":"ERR_NGROK_334"`)
+	free.Store(true)
+	r.log.wait(t, `msg="started tunnel"`, "name=b", "url=https://b.example")
+	if n := len(w.server.Sessions()); n != 1 {
+		t.Errorf("%d sessions, want one", n)
+	}
+	r.stop()
+	r.wait(t)
+	if r.err != nil {
+		t.Errorf("Run: %v", r.err)
 	}
 }
 

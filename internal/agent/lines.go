@@ -55,6 +55,12 @@ func (l *lines) endpoint(e *culvert.EventEndpointStateChanged, upstream string) 
 	l.write(s)
 }
 
+func (l *lines) refused(e *refused, upstream string) {
+	s := stateLine{T: e.at, Event: "endpoint", State: string(culvert.EndpointFailed), Name: e.name, Upstream: upstream}
+	s.explain(e.err)
+	l.write(s)
+}
+
 func (l *lines) stopped(reason string) {
 	l.write(stateLine{T: time.Now(), Event: "stopped", Reason: reason})
 }

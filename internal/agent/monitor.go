@@ -126,6 +126,8 @@ func (m *monitor) handle(event culvert.Event) {
 		m.state.Latency = e.Latency
 	case *culvert.EventEndpointStateChanged:
 		m.endpoint(e)
+	case *refused:
+		m.refused(e)
 	case *culvert.EventConnectionOpened:
 		m.conns.Opened(e.Timestamp())
 		m.joins++
@@ -167,7 +169,7 @@ func (m *monitor) connection(e *culvert.EventAgentStateChanged) {
 	leg := e.Leg
 	if leg.State == culvert.StateConnecting || leg.State == culvert.StateReconnecting {
 		if leg.Err != nil && leg.Attempt > 0 {
-			m.log.Warn("failed to reconnect session", "obj", "csess", "addr", leg.Address, "err", leg.Err, "attempt", leg.Attempt, "retry_in", leg.RetryIn)
+			m.log.Warn("failed to reconnect session", "obj", "csess", "addr", leg.Address, "err", leg.Err, "attempt", leg.Attempt, "retry_in", rounded(leg.RetryIn))
 		}
 	}
 	if leg.Number != 0 {
@@ -239,7 +241,7 @@ func (m *monitor) endpoint(e *culvert.EventEndpointStateChanged) {
 		switch {
 		case e.PreviousURL != "":
 			m.log.Warn("started tunnel", "obj", "tunnels", "name", name, "addr", row.Upstream, "url", url, "reconnect", true, "previous", e.PreviousURL)
-		case row.Problem != "":
+		case row.Problem != "" && row.URL != "":
 			m.log.Info("tunnel is online again", "obj", "tunnels", "name", name, "addr", row.Upstream, "url", url)
 		default:
 			m.log.Info("started tunnel", "obj", "tunnels", "name", name, "addr", row.Upstream, "url", url)
@@ -256,6 +258,26 @@ func (m *monitor) endpoint(e *culvert.EventEndpointStateChanged) {
 		}
 	}
 	m.lines.endpoint(e, row.Upstream)
+}
+
+// refused follows an endpoint that has not been online yet.
+func (m *monitor) refused(e *refused) {
+	i, ok := m.rows[e.name]
+	if !ok {
+		return
+	}
+	row := &m.state.Forwards[i]
+	row.Problem = text(e.err) + "; trying again"
+	m.log.Error("failed to start tunnel", "obj", "tunnels", "name", e.name, "addr", row.Upstream, "err", e.err, "retry_in", rounded(e.retryIn))
+	m.lines.refused(e, row.Upstream)
+}
+
+// rounded gives a wait as a person reads it.
+func rounded(d time.Duration) time.Duration {
+	if d < 10*time.Second {
+		return d.Round(100 * time.Millisecond)
+	}
+	return d.Round(time.Second)
 }
 
 // text gives an error as a phrase for the view.

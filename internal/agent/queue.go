@@ -61,6 +61,21 @@ func (stopping) EventType() culvert.EventType { return -1 }
 // Timestamp returns when the end began.
 func (s stopping) Timestamp() time.Time { return time.Time(s) }
 
+// refused tells the monitor that an endpoint could not be brought online at
+// start and will be tried again.
+type refused struct {
+	at      time.Time
+	name    string
+	err     error
+	retryIn time.Duration
+}
+
+// EventType is none of the SDK's.
+func (*refused) EventType() culvert.EventType { return -1 }
+
+// Timestamp returns when the endpoint was refused.
+func (r *refused) Timestamp() time.Time { return r.at }
+
 // frequent reports whether an event comes with each connection.
 func frequent(e culvert.Event) bool {
 	switch e.EventType() {

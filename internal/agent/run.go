@@ -12,6 +12,7 @@ import (
 	culvert "github.com/culvert-project/culvert"
 	"github.com/culvert-project/culvert/internal/agent/config"
 	"github.com/culvert-project/culvert/internal/agent/console"
+	"github.com/culvert-project/culvert/internal/backoff"
 	"github.com/culvert-project/culvert/internal/fault"
 )
 
@@ -21,6 +22,10 @@ const drainTime = 10 * time.Second
 
 // answerTime bounds how long the answer to an order may take to be sent.
 const answerTime = 5 * time.Second
+
+// leastRetry is the shortest wait before an endpoint that was refused is tried
+// again.
+const leastRetry = time.Second
 
 // startsAtOnce bounds the endpoints that are bound at the same time at start.
 const startsAtOnce = 8
@@ -33,7 +38,8 @@ type Config struct {
 	// Specs are the endpoints to start. None at all keeps the session online
 	// without endpoints.
 	Specs []config.Spec
-	// KeepGoing lets the run go on when some endpoints cannot be bound.
+	// KeepGoing lets the run go on when some endpoints cannot be bound: they
+	// are tried again with growing delays.
 	KeepGoing bool
 	// Version is the program's version.
 	Version string
@@ -218,12 +224,34 @@ func (r *run) startAll(ctx context.Context) error {
 			return err
 		}
 		failed++
-		r.cfg.Logger.Error("failed to start tunnel", "obj", "tunnels", "err", err)
 	}
 	if failed > 0 && failed == len(r.cfg.Specs) {
 		return errors.Join(errs...)
 	}
+	for i, err := range errs {
+		if err != nil {
+			r.retry(ctx, r.cfg.Specs[i], errors.Unwrap(err))
+		}
+	}
 	return nil
+}
+
+// retry tries an endpoint that could not be brought online again and again, in
+// the background, until it is online or the run ends.
+func (r *run) retry(ctx context.Context, s config.Spec, err error) {
+	var delay backoff.Backoff
+	r.waiting.Go(func() {
+		for {
+			wait := max(delay.Next(), leastRetry)
+			r.monitor.queue.put(&refused{at: time.Now(), name: s.Name, err: err, retryIn: wait})
+			if !backoff.Sleep(ctx, wait) {
+				return
+			}
+			if err = r.start(ctx, s); err == nil || ctx.Err() != nil || r.session.Err() != nil {
+				return
+			}
+		}
+	})
 }
 
 // StartError is the error of an endpoint that could not be brought online.
@@ -239,12 +267,13 @@ func (e *StartError) Error() string { return fmt.Sprintf("endpoint %s: %v", e.Na
 func (e *StartError) Unwrap() error { return e.Err }
 
 // allClosed delivers the reason of the last one when the server has closed
-// every endpoint for good: nothing is left to do then.
+// every endpoint for good: nothing is left to do then. Endpoints that are still
+// being tried keep the run alive.
 func (r *run) allClosed() <-chan error {
 	r.mu.Lock()
 	started := r.started
 	r.mu.Unlock()
-	if len(started) == 0 {
+	if len(started) == 0 || len(started) < len(r.cfg.Specs) {
 		return nil
 	}
 	last := make(chan error, 1)
