@@ -1,7 +1,6 @@
 package netx
 
 import (
-	"errors"
 	"net"
 )
 
@@ -95,7 +94,3 @@ func CutOff(c net.Conn) error {
 	}
 	return err
 }
-
-// IsClosed reports whether err only says that the connection was closed on
-// our side.
-func IsClosed(err error) bool { return errors.Is(err, net.ErrClosed) }

@@ -37,16 +37,6 @@ type Document struct {
 	nodes    int
 }
 
-// Decode parses data and decodes it into the struct that into points to. The error is of type [Problems].
-// Keys that the file does not have leave their fields as they are, so defaults can be set before.
-func Decode(file string, data []byte, into any) error {
-	d, err := Parse(file, data, Options{})
-	if err != nil {
-		return err
-	}
-	return d.Decode(into)
-}
-
 // Parse reads the file's structure. It fails, with [Problems], only where the text is not YAML or exceeds its
 // bounds; other problems of structure are reported by Decode together with all the rest.
 func Parse(file string, data []byte, o Options) (*Document, error) {
