@@ -7,7 +7,6 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"encoding/hex"
-	"encoding/pem"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -167,14 +166,6 @@ func (s *Store) Fingerprint() string {
 	}
 	sum := sha256.Sum256(s.ca.cert.Raw)
 	return "sha256:" + hex.EncodeToString(sum[:])
-}
-
-// CAPEM returns the CA's certificate in PEM, nil with certificate files.
-func (s *Store) CAPEM() []byte {
-	if s.ca == nil {
-		return nil
-	}
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.ca.cert.Raw})
 }
 
 // issue signs a leaf for the cache.

@@ -61,9 +61,6 @@ func (c *Conn) Reusable() bool {
 	return true
 }
 
-// Served returns how many responses ended well on this connection.
-func (c *Conn) Served() int { return c.served }
-
 // NetConn returns the connection below.
 func (c *Conn) NetConn() net.Conn { return c.conn }
 
