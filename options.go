@@ -39,15 +39,15 @@ type agentOptions struct {
 
 	heartbeatInterval, heartbeatTolerance, drain time.Duration
 
-	multiLeg              bool
-	legs                  []string
-	description, metadata string
-	clients               []clientInfo
-	logger                *slog.Logger
-	handlers              []EventHandler
-	httpEvents            bool
-	rpcHandler            RPCHandler
-	fromEnvironment       bool
+	multiLeg        bool
+	legs            []string
+	metadata        string
+	clients         []clientInfo
+	logger          *slog.Logger
+	handlers        []EventHandler
+	httpEvents      bool
+	rpcHandler      RPCHandler
+	fromEnvironment bool
 }
 
 type clientInfo struct {
@@ -240,10 +240,11 @@ func WithAgentLegs(addrs ...string) AgentOption {
 	}
 }
 
-// WithAgentDescription sets a description for people. It stays local: the
-// protocol has no field for it.
-func WithAgentDescription(desc string) AgentOption {
-	return func(o *agentOptions) { o.description = desc }
+// WithAgentDescription takes a description for people, as programs written for
+// other SDKs give one. It stays local and changes nothing: the protocol has no
+// field for it.
+func WithAgentDescription(_ string) AgentOption {
+	return func(*agentOptions) {}
 }
 
 // WithAgentMetadata sets the session's metadata, text for programs of at most
