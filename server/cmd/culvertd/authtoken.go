@@ -3,12 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/culvert-project/culvert/internal/fault"
 	"github.com/culvert-project/culvert/server/internal/identity"
+	"github.com/culvert-project/culvert/server/internal/node"
 	"github.com/culvert-project/culvert/server/internal/vault"
 )
 
@@ -16,7 +16,7 @@ func (p *program) authtokenCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "authtoken",
 		Short: "Make authtokens for agents",
-		Args:  cobra.NoArgs,
+		Args:  commandOnly,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	made := &cobra.Command{
@@ -24,7 +24,7 @@ func (p *program) authtokenCommand() *cobra.Command {
 		Short: "Make an authtoken and print it, this once",
 		Long: `Make an authtoken and print it, this once. The server keeps a keyed hash of it.
 A server that is running knows the new token at once.`,
-		Args: checkArgs(cobra.NoArgs),
+		Args: noArgs,
 	}
 	addFlags(made.Flags())
 	for _, s := range settings() {
@@ -32,7 +32,8 @@ A server that is running knows the new token at once.`,
 			f.Hidden = true
 		}
 	}
-	note := made.Flags().String("note", "", "`TEXT` to tell this token from others")
+	note := made.Flags().String("note", "", "text to tell this token from others")
+	placeholder(made.Flags(), "note", "TEXT")
 	made.RunE = func(cmd *cobra.Command, _ []string) error {
 		o, err := p.settings(cmd, p.serverDir)
 		if err != nil {
@@ -42,6 +43,7 @@ A server that is running knows the new token at once.`,
 		if err != nil {
 			return err
 		}
+		fmt.Fprintf(p.stderr, "A token for the server of %s:\n", o.node.DataDir)
 		fmt.Fprintln(p.stdout, token)
 		if p.terminal(p.stdout) {
 			fmt.Fprintf(p.stderr, "\nOn the agent's machine:\n\n  culvert config add-authtoken %s\n", token)
@@ -52,11 +54,17 @@ A server that is running knows the new token at once.`,
 	return cmd
 }
 
-// newToken makes an authtoken in a data directory, whether or not a server uses
-// it.
+// newToken makes an authtoken in the data directory of a server, whether or not
+// that runs now. Elsewhere nobody would know the token: it makes no directory
+// and fails with fault.DataDirUnusable.
 func newToken(ctx context.Context, dir, note string) (string, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", fault.Wrap(err, fault.DataDirUnusable, dir, err)
+	switch kept, err := node.Keeps(dir); {
+	case err != nil:
+		return "", err
+	case !kept:
+		f := fault.New(fault.DataDirUnusable, dir, "no server has run there yet")
+		f.Remedy = "Start the server first, or name its directory with --data-dir; the server prints it as \"data\"."
+		return "", f
 	}
 	v, err := vault.Open(dir)
 	if err != nil {

@@ -12,13 +12,13 @@ func (p *program) configCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "config",
 		Short: "Check the server's settings",
-		Args:  cobra.NoArgs,
+		Args:  commandOnly,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	check := &cobra.Command{
 		Use:   "check",
 		Short: "Check flags, variables and file as serve would, and start nothing",
-		Args:  checkArgs(cobra.NoArgs),
+		Args:  noArgs,
 	}
 	addFlags(check.Flags())
 	check.RunE = func(cmd *cobra.Command, _ []string) error {

@@ -60,10 +60,11 @@ func (p *program) devCommand() *cobra.Command {
   culvertd dev tls 8443               TLS, passed through as it is
 
 It listens on loopback. Default ports that are taken give way to free ones.`,
-		Args: cobra.MaximumNArgs(2),
+		Args: atMostTwo,
 	}
 	addFlags(cmd.Flags())
-	name := cmd.Flags().String("name", devName, "`NAME` of the endpoints, under the base domain or whole")
+	name := cmd.Flags().String("name", devName, "name of the endpoints, under the base domain or whole (default "+devName+")")
+	placeholder(cmd.Flags(), "name", "NAME")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		d := &devRun{p: p, name: *name, token: "dev_" + rand.Text() + rand.Text()}
 		if err := d.arguments(args); err != nil {

@@ -34,28 +34,43 @@ type loader struct {
 // addFlags adds the flags of all settings, and --config.
 func addFlags(fs *pflag.FlagSet) {
 	fs.SortFlags = false
-	fs.String("config", "", "YAML `FILE` with settings")
+	fs.String("config", "", "YAML file with settings")
+	placeholder(fs, "config", "FILE")
 	for _, s := range settings() {
 		if s.file {
 			continue
 		}
-		usage := s.usage
 		if s.list {
-			fs.StringSlice(s.name, nil, usage)
+			fs.StringSlice(s.name, nil, s.usage)
 		} else {
-			fs.String(s.name, "", usage)
+			fs.String(s.name, "", s.usage)
 		}
-		f := fs.Lookup(s.name)
-		f.Usage = "`" + s.arg + "` " + usage
-		f.NoOptDefVal = s.implied
+		placeholder(fs, s.name, s.arg)
 	}
+}
+
+// shown is a flag's value with a name of its own in help. The way that package
+// pflag offers, a name in backquotes, shows it in the sentence once more.
+type shown struct {
+	pflag.Value
+
+	arg string
+}
+
+// Type returns the name, which is all that pflag does with it here.
+func (s shown) Type() string { return s.arg }
+
+// placeholder names the value of a flag in help.
+func placeholder(fs *pflag.FlagSet, name, arg string) {
+	f := fs.Lookup(name)
+	f.Value, f.DefValue = shown{f.Value, arg}, ""
 }
 
 // load reads all settings into o, whose fields hold the defaults. Every problem
 // is reported at once.
 func load(o *options, flags *pflag.FlagSet, getenv func(string) (string, bool)) error {
 	l := &loader{getenv: getenv, flags: flags}
-	path, _ := flags.GetString("config")
+	path := flags.Lookup("config").Value.String()
 	if path == "" {
 		path, _ = getenv(envName("config"))
 	}
@@ -94,12 +109,13 @@ func (l *loader) apply(o *options, s setting) {
 }
 
 func (l *loader) flagValues(s setting) []string {
-	if s.list {
-		all, _ := l.flags.GetStringSlice(s.name)
-		return all
+	f := l.flags.Lookup(s.name)
+	if v, ok := f.Value.(shown); ok {
+		if all, ok := v.Value.(pflag.SliceValue); ok {
+			return all.GetSlice()
+		}
 	}
-	v, _ := l.flags.GetString(s.name)
-	return []string{v}
+	return []string{f.Value.String()}
 }
 
 func (l *loader) set(o *options, s setting, values []string, source string) {

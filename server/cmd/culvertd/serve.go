@@ -34,7 +34,7 @@ before the file. ` + bootstrapVariable + ` sets the first authtoken.
 
 SIGTERM or Ctrl+C stops it: it takes nothing new, lets what is open finish
 within --shutdown-grace, and lets agents go last. A second one stops it at once.`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 	}
 	addFlags(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {

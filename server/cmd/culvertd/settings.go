@@ -29,8 +29,6 @@ type setting struct {
 	list bool
 	// file settings have no flag and no variable.
 	file bool
-	// implied is the value of the flag when it is given without one.
-	implied string
 	// set applies one value. Its error says what is wrong with it.
 	set func(o *options, v string) error
 }
@@ -100,8 +98,8 @@ func settings() []setting {
 			usage: "debug, info, warn or error (default info)",
 		},
 		{
-			name: "access-log", arg: "WHERE", implied: "stdout", set: (*options).setAccessLog,
-			usage: "log every request to stdout, stderr or a file; stdout if no value is given (default false)",
+			name: "access-log", arg: "WHERE", set: (*options).setAccessLog,
+			usage: "log every request to stdout, stderr or a file (default not at all)",
 		},
 		{
 			name: "shutdown-grace", arg: "DURATION", set: (*options).setGrace,

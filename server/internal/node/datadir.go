@@ -31,6 +31,19 @@ func lockDataDir(dir string) (io.Closer, error) {
 	return lock, nil
 }
 
+// Keeps reports whether dir is the data directory of a server, running or not.
+// It fails with fault.DataDirUnusable if it cannot be looked at.
+func Keeps(dir string) (bool, error) {
+	switch _, err := os.Stat(filepath.Join(dir, lockFile)); {
+	case err == nil:
+		return true, nil
+	case errors.Is(err, fs.ErrNotExist):
+		return false, nil
+	default:
+		return false, fault.Wrap(err, fault.DataDirUnusable, dir, reason(err))
+	}
+}
+
 // reason is err without the path that the message names already.
 func reason(err error) error {
 	if pe, ok := errors.AsType[*fs.PathError](err); ok {
