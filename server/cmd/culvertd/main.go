@@ -15,7 +15,7 @@ func main() {
 		stdout: os.Stdout, stderr: os.Stderr, getenv: os.LookupEnv,
 		unsetenv: func(name string) { _ = os.Unsetenv(name) }, // fails for no name of ours
 		terminal: tty.Is, root: os.Geteuid() == 0, home: os.UserHomeDir,
-		signals: make(chan os.Signal, 4), exit: os.Exit,
+		signals: make(chan os.Signal, 4), exit: os.Exit, called: calledAs(os.Args[0], exists),
 	}
 	signal.Notify(p.signals, os.Interrupt, syscall.SIGTERM)
 	os.Exit(p.run(context.Background(), os.Args[1:]))
@@ -32,6 +32,7 @@ type program struct {
 	home           func() (string, error)
 	signals        chan os.Signal
 	exit           func(int) // for a second signal
+	called         string    // how a person calls this program
 }
 
 // run runs one command line and returns the exit code.

@@ -39,13 +39,23 @@ func (p *program) welcome(o *options, i node.Info) {
 	fmt.Fprintf(&b, "  culvert config add-connect-url %s%s\n", i.ConnectURL, pin(i))
 	if i.Authtoken != "" {
 		fmt.Fprintf(&b, "  culvert config add-authtoken %s\n", i.Authtoken)
-		b.WriteString("\nThe authtoken is shown only this once; \"culvertd authtoken new\" makes another.\n")
+		fmt.Fprintf(&b, "\nThe authtoken is shown only this once; \"%s authtoken new\" makes another.\n", p.called)
 	} else {
 		b.WriteString("  culvert config add-authtoken TOKEN\n")
-		b.WriteString("\n\"culvertd authtoken new\" makes a new token.\n")
+		fmt.Fprintf(&b, "\n\"%s authtoken new\" makes a new token.\n", p.called)
 	}
 	b.WriteString("\nThen:\n\n  culvert http 8080\n\n")
+	if i.CAFile != "" {
+		b.WriteString(trust(i))
+	}
 	fmt.Fprint(p.stdout, b.String())
+}
+
+// trust says how clients of https URLs come to trust the server's own CA.
+func trust(i node.Info) string {
+	return fmt.Sprintf("Clients trust the https URLs by the CA's certificate:\n\n  curl --cacert %s https://NAME.%s%s\n\n"+
+		"For everybody's, give a certificate for *.%[2]s with --tls-cert and --tls-key.\n\n",
+		shellWord(i.CAFile), i.Domains[0], portText(i.HTTPSPort, 443))
 }
 
 // pin is the flag that makes an agent trust the server's own CA.
