@@ -1,5 +1,5 @@
 // Package vault holds the server's keys: it seals what clients carry for the server (resume tokens,
-// cookies), makes keyed hashes of credentials, and keeps secrets out of logs.
+// cookies), makes keyed hashes of credentials, and masks those that messages mention.
 //
 // The keys live in one text file in the data directory, made on first use with mode 0600 and refused when
 // others can read it. The file names one pepper, which never changes because stored hashes depend on it, and
