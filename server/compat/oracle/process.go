@@ -109,9 +109,9 @@ func (o *outage) note(err error) {
 	o.last = time.Now()
 }
 
-// answered is how many requests were answered since the beginning.
-func (o *outage) answered() int {
+// answered is how many requests were answered since the beginning, and what the last failure was.
+func (o *outage) answered() (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.good
+	return o.good, o.bad
 }

@@ -158,10 +158,11 @@ func killedUnderLoad(t *testing.T, st *Stage) {
 	}
 	load := func(what string) {
 		for u, o := range watched {
-			want := o.answered() + 100
+			already, _ := o.answered()
+			want := already + 100
 			Until(t, u+" answered "+what, func() error {
-				if n := o.answered(); n < want {
-					return fmt.Errorf("%d requests of %d, the last failure was %w", n, want, o.bad)
+				if n, err := o.answered(); n < want {
+					return fmt.Errorf("%d requests of %d, the last failure was %w", n, want, err)
 				}
 				return nil
 			})
