@@ -159,6 +159,15 @@ type Probe struct {
 	Dialer *net.Dialer
 }
 
+// Authenticate opens a session with the server and closes it again. It is
+// nothing but a question: no endpoint goes online.
+func (p *Probe) Authenticate(ctx context.Context) error {
+	if err := p.Connect(ctx); err != nil {
+		return err
+	}
+	return p.Disconnect()
+}
+
 // NewProbe returns a probe. It opens nothing.
 func NewProbe(s config.Settings, proxy, version string) (*Probe, error) {
 	cfg := &Config{Settings: s, Proxy: proxy, Version: version}

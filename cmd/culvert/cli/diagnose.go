@@ -21,9 +21,9 @@ func (p *Program) diagnoseCommand() *cobra.Command {
 		Use:     "diagnose",
 		Short:   "Find out what stands between this machine and the server",
 		GroupID: "setup",
-		Long: `Check name resolution, TCP, TLS and the agent protocol towards the server, the proxy on the
-way if there is one, and the upstreams of the configuration. Nobody else is contacted. Exit
-code 0 means that the server can be reached.`,
+		Long: `Check name resolution, TCP, TLS, the agent protocol and the authtoken towards the server, the
+proxy on the way if there is one, and the upstreams of the configuration. Nobody else is
+contacted. Exit code 0 means that the server can be reached and takes the token.`,
 		Example: "  culvert diagnose\n  culvert diagnose -6 -w report.json",
 		Args:    arguments(0, 0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -43,6 +43,9 @@ code 0 means that the server can be reached.`,
 				Server: s.settings.Server, Proxy: s.proxy, Fingerprint: s.settings.Fingerprint != "", IPv6: ipv6,
 				Prober: probe, Dialer: probe.Dialer, Resolver: probe.Dialer.Resolver, Timeout: s.settings.ConnectTimeout, Version: v,
 				Files: s.config.Files, Environment: diagnose.Environment(p.Env),
+			}
+			if s.settings.Authtoken != "" {
+				c.Authenticate = probe.Authenticate
 			}
 			specs, err := s.config.Specs()
 			if err != nil {

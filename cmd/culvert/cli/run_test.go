@@ -464,6 +464,29 @@ func TestAgent35_36_Diagnose(t *testing.T) {
 	newHome(t).run(t, "diagnose").check(t, 1, "ERR_CULVERT_1204")
 }
 
+func TestDiagnoseTriesTheToken(t *testing.T) {
+	t.Parallel()
+	w, h := newWorld(t, wiretest.Script{Auth: func(req wire.Auth, _ *wire.AuthResp) error {
+		if req.Extra.Authtoken != token {
+			return fault.New(fault.TokenUnknown, "***")
+		}
+		return nil
+	}}), newHome(t)
+	w.connect(t, h, "")
+	h.run(t, "diagnose").check(t, 0)
+	i := h.run(t, "diagnose", "--authtoken", "another_0123456789abcdef")
+	i.check(t, 1)
+	if !strings.Contains(i.out.String(), "Authtoken") || !strings.Contains(i.out.String(), "ERR_NGROK_107") {
+		t.Errorf("printed\n%s", i.out)
+	}
+	// What answers without TLS is not the agent address.
+	i = h.run(t, "diagnose", "--connect-url", hello(t))
+	i.check(t, 1)
+	if !strings.Contains(i.out.String(), "ERR_NGROK_8009") || !strings.Contains(i.out.String(), "9444") {
+		t.Errorf("printed\n%s", i.out)
+	}
+}
+
 func TestAgent38_RestartRunsAgain(t *testing.T) {
 	t.Parallel()
 	w, h := newWorld(t, wiretest.Script{}), newHome(t)

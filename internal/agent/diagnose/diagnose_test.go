@@ -66,8 +66,9 @@ func TestEverythingWorks(t *testing.T) {
 	}
 	r := diagnose.Run(t.Context(), diagnose.Config{
 		Server: "localhost:9444", Dialer: &net.Dialer{}, Version: "1.2.3",
-		Prober:    prober{result: culvert.DiagnoseResult{Region: "here", Latency: time.Millisecond}},
-		Upstreams: []diagnose.Upstream{{Endpoint: "web", Target: upstream}},
+		Prober:       prober{result: culvert.DiagnoseResult{Region: "here", Latency: time.Millisecond}},
+		Authenticate: func(context.Context) error { return nil },
+		Upstreams:    []diagnose.Upstream{{Endpoint: "web", Target: upstream}},
 	})
 	var text bytes.Buffer
 	r.WriteText(&text)
@@ -100,6 +101,56 @@ func TestUpstreamThatIsDownIsAWarning(t *testing.T) {
 	}
 	if r.Failed() {
 		t.Error("an upstream that is down failed the report")
+	}
+}
+
+func TestAuthtoken(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name         string
+		authenticate func(context.Context) error
+		state        diagnose.State
+		code         fault.Code
+	}{
+		{"accepted", func(context.Context) error { return nil }, diagnose.OK, ""},
+		{"unknown", func(context.Context) error { return fault.New(fault.TokenUnknown, "x") }, diagnose.Err, fault.TokenUnknown},
+		{"none", nil, diagnose.Warn, fault.TokenMissing},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			r := diagnose.Run(t.Context(), diagnose.Config{Server: "localhost:9444", Dialer: &net.Dialer{}, Prober: prober{}, Authenticate: tt.authenticate})
+			if c := find(r, "Server", "Authtoken"); c == nil || c.State != tt.state || c.Code != string(tt.code) {
+				t.Errorf("check %+v, want state %s and code %q", c, tt.state, tt.code)
+			}
+		})
+	}
+}
+
+func TestWhoseCertificate(t *testing.T) {
+	t.Parallel()
+	culvertCA := pkix.Name{CommonName: "Culvert development CA 1234"}
+	tests := []struct {
+		name string
+		peer *x509.Certificate
+		want fault.Code
+	}{
+		{"another Culvert server", &x509.Certificate{Issuer: culvertCA, IsCA: true}, fault.FingerprintMismatch},
+		{"the address for HTTPS", &x509.Certificate{Issuer: culvertCA}, fault.DiagServerProtocol},
+		{"somebody else", &x509.Certificate{Issuer: pkix.Name{CommonName: "Proxy"}, IsCA: true}, fault.DiagIntercepted},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			f := fault.New(fault.FingerprintMismatch, "localhost:9444", "sha256:a", "sha256:b")
+			if got := diagnose.TLSFault(f, []*x509.Certificate{tt.peer}); !fault.Has(got, tt.want) {
+				t.Errorf("fault %v, want %s", got, tt.want)
+			}
+		})
+	}
+	f := fault.New(fault.DiagServerProtocol, "localhost:9080", "it does not speak TLS")
+	if got := diagnose.TLSFault(f, nil); !fault.Has(got, fault.DiagServerProtocol) {
+		t.Errorf("fault %v, want %s", got, fault.DiagServerProtocol)
 	}
 }
 

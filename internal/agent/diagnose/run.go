@@ -47,13 +47,16 @@ type Config struct {
 	Fingerprint bool   // the server's CA is pinned
 	IPv6        bool   // check IPv6 too
 	Prober      Prober
-	Dialer      Dialer
-	Resolver    *net.Resolver // nil: the system's
-	Timeout     time.Duration // for TCP, TLS and protocol together; 0: 10 s
-	Upstreams   []Upstream
-	Version     string
-	Files       []string
-	Environment map[string]string
+	// Authenticate tries the authtoken with the server and opens nothing that
+	// lasts. Nil: there is no token, which is worth a warning.
+	Authenticate func(context.Context) error
+	Dialer       Dialer
+	Resolver     *net.Resolver // nil: the system's
+	Timeout      time.Duration // for TCP, TLS and protocol together; 0: 10 s
+	Upstreams    []Upstream
+	Version      string
+	Files        []string
+	Environment  map[string]string
 }
 
 // Run does all checks.
@@ -193,12 +196,41 @@ func (c *Config) server(ctx context.Context, r *Report) {
 	r.add(stage, "TCP", OK, 0, "")
 	r.add(stage, "TLS", OK, 0, chain(result.PeerCertificates))
 	r.add(stage, "Protocol", OK, result.Latency, fmt.Sprintf("region %s, latency %s", orDash(result.Region), result.Latency.Round(10*time.Microsecond)))
+	c.authtoken(ctx, r, stage)
+}
+
+// authtoken checks that the server takes the token.
+func (c *Config) authtoken(ctx context.Context, r *Report, stage string) {
+	const name = "Authtoken"
+	if c.Authenticate == nil {
+		r.fail(stage, name, Warn, 0, fault.New(fault.TokenMissing))
+		return
+	}
+	start := time.Now()
+	err := c.Authenticate(ctx)
+	took := time.Since(start)
+	if err != nil {
+		r.fail(stage, name, Err, took, err)
+		return
+	}
+	r.add(stage, name, OK, took, "accepted")
 }
 
 // tlsFault tells an interception from a plain failure: a chain that is not the
-// pinned authority's, or one that claims to be for another purpose.
+// pinned authority's. One of another Culvert authority is another server, or
+// one that was set up anew; without the authority in it, it is not the address
+// for agents, where the authority is always sent.
 func (c *Config) tlsFault(err error, peers []*x509.Certificate) error {
 	f, ok := errors.AsType[*fault.Error](err)
+	if ok && f.Code == fault.DiagServerProtocol { // there is no TLS at all
+		return f
+	}
+	if ok && f.Code == fault.FingerprintMismatch && len(peers) > 0 && strings.Contains(issuer(peers), "CN=Culvert ") {
+		if peers[len(peers)-1].IsCA {
+			return f
+		}
+		return fault.Wrap(err, fault.DiagServerProtocol, c.Server, "its certificate is that of an address for HTTPS")
+	}
 	untrusted := ok && (f.Code == fault.FingerprintMismatch || (f.Code == fault.ServerUntrusted && c.Fingerprint))
 	if untrusted && len(peers) > 0 {
 		return fault.Wrap(err, fault.DiagIntercepted, c.Server, issuer(peers))
