@@ -84,7 +84,7 @@ type edgeConn struct {
 	clientConn
 
 	server *Server
-	from   netip.Addr // counted source
+	from   netip.Prefix // counted source
 	cert   *tls.Certificate
 	once   sync.Once
 
@@ -94,11 +94,11 @@ type edgeConn struct {
 	until time.Time
 }
 
-func (s *Server) newConn(l *listener, c net.Conn, from netip.Addr) *edgeConn {
+func (s *Server) newConn(l *listener, c net.Conn, from netip.Prefix) *edgeConn {
 	ec := &edgeConn{server: s, from: from}
 	ec.breakOff = ec.reset
 	ec.Conn.Conn = c
-	ec.remote, ec.local = addrPort(c.RemoteAddr()), addrPort(c.LocalAddr())
+	ec.remote, ec.local = netx.AddrPort(c.RemoteAddr()), netx.AddrPort(c.LocalAddr())
 	ec.scheme, ec.port = l.scheme, l.port
 	s.open.add()
 	s.mu.Lock()

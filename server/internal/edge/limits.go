@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/culvert-project/culvert/internal/netx"
 )
 
 // Limits bound what public clients may cost. A zero field means its default,
@@ -87,7 +89,7 @@ type limiter struct {
 	mu      sync.Mutex
 	open    int
 	freed   chan struct{} // closed when a place gets free; nil while nobody waits
-	sources map[netip.Addr]*source
+	sources map[netip.Prefix]*source
 	sweepAt time.Time
 }
 
@@ -100,7 +102,7 @@ type source struct {
 }
 
 func newLimiter(l Limits) *limiter {
-	return &limiter{limits: l, sources: make(map[netip.Addr]*source)}
+	return &limiter{limits: l, sources: make(map[netip.Prefix]*source)}
 }
 
 // place waits until there is room for one more connection and takes it. It
@@ -127,7 +129,7 @@ func (l *limiter) place(stop <-chan struct{}) bool {
 }
 
 // leave gives back what place took, and what admit took for from.
-func (l *limiter) leave(from netip.Addr) {
+func (l *limiter) leave(from netip.Prefix) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.open--
@@ -139,54 +141,47 @@ func (l *limiter) leave(from netip.Addr) {
 }
 
 // leaveSource gives back what admit took for from.
-func (l *limiter) leaveSource(from netip.Addr) {
+func (l *limiter) leaveSource(from netip.Prefix) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.release(from)
 }
 
 // release is called with mu held.
-func (l *limiter) release(from netip.Addr) {
+func (l *limiter) release(from netip.Prefix) {
 	if s := l.sources[from]; s != nil {
 		s.open--
 	}
 }
 
 // admit counts a new connection of a source and reports whether it may come
-// in. What it returns as from has to be given to leave: the invalid address
+// in. What it returns as from has to be given to leave: the invalid prefix
 // stands for a source that is not counted.
-func (l *limiter) admit(a netip.Addr, now time.Time) (from netip.Addr, ok bool) {
-	if a = a.Unmap(); a.IsLoopback() || !a.IsValid() {
-		return netip.Addr{}, true
-	}
-	if a.Is6() {
-		// Whoever has an IPv6 address has its /64.
-		p, err := a.WithZone("").Prefix(64)
-		if err != nil {
-			return netip.Addr{}, false
-		}
-		a = p.Addr()
+func (l *limiter) admit(a netip.Addr, now time.Time) (from netip.Prefix, ok bool) {
+	from = netx.Source(a)
+	if !from.IsValid() {
+		return from, true
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.sweep(now)
 	rate := float64(l.limits.SourceRate)
-	s := l.sources[a]
+	s := l.sources[from]
 	if s == nil {
 		s = &source{tokens: rate, at: now}
-		l.sources[a] = s
+		l.sources[from] = s
 	}
 	if s.open >= l.limits.SourceConnections {
-		return netip.Addr{}, false
+		return netip.Prefix{}, false
 	}
 	s.tokens = min(rate, s.tokens+rate*now.Sub(s.at).Seconds())
 	s.at = now
 	if s.tokens < 1 {
-		return netip.Addr{}, false
+		return netip.Prefix{}, false
 	}
 	s.tokens--
 	s.open++
-	return a, true
+	return from, true
 }
 
 // sweepEvery is how often sources without connections are forgotten. Their

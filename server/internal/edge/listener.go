@@ -11,6 +11,7 @@ import (
 	"github.com/culvert-project/culvert/internal/backoff"
 	"github.com/culvert-project/culvert/internal/endpoint"
 	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/internal/netx"
 )
 
 // listener is one open port.
@@ -39,24 +40,12 @@ func (s *Server) Addrs() []Addr {
 	defer s.mu.Unlock()
 	addrs := make([]Addr, 0, len(s.listeners)+len(s.tcp))
 	for _, l := range s.listeners {
-		addrs = append(addrs, Addr{Scheme: l.scheme, Port: l.port, Addr: addrPort(l.Addr())})
+		addrs = append(addrs, Addr{Scheme: l.scheme, Port: l.port, Addr: netx.AddrPort(l.Addr())})
 	}
 	for _, l := range s.tcp {
-		addrs = append(addrs, Addr{Scheme: l.scheme, Port: l.port, Addr: addrPort(l.Addr())})
+		addrs = append(addrs, Addr{Scheme: l.scheme, Port: l.port, Addr: netx.AddrPort(l.Addr())})
 	}
 	return addrs
-}
-
-// addrPort returns a as a value, invalid if it is no IP address and port. It is
-// canonical: not IPv4-mapped, and without a zone, which means nothing to others.
-func addrPort(a net.Addr) netip.AddrPort {
-	var ap netip.AddrPort
-	if t, ok := a.(*net.TCPAddr); ok {
-		ap = t.AddrPort()
-	} else {
-		ap, _ = netip.ParseAddrPort(a.String())
-	}
-	return netip.AddrPortFrom(ap.Addr().Unmap().WithZone(""), ap.Port())
 }
 
 // listen opens the listeners of the configuration and starts to accept on them.
@@ -87,7 +76,7 @@ func (s *Server) listen(ctx context.Context) error {
 		}
 		l := &listener{Listener: nl, scheme: w.scheme, port: w.port}
 		if l.port == 0 {
-			l.port = addrPort(nl.Addr()).Port()
+			l.port = netx.AddrPort(nl.Addr()).Port()
 		}
 		opened = append(opened, l)
 	}
@@ -188,9 +177,9 @@ func (s *Server) accept(ctx context.Context, l *listener) {
 // admit takes a connection in if the limits allow it. While the server is full
 // it waits, and with it the listener.
 func (s *Server) admit(ctx context.Context, l *listener, c net.Conn) {
-	peer := addrPort(c.RemoteAddr())
+	peer := netx.AddrPort(c.RemoteAddr())
 	trusted := s.trusts(peer.Addr())
-	var from netip.Addr
+	var from netip.Prefix
 	if !trusted {
 		var ok bool
 		if from, ok = s.limits.admit(peer.Addr(), time.Now()); !ok {

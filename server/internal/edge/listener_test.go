@@ -76,20 +76,3 @@ func TestEndpoints05_ExtraListenersServeTheirPortAlone(t *testing.T) {
 		t.Errorf("Addrs lacks %v", want)
 	}
 }
-
-func TestAddrPortIsCanonical(t *testing.T) {
-	t.Parallel()
-	for _, tt := range []struct {
-		in   net.Addr
-		want string
-	}{
-		{&net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 1}, "192.0.2.1:1"},
-		{&net.TCPAddr{IP: net.ParseIP("fe80::1"), Zone: "eth0", Port: 2}, "[fe80::1]:2"},
-		{&net.UnixAddr{Name: "[::ffff:192.0.2.1]:3"}, "192.0.2.1:3"},
-		{&net.UnixAddr{Name: "/run/x"}, "invalid AddrPort"},
-	} {
-		if got := addrPort(tt.in).String(); got != tt.want {
-			t.Errorf("addrPort(%v) = %s, want %s", tt.in, got, tt.want)
-		}
-	}
-}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/culvert-project/culvert/internal/endpoint"
+	"github.com/culvert-project/culvert/internal/netx"
 	"github.com/culvert-project/culvert/internal/netx/proxyproto"
 	"github.com/culvert-project/culvert/internal/wire"
 	"github.com/culvert-project/culvert/server/internal/route"
@@ -106,7 +107,7 @@ func TestTCPOverSockets(t *testing.T) {
 		c.Listen = func(ctx context.Context, network, addr string) (net.Listener, error) {
 			l, err := new(net.ListenConfig).Listen(ctx, network, "127.0.0.1:0")
 			if err == nil && addr == tcpAddr {
-				port = addrPort(l.Addr()).Port()
+				port = netx.AddrPort(l.Addr()).Port()
 			}
 			return l, err
 		}
@@ -185,7 +186,7 @@ func TestEndpoints38_PROXYHeaderComesFirst(t *testing.T) {
 			}
 			st := <-streams
 			h, raw, err := proxyproto.Read(st)
-			if err != nil || h.Version != version || h.Src != addrPort(c.LocalAddr()) || h.Dst != addrPort(c.RemoteAddr()) {
+			if err != nil || h.Version != version || h.Src != netx.AddrPort(c.LocalAddr()) || h.Dst != netx.AddrPort(c.RemoteAddr()) {
 				t.Errorf("%s, version %d: got %q, %v", url, version, raw, err)
 			}
 			wantRead(t, st, string(first))

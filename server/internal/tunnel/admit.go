@@ -3,9 +3,10 @@ package tunnel
 import (
 	"container/list"
 	"context"
-	"net"
 	"net/netip"
 	"sync"
+
+	"github.com/culvert-project/culvert/internal/netx"
 )
 
 // admission bounds the connections that are not authenticated yet. Beyond the
@@ -41,7 +42,7 @@ func (a *admission) close() {
 // ctx. It returns nil if there is none; else a function that gives the place
 // back, to be called at least once.
 func (a *admission) enter(ctx context.Context, addr netip.Addr) func() {
-	src := source(addr)
+	src := netx.Source(addr)
 	a.mu.Lock()
 	if src.IsValid() && a.sources[src] >= a.perSource || a.pending >= a.all && a.waiting.Len() >= a.queue {
 		a.mu.Unlock()
@@ -97,33 +98,4 @@ func (a *admission) forget(src netip.Prefix) {
 	if a.sources[src]--; a.sources[src] <= 0 {
 		delete(a.sources, src)
 	}
-}
-
-// source is what limits per source count by: the address for IPv4, the /64 for
-// IPv6. It is invalid, and no limit applies, for loopback and for addresses that
-// are unknown.
-func source(addr netip.Addr) netip.Prefix {
-	addr = addr.Unmap().WithZone("")
-	if !addr.IsValid() || addr.IsLoopback() {
-		return netip.Prefix{}
-	}
-	bits := 32
-	if addr.Is6() {
-		bits = 64
-	}
-	p, _ := addr.Prefix(bits) // cannot fail: bits fits the family
-	return p
-}
-
-// addrPort returns a's IP address and port, the zero value if it has none.
-func addrPort(a net.Addr) netip.AddrPort {
-	if t, ok := a.(*net.TCPAddr); ok {
-		ap := t.AddrPort()
-		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
-	}
-	ap, err := netip.ParseAddrPort(a.String())
-	if err != nil {
-		return netip.AddrPort{}
-	}
-	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
 }

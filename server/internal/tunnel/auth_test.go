@@ -376,20 +376,6 @@ func TestPendingPlaceIsGivenBack(t *testing.T) {
 	}, func(c *Config) { c.Limits.Pending = 1 })
 }
 
-func TestSourceGroupsIPv6BySubnet(t *testing.T) {
-	t.Parallel()
-	a, b := netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2001:db8::ffff:1")
-	if source(a) != source(b) {
-		t.Errorf("got %v and %v, want one source", source(a), source(b))
-	}
-	if p := source(netip.MustParseAddr("::ffff:192.0.2.1")); p.String() != "192.0.2.1/32" {
-		t.Errorf("mapped address: got %v", p)
-	}
-	if source(netip.MustParseAddr("::1")).IsValid() {
-		t.Error("loopback has a source")
-	}
-}
-
 func TestSilentSessionIsEnded(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {

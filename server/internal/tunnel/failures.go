@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/culvert-project/culvert/internal/netx"
 )
 
 const (
@@ -38,7 +40,7 @@ func newFailures(l Limits) *failures {
 
 // exceeded reports whether another attempt from addr with token is one too many.
 func (f *failures) exceeded(addr netip.Addr, token string) bool {
-	src := source(addr)
+	src := netx.Source(addr)
 	if !src.IsValid() {
 		return false
 	}
@@ -50,7 +52,7 @@ func (f *failures) exceeded(addr netip.Addr, token string) bool {
 
 // add counts one refused token.
 func (f *failures) add(addr netip.Addr, token string) {
-	src := source(addr)
+	src := netx.Source(addr)
 	if !src.IsValid() {
 		return
 	}

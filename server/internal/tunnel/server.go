@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/culvert-project/culvert/internal/mux"
+	"github.com/culvert-project/culvert/internal/netx"
 	"github.com/culvert-project/culvert/internal/wire"
 )
 
@@ -121,7 +122,7 @@ func New(cfg Config) *Server {
 // closed. It returns when TLS is done; the session runs on a goroutine of its
 // own, whose stack has never held a handshake.
 func (s *Server) ServeConn(ctx context.Context, conn net.Conn) {
-	addr := addrPort(conn.RemoteAddr())
+	addr := netx.AddrPort(conn.RemoteAddr())
 	deadline := time.Now().Add(s.limits.AuthTimeout)
 	leave := s.enter(ctx, addr, deadline)
 	if leave == nil {
