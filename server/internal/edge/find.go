@@ -28,7 +28,7 @@ func (x *exchange) look() error {
 			x.redirect()
 			return errDone
 		}
-		return fault.New(fault.EndpointOffline, x.url())
+		return x.offline()
 	}
 	if mixed(pool.Members()) {
 		return fault.New(fault.MixedPool, x.url())
@@ -43,6 +43,20 @@ func (x *exchange) look() error {
 		return fault.New(fault.Misdirected, x.cc.sni, x.host)
 	}
 	return nil
+}
+
+// offline is the fault for a name that is not online. Agents cannot take names
+// outside the base domains: there the remedy tells of some that they can.
+func (x *exchange) offline() *fault.Error {
+	f := fault.New(fault.EndpointOffline, x.url())
+	domains := x.h.returning.domains
+	if len(domains) == 0 || underAny(x.host, domains) {
+		return f
+	}
+	example := endpoint.URL{Scheme: x.cc.scheme, Host: "app." + domains[0], Port: x.namedPort()}
+	f.Remedy = "This server answers for names under " + strings.Join(domains, ", ") + ", such as " + example.String() +
+		"; ask for the URL that the agent shows."
+	return f
 }
 
 // mixed reports whether endpoints share a URL of which one may not
@@ -80,7 +94,7 @@ func (x *exchange) await() error {
 	case x.ctx.Err() != nil:
 		return errClientGone
 	default:
-		return fault.New(fault.EndpointOffline, x.url())
+		return x.offline()
 	}
 }
 
@@ -120,10 +134,14 @@ func (x *exchange) redirect() {
 // stands in it if the client named one: behind a balancer it may be another
 // than the listener's.
 func (x *exchange) url() string {
-	u := endpoint.URL{Scheme: x.cc.scheme, Host: x.host}
+	return endpoint.URL{Scheme: x.cc.scheme, Host: x.host, Port: x.namedPort()}.String()
+}
+
+// namedPort returns the port that the client named, 0 if it named none.
+func (x *exchange) namedPort() uint16 {
 	if i := strings.LastIndexByte(x.r.Host, ':'); i >= 0 && validPort(x.r.Host[i+1:]) {
 		port, _ := strconv.ParseUint(x.r.Host[i+1:], 10, 16) // valid
-		u.Port = uint16(port)
+		return uint16(port)
 	}
-	return u.String()
+	return 0
 }

@@ -226,3 +226,29 @@ func FuzzCanonicalHost(f *testing.F) {
 		}
 	})
 }
+
+// TestRemedyForForeignNames: what the server says of a name outside its base
+// domains is nothing that it would refuse.
+func TestRemedyForForeignNames(t *testing.T) {
+	t.Parallel()
+	for host, want := range map[string]string{
+		"localhost:9080":       "names under example.com, such as http://app.example.com:9080;",
+		"other.test":           "such as http://app.example.com;",
+		"lost.example.com":     "culvert http 8080 --url http://lost.example.com",
+		"example.com":          "culvert http 8080 --url http://example.com",
+		"not-example.com:8080": "such as http://app.example.com:8080;",
+	} {
+		t.Run(host, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, func(c *Config) { c.StartedAt = time.Now().Add(-time.Hour) })
+				c := w.h1()
+				asked := func(r *http.Request) { r.Host = host }
+				if got := do(t, c, "GET", "http://app.example.com/", nil, asked); got.StatusCode != 404 || !strings.Contains(got.body, want) {
+					t.Errorf("got %d %s, want %q in it", got.StatusCode, got.body, want)
+				}
+				c.CloseIdleConnections()
+			})
+		})
+	}
+}
