@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -41,9 +42,12 @@ type devRun struct {
 	name     string
 	token    string
 
+	goesTo string // upstream in full
+
 	mu     sync.Mutex
 	serves sync.WaitGroup
 	agent  culvert.Agent // guarded by mu
+	moved  []string      // what became of default ports that were taken; guarded by mu
 }
 
 func (p *program) devCommand() *cobra.Command {
@@ -59,7 +63,8 @@ func (p *program) devCommand() *cobra.Command {
   culvertd dev tcp 22                 a TCP port
   culvertd dev tls 8443               TLS, passed through as it is
 
-It listens on loopback. Default ports that are taken give way to free ones.`,
+It listens on loopback and stops with Ctrl+C. A default port that is taken gives
+way to a free one; an address given by you does not.`,
 		Args: atMostTwo,
 	}
 	addFlags(cmd.Flags())
@@ -87,19 +92,25 @@ It listens on loopback. Default ports that are taken give way to free ones.`,
 func (d *devRun) arguments(args []string) error {
 	d.verb = "http"
 	verbs := []string{"http", "tcp", "tls"}
-	if len(args) > 0 && slices.Contains(verbs, args[0]) {
+	given := len(args) > 0 && slices.Contains(verbs, args[0])
+	if given {
 		d.verb, args = args[0], args[1:]
 	}
 	if len(args) > 1 {
 		return usage(fmt.Errorf("%q is not a kind of endpoint: want one of %s", args[0], strings.Join(verbs, ", ")))
 	}
 	if len(args) == 1 {
+		if !given && !upstreamLike(args[0]) {
+			return usage(fmt.Errorf("%q is neither a kind of endpoint (%s) nor an upstream such as 8080, host:8080 or https://host",
+				args[0], strings.Join(verbs, ", ")))
+		}
 		d.upstream = args[0]
 		kind := target.Web
 		if d.verb != "http" {
 			kind = target.Stream
 		}
-		_, err := target.Parse(d.upstream, kind)
+		t, err := target.Parse(d.upstream, kind)
+		d.goesTo = t.String()
 		return err
 	}
 	if d.verb != "http" {
@@ -108,11 +119,18 @@ func (d *devRun) arguments(args []string) error {
 	return nil
 }
 
+// upstreamLike reports whether a word is meant as an upstream though no kind of
+// endpoint stands before it: a name alone is rather a kind that there is not.
+func upstreamLike(s string) bool {
+	_, err := strconv.ParseUint(s, 10, 16)
+	return err == nil || strings.Contains(s, ":")
+}
+
 // run runs server and agent until a signal stops them. The agent lives until the
 // server has ended, so that open exchanges can finish.
 func (d *devRun) run(ctx context.Context) error {
 	d.o.node.BootstrapAuthtoken = d.token
-	d.o.node.Listen = freePorts(d.o.node.Listen)
+	d.o.node.Listen = d.freePorts(d.o.node.Listen)
 	n, closeLogs, err := d.p.newNode(d.o)
 	if err != nil {
 		return err
@@ -123,19 +141,38 @@ func (d *devRun) run(ctx context.Context) error {
 }
 
 // freePorts makes a listen function that takes a free port of the same host
-// where a default port is taken.
-func freePorts(listen func(context.Context, string, string) (net.Listener, error)) func(context.Context, string, string) (net.Listener, error) {
+// where a default port is taken, and notes it. Addresses that were asked for
+// stay as they are.
+func (d *devRun) freePorts(listen func(context.Context, string, string) (net.Listener, error)) func(context.Context, string, string) (net.Listener, error) {
 	if listen == nil {
 		listen = new(net.ListenConfig).Listen
 	}
-	defaults := []string{node.DefaultHTTPAddr, node.DefaultHTTPSAddr, node.DefaultAgentAddr, node.DefaultAPIAddr}
+	c := d.o.node
+	var defaults []string
+	for _, a := range []struct{ set, addr string }{
+		{c.HTTPAddr, node.DefaultHTTPAddr}, {c.HTTPSAddr, node.DefaultHTTPSAddr},
+		{c.AgentAddr, node.DefaultAgentAddr}, {c.APIAddr, node.DefaultAPIAddr},
+	} {
+		if a.set == "" {
+			defaults = append(defaults, a.addr)
+		}
+	}
 	return func(ctx context.Context, network, addr string) (net.Listener, error) {
 		ln, err := listen(ctx, network, addr)
 		if err == nil || !errors.Is(err, syscall.EADDRINUSE) || !slices.Contains(defaults, addr) {
 			return ln, err
 		}
-		host, _, _ := net.SplitHostPort(addr) // one of ours
-		return listen(ctx, network, net.JoinHostPort(host, "0"))
+		host, port, _ := net.SplitHostPort(addr) // one of ours
+		ln, err = listen(ctx, network, net.JoinHostPort(host, "0"))
+		if err != nil {
+			return nil, err
+		}
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if _, other, err := net.SplitHostPort(ln.Addr().String()); err == nil {
+			d.moved = append(d.moved, fmt.Sprintf("Port %s is taken; using %s instead.", port, other))
+		}
+		return ln, nil
 	}
 }
 
@@ -145,7 +182,7 @@ func (d *devRun) online(ctx context.Context, i node.Info) error {
 		culvert.WithAuthtoken(d.token),
 		culvert.WithAgentConnectURL(localAddr(i.Agent)),
 		culvert.WithClientInfo("culvertd-dev", version.Read().Version),
-		culvert.WithLogger(d.o.node.Logger),
+		culvert.WithLogger(slog.New(until{d.o.node.Logger.Handler(), ctx.Done()})),
 	}
 	if i.CAFingerprint != "" {
 		opts = append(opts, culvert.WithCAFingerprint(i.CAFingerprint))
@@ -272,13 +309,20 @@ func (d *devRun) announce(urls []string, i node.Info) {
 	}
 	b.WriteString("\n")
 	if d.upstream == "" {
-		b.WriteString("They show a page that echoes its request. To put a service of your own there:\n\n  culvertd dev http 8080\n\n")
+		fmt.Fprintf(&b, "They show a page that echoes its request. To put a service of your own there:\n\n  %s dev http 8080\n\n", d.p.called)
 	} else {
-		fmt.Fprintf(&b, "Traffic goes to %s. Ctrl+C stops.\n", d.upstream)
+		fmt.Fprintf(&b, "Traffic goes to %s.\n", d.goesTo)
 	}
 	if d.verb == "http" && i.CAFile != "" {
-		fmt.Fprintf(&b, "Clients that are to trust the https URL need the CA's certificate: %s\n", i.CAFile)
+		fmt.Fprintf(&b, "Clients trust the https URL by the CA's certificate:\n\n  curl --cacert %s %s\n\n", shellWord(i.CAFile), urls[len(urls)-1])
 	}
+	d.mu.Lock()
+	moved := d.moved
+	d.mu.Unlock()
+	for _, m := range moved {
+		b.WriteString(m + "\n")
+	}
+	b.WriteString("Ctrl+C stops.\n")
 	fmt.Fprint(d.p.stdout, b.String())
 }
 

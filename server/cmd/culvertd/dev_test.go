@@ -22,11 +22,17 @@ func TestTakenDefaultPortsGiveWay(t *testing.T) {
 	if _, err := mem.Listen("tcp", "127.0.0.1:7777"); err != nil {
 		t.Fatal(err)
 	}
-	listen := freePorts(func(_ context.Context, network, addr string) (net.Listener, error) { return mem.Listen(network, addr) })
+	d := &devRun{o: &options{}}
+	d.o.node.APIAddr = node.DefaultAPIAddr // asked for, so it stays
+	if _, err := mem.Listen("tcp", node.DefaultAPIAddr); err != nil {
+		t.Fatal(err)
+	}
+	listen := d.freePorts(func(_ context.Context, network, addr string) (net.Listener, error) { return mem.Listen(network, addr) })
 	for addr, want := range map[string]string{
 		node.DefaultHTTPAddr:  "another port",
 		node.DefaultHTTPSAddr: node.DefaultHTTPSAddr,
 		"127.0.0.1:7777":      "taken",
+		node.DefaultAPIAddr:   "taken",
 	} {
 		ln, err := listen(t.Context(), "tcp", addr)
 		got := ""
@@ -44,6 +50,9 @@ func TestTakenDefaultPortsGiveWay(t *testing.T) {
 			t.Errorf("%s: got %s, want %s", addr, got, want)
 		}
 	}
+	if len(d.moved) != 1 || !strings.HasPrefix(d.moved[0], "Port 9080 is taken; using ") {
+		t.Errorf("told: got %q, want that 9080 is taken", d.moved)
+	}
 }
 
 func TestDevArguments(t *testing.T) {
@@ -60,6 +69,10 @@ func TestDevArguments(t *testing.T) {
 		{args: "http https://localhost:1", verb: "http", up: "https://localhost:1"},
 		{args: "file:///srv", verb: "http", up: "file:///srv"},
 		{args: "tcp 22", verb: "tcp", up: "22"},
+		{args: "localhost:8080", verb: "http", up: "localhost:8080"},
+		{args: "http foo", verb: "http", up: "foo"},
+		{args: "foo", refused: `"foo" is neither a kind of endpoint`},
+		{args: "htp", refused: "http, tcp, tls"},
 		{args: "tls localhost:8443", verb: "tls", up: "localhost:8443"},
 		{args: "tcp", refused: "needs an upstream"},
 		{args: "ftp 21", refused: "not a kind of endpoint"},
