@@ -82,7 +82,7 @@ func TestConnect(t *testing.T) {
 func TestFinalRefusals(t *testing.T) {
 	t.Parallel()
 	for _, f := range []*fault.Error{
-		fault.New(fault.TokenMalformed, "x", 1), fault.New(fault.TokenUnknown, "x"), fault.New(fault.TokenRevoked, "x"),
+		fault.New(fault.TokenMalformed, "x", "it is short"), fault.New(fault.TokenUnknown, "x"), fault.New(fault.TokenRevoked, "x"),
 		fault.New(fault.SourceRefused, "x"), fault.New(fault.TokenSourceRefused, "x"),
 		fault.New(fault.VersionUnsupported, "9"), fault.New(fault.AgentTooOld, "0.0.1"),
 	} {

@@ -4,7 +4,7 @@ package fault
 const (
 	// MetadataTooLong means that session or endpoint metadata is too long. Argument: its length.
 	MetadataTooLong Code = "ERR_NGROK_100"
-	// TokenMalformed means that a token cannot be one of ours. Arguments: the masked token, its length.
+	// TokenMalformed means that a token cannot be one of ours. Arguments: the masked token, what is wrong with it.
 	TokenMalformed Code = "ERR_NGROK_105"
 	// TokenUnknown means that a well-formed token is not one of ours. Argument: the masked token.
 	TokenUnknown Code = "ERR_NGROK_107"
@@ -59,7 +59,7 @@ func sessionEntries() []Entry {
 		},
 		{
 			Code: TokenMalformed, Status: 401, Title: "The authtoken is malformed",
-			Message: "The authtoken %s does not look like an authtoken of this server: it has %d characters, and 20 to 256 letters, digits, - and _ are expected.",
+			Message: "The authtoken %s does not look like an authtoken: %s.",
 			Remedy:  "Copy the whole token again. \"culvertd authtoken new\" on the server's machine makes one, and \"culvert config add-authtoken TOKEN\" stores it here.",
 		},
 		{

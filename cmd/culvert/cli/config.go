@@ -156,8 +156,8 @@ func (p *Program) addAuthtokenCommand() *cobra.Command {
 					return fault.Wrap(err, fault.ValueInvalid, "-", "the token", "standard input holds none")
 				}
 			}
-			if token == "" || strings.ContainsAny(token, " \t\r\n") {
-				return fault.New(fault.ValueInvalid, "", "the token", "it is empty or has blanks in it")
+			if err := config.CheckAuthtoken(token); err != nil {
+				return err
 			}
 			if err := config.SetKeys(path, [2]string{"authtoken", token}); err != nil {
 				return err

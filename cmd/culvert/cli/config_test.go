@@ -82,7 +82,17 @@ func TestTokenFromStandardInput(t *testing.T) {
 		t.Errorf("file %q", h.read(t))
 	}
 	h.run(t, "config", "add-authtoken", "-").check(t, 1, "standard input holds none")
-	h.run(t, "config", "add-authtoken", "two words").check(t, 1, "blanks")
+	before := h.read(t)
+	h.run(t, "config", "add-authtoken", "two words").check(t, 1, "ERR_NGROK_105", "it has 9 characters")
+	if h.read(t) != before {
+		t.Error("a malformed token was stored")
+	}
+	// The first token of a server may be any text.
+	h.run(t, "config", "add-authtoken", "twenty characters: or # more").check(t, 0)
+	h.run(t, "config", "check").check(t, 0)
+	if !strings.Contains(h.read(t), "twenty characters: or # more") {
+		t.Errorf("file %q", h.read(t))
+	}
 }
 
 func TestConfigFlagChoosesTheFile(t *testing.T) {
@@ -108,6 +118,9 @@ func TestAgent15_CheckNamesEveryProblem(t *testing.T) {
 	h.write(t, "version: 3\nagent: {log_level: loud}\nendpoints:\n  - name: two\n    url: https://x_y.example\n    upstream: {url: 80}\n")
 	h.run(t, "config", "check").check(t, 1, ":2:9: agent.log_level", ":5:5: endpoints[0].url", "ERR_NGROK_355")
 	h.run(t, "start", "--all").check(t, 1, ":2:9: agent.log_level")
+	h.write(t, "version: 3\nagent:\n  authtoken: short\n")
+	h.run(t, "config", "check").check(t, 1, ":3:3: agent.authtoken", "ERR_NGROK_105", "it has 5 characters")
+	h.run(t, "http", "80", "--connect-url", "localhost:1", "--authtoken", "flag").check(t, 1, "ERR_NGROK_105")
 }
 
 func TestConfigEdit(t *testing.T) {

@@ -304,7 +304,7 @@ func TestAgent16_TokenPrecedence(t *testing.T) {
 		{"file", nil, nil, token},
 		{"NGROK_AUTHTOKEN", []string{"NGROK_AUTHTOKEN=tok_ngrok_0123456789"}, nil, "tok_ngrok_0123456789"},
 		{"CULVERT_AUTHTOKEN", []string{"NGROK_AUTHTOKEN=n", "CULVERT_AUTHTOKEN=tok_culvert_0123456789"}, nil, "tok_culvert_0123456789"},
-		{"flag", []string{"CULVERT_AUTHTOKEN=c"}, []string{"--authtoken", "tok_flag_0123456789"}, "tok_flag_0123456789"},
+		{"flag", []string{"CULVERT_AUTHTOKEN=c"}, []string{"--authtoken", "tok_flag_0123456789ab"}, "tok_flag_0123456789ab"},
 		{"stdin", nil, []string{"--authtoken", "-"}, "tok_stdin_0123456789"},
 	}
 	for _, tt := range tests {

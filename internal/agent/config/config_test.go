@@ -252,7 +252,7 @@ func TestOverridesAreBlamedByName(t *testing.T) {
 func TestVersion2(t *testing.T) {
 	t.Parallel()
 	c := load(t, `version: "2"
-authtoken: tok_2
+authtoken: tok_2_0123456789abcdef
 server_addr: old.example.com:443
 root_cas: host
 log: false
@@ -273,7 +273,7 @@ tunnels:
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.Authtoken != "tok_2" || s.Server != "old.example.com:443" || s.LogTarget != "false" || s.Proxy != "http://proxy:3128" || s.CAs != nil {
+	if s.Authtoken != "tok_2_0123456789abcdef" || s.Server != "old.example.com:443" || s.LogTarget != "false" || s.Proxy != "http://proxy:3128" || s.CAs != nil {
 		t.Errorf("settings %+v", s)
 	}
 	specs, err := c.Specs()

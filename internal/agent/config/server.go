@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/internal/id"
 )
 
 // ParseServer reads the address of a server: host or host:port, also as a URL
@@ -53,6 +54,15 @@ func ParseFingerprint(text string) (string, error) {
 		return "", fault.New(fault.FingerprintInvalid, text)
 	}
 	return "sha256:" + digits, nil
+}
+
+// CheckAuthtoken judges a token by what needs no server. Errors are faults with
+// the code [fault.TokenMalformed]; they never show the token.
+func CheckAuthtoken(token string) error {
+	if why := id.TokenFlaw(token); why != "" {
+		return fault.New(fault.TokenMalformed, "***", why)
+	}
+	return nil
 }
 
 // CheckProxy judges the URL of a proxy. Errors are faults with the code

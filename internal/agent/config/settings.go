@@ -194,6 +194,9 @@ func (k *checker) settings() Settings {
 		Authtoken: strings.TrimSpace(a.Authtoken), Metadata: a.Metadata, RemoteManagement: a.RemoteManagement,
 		Interface: a.ConnectInterface,
 	}
+	if s.Authtoken != "" {
+		k.report("authtoken", CheckAuthtoken(s.Authtoken))
+	}
 	k.server(&s)
 	k.trust(&s)
 	s.ConnectTimeout = k.duration("connect_timeout", a.ConnectTimeout, time.Second, 10*time.Minute)

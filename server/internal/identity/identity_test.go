@@ -100,8 +100,8 @@ func TestAuthenticateRefuses(t *testing.T) {
 		{"none", "", fault.TokenMissing},
 		{"too short", "short", fault.TokenMalformed},
 		{"19 characters", "abcdefgh_0123456789", fault.TokenMalformed},
-		{"no underscore", "abcdefgh0123456789abcdef", fault.TokenMalformed},
-		{"underscore outside", "_abcdefgh0123456789abcdef_", fault.TokenMalformed},
+		{"no underscore", "abcdefgh0123456789abcdef", fault.TokenUnknown},
+		{"underscore outside", "_abcdefgh0123456789abcdef_", fault.TokenUnknown},
 		{"odd character", "abcdefgh_0123456789 abcdef", fault.TokenMalformed},
 		{"too long", "a_" + strings.Repeat("b", 300), fault.TokenMalformed},
 		{"20 characters, unknown", "abcdefgh_01234567890", fault.TokenUnknown},
@@ -120,6 +120,21 @@ func TestAuthenticateRefuses(t *testing.T) {
 				t.Errorf("the refusal repeats the token: %v", err)
 			}
 		})
+	}
+}
+
+// The refusal of a malformed token names what is wrong with it.
+func TestRefusalNamesTheFlaw(t *testing.T) {
+	t.Parallel()
+	s := open(t, t.TempDir())
+	for token, want := range map[string]string{
+		"short":                      "it has 5 characters, and a token has 20 to 256",
+		"abcdefgh_0123456789 abcdef": "it has ' ' in it",
+		strings.Repeat("b", 300):     "it has 300 characters",
+	} {
+		if _, err := s.Authenticate(token); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("Authenticate(%q) = %v, want it to say %q", token, err, want)
+		}
 	}
 }
 

@@ -78,7 +78,7 @@ func Open(dir string, v *vault.Vault) (*Store, error) {
 // fault.TokenMalformed, fault.TokenIsAPIKey or fault.TokenUnknown. Tokens that other processes have added or
 // removed since are taken into account.
 func (s *Store) Authenticate(token string) (Record, error) {
-	if token == "" || len(token) > maxToken {
+	if token == "" || len(token) > id.MaxToken {
 		return Record{}, refusal(token)
 	}
 	hash := s.hash(token)
@@ -135,10 +135,10 @@ func (s *Store) EnsureBootstrap(ctx context.Context, token string) (made string,
 // CheckBootstrap judges a token given by the environment: any text of at least 20 characters and at most 256
 // bytes. Otherwise the error is fault.BootstrapTokenInvalid.
 func CheckBootstrap(token string) error {
-	if n := utf8.RuneCountInString(token); n < minToken {
+	if n := utf8.RuneCountInString(token); n < id.MinToken {
 		return fault.New(fault.BootstrapTokenInvalid, n)
 	}
-	if n := len(token); n > maxToken {
+	if n := len(token); n > id.MaxToken {
 		return fault.New(fault.BootstrapTokenInvalid, n)
 	}
 	return nil

@@ -3,9 +3,12 @@ package identity
 import (
 	"crypto/rand"
 	"encoding/base32"
+	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/internal/id"
 	"github.com/culvert-project/culvert/server/internal/vault"
 )
 
@@ -13,12 +16,6 @@ import (
 const (
 	authtokenPrefix = "cvat_"
 	apiKeyPrefix    = "cvak_"
-)
-
-// Bounds of a credential's length in bytes (decisions.md 54).
-const (
-	minToken = 20
-	maxToken = 256
 )
 
 var lower = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
@@ -30,20 +27,20 @@ func newToken() string {
 	return authtokenPrefix + lower.EncodeToString(b[:])
 }
 
-// wellFormed reports whether text could be a token of ours: 20 to 256 of [A-Za-z0-9_-] with an underscore
-// inside.
-func wellFormed(text string) bool {
-	if len(text) < minToken || len(text) > maxToken {
-		return false
+// flaw says what keeps text from being a token of ours: 20 to 256 of [A-Za-z0-9_-]. It is empty for text that
+// could be one.
+func flaw(text string) string {
+	if why := id.TokenFlaw(text); why != "" {
+		return why
 	}
-	for i := range len(text) {
-		switch c := text[i]; {
-		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '_', c == '-':
-		default:
-			return false
-		}
+	odd := strings.IndexFunc(text, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '_' && r != '-'
+	})
+	if odd >= 0 {
+		r, _ := utf8.DecodeRuneInString(text[odd:])
+		return fmt.Sprintf("it has %q in it, and a token has letters, digits, - and _", r)
 	}
-	return strings.Contains(text[1:len(text)-1], "_")
+	return ""
 }
 
 // refusal says why a credential that is not known is refused.
@@ -53,8 +50,9 @@ func refusal(token string) *fault.Error {
 		return fault.New(fault.TokenMissing)
 	case strings.HasPrefix(token, apiKeyPrefix):
 		return fault.New(fault.TokenIsAPIKey, vault.Mask(token))
-	case !wellFormed(token):
-		return fault.New(fault.TokenMalformed, vault.Mask(token), len(token))
+	}
+	if why := flaw(token); why != "" {
+		return fault.New(fault.TokenMalformed, vault.Mask(token), why)
 	}
 	return fault.New(fault.TokenUnknown, vault.Mask(token))
 }
