@@ -137,17 +137,11 @@ func (s *Store) leafNames(name string) []string {
 // certificate is the same for every server name and for none, and is sent
 // together with the CA's (decision 32).
 func (s *Store) AgentTLS() *tls.Config {
-	return &tls.Config{
-		MinVersion: tls.VersionTLS12,
-		CipherSuites: []uint16{
-			tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
-			tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
-			tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
-		},
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return s.agentCertificate() },
-		// Sessions write records as large as they can from the start.
-		DynamicRecordSizingDisabled: true,
-	}
+	c := TLS()
+	c.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return s.agentCertificate() }
+	// Sessions write records as large as they can from the start.
+	c.DynamicRecordSizingDisabled = true
+	return c
 }
 
 func (s *Store) agentCertificate() (*tls.Certificate, error) {

@@ -540,3 +540,25 @@ func TestOpenSSLVerifies(t *testing.T) {
 		t.Errorf("bank.example: %v, want a violation of the constraints\n%s", err, out)
 	}
 }
+
+// TestAgentsGetThePolicyOfAll: what clients may not use with the public, agents
+// may not use either.
+func TestAgentsGetThePolicyOfAll(t *testing.T) {
+	t.Parallel()
+	s := open(t, certs.Config{Domains: []string{"a.example"}})
+	for name, tt := range map[string]struct {
+		client *tls.Config
+		want   bool
+	}{
+		"1.3 hybrid":  {&tls.Config{CurvePreferences: []tls.CurveID{tls.X25519MLKEM768}}, true},
+		"1.2":         {&tls.Config{MaxVersion: tls.VersionTLS12}, true},
+		"1.1":         {&tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}, false},
+		"1.2 CBC":     {&tls.Config{MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA}}, false},
+		"P-521 alone": {&tls.Config{CurvePreferences: []tls.CurveID{tls.CurveP521}}, false},
+	} {
+		tt.client.RootCAs, tt.client.ServerName = roots(t, s), "connect.a.example"
+		if _, err := handshake(t, s.AgentTLS(), tt.client); (err == nil) != tt.want {
+			t.Errorf("%s: handshake ends with %v, want success %t", name, err, tt.want)
+		}
+	}
+}

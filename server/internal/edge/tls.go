@@ -12,6 +12,7 @@ import (
 
 	"github.com/culvert-project/culvert/internal/endpoint"
 	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/server/internal/certs"
 	"github.com/culvert-project/culvert/server/internal/route"
 	"github.com/culvert-project/culvert/server/internal/sniff"
 )
@@ -32,18 +33,9 @@ const maxClientKey = 4096
 // an endpoint; nil stands for none. It is shared by all of them: the
 // certificate is that which the connection was given.
 func serverConfig(settings *route.TLSSettings, http bool) *tls.Config {
-	c := &tls.Config{
-		MinVersion: tls.VersionTLS12,
-		// Without CBC and RSA key exchange; those of TLS 1.3 are not a choice.
-		CipherSuites: []uint16{
-			tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
-			tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
-			tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
-		},
-		CurvePreferences: []tls.CurveID{tls.X25519MLKEM768, tls.X25519, tls.CurveP256},
-		GetCertificate: func(h *tls.ClientHelloInfo) (*tls.Certificate, error) {
-			return h.Conn.(*edgeConn).cert, nil
-		},
+	c := certs.TLS()
+	c.GetCertificate = func(h *tls.ClientHelloInfo) (*tls.Certificate, error) {
+		return h.Conn.(*edgeConn).cert, nil
 	}
 	if http {
 		c.NextProtos = []string{"h2", "http/1.1"}
