@@ -29,7 +29,11 @@ func (p *program) configCommand() *cobra.Command {
 		if _, err := node.New(o.node); err != nil {
 			return err
 		}
-		fmt.Fprintln(p.stdout, "The settings are valid.")
+		if o.file == "" {
+			fmt.Fprintln(p.stdout, "The settings are valid. There is no file among them; --config names one.")
+			return nil
+		}
+		fmt.Fprintf(p.stdout, "%s and the other settings are valid.\n", o.file)
 		return nil
 	}
 	cmd.AddCommand(check)

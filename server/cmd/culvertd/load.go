@@ -74,7 +74,7 @@ func load(o *options, flags *pflag.FlagSet, getenv func(string) (string, bool)) 
 	if path == "" {
 		path, _ = getenv(envName("config"))
 	}
-	if path != "" {
+	if o.file = path; path != "" {
 		if err := l.readFile(path, o); err != nil {
 			return err
 		}

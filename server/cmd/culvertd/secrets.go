@@ -13,6 +13,18 @@ import (
 // file that has it.
 const bootstrapVariable = "CULVERT_BOOTSTRAP_AUTHTOKEN"
 
+// bootstrapAlias is the same, spelt like the variables of the other settings.
+const bootstrapAlias = envPrefix + "BOOTSTRAP_AUTHTOKEN"
+
+// bootstrap returns the first authtoken, if one is set.
+func (p *program) bootstrap() (string, error) {
+	alias, aliasErr := p.secret(bootstrapAlias) // read in any case, which takes it out of the environment
+	if v, err := p.secret(bootstrapVariable); v != "" || err != nil {
+		return v, err
+	}
+	return alias, aliasErr
+}
+
 // maxSecretFile bounds what is read from a file that is to hold one secret.
 const maxSecretFile = 4 << 10
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"time"
 
@@ -60,7 +61,7 @@ func (p *program) settings(cmd *cobra.Command, dir func() (string, error)) (*opt
 		}
 	}
 	var err error
-	if o.node.BootstrapAuthtoken, err = p.secret(bootstrapVariable); err != nil {
+	if o.node.BootstrapAuthtoken, err = p.bootstrap(); err != nil {
 		return nil, err
 	}
 	o.node.Version = version.Read().Version
@@ -122,6 +123,9 @@ func (p *program) runNode(ctx context.Context, n *node.Node, online func(context
 			switch {
 			case first.IsZero():
 				first = time.Now()
+				if open := n.Open(); open > 0 {
+					fmt.Fprintf(p.stderr, "\nStopping: %d open, at most %v. Ctrl+C again ends it at once.\n", open, n.Grace())
+				}
 				stop(nil)
 				continue
 			case time.Since(first) < sameSignal || forced:

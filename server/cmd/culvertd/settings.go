@@ -17,6 +17,8 @@ type options struct {
 	// accessLog is where each request is logged: stdout, stderr, a file's path,
 	// or "" for nowhere.
 	accessLog string
+	// file is the YAML file that was read, "" if there is none.
+	file string
 }
 
 // setting is one thing that a server can be told. Its flag is --name, its

@@ -56,6 +56,20 @@ func (n *Node) Tunnels() *tunnel.Server {
 	return n.tunnels
 }
 
+// Open counts the connections and requests that agents have at hand. Before the
+// server is ready there are none.
+func (n *Node) Open() int {
+	select {
+	case <-n.ready:
+		return n.tunnels.NumStreams()
+	default:
+		return 0
+	}
+}
+
+// Grace returns how long open exchanges may take when the server stops.
+func (n *Node) Grace() time.Duration { return n.cfg.ShutdownGrace }
+
 // Kill ends the grace period of a server that is shutting down: what is open is
 // cut off. Before that it does nothing yet, but the period will be over at once.
 func (n *Node) Kill() { n.killOnce.Do(func() { close(n.kill) }) }
@@ -180,7 +194,7 @@ func (p *parts) shutdown(ctx context.Context) {
 	p.edge.Drain(grace)
 	p.tunnels.Drain(grace)
 	p.tunnels.Close()
-	p.n.log.Info("server stopped", "took", time.Since(start).Round(time.Millisecond))
+	p.n.log.Info("server stopped", "duration", time.Since(start).Round(time.Millisecond))
 }
 
 // acceptAgents serves the agent listener until it is closed.
