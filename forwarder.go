@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -294,6 +295,21 @@ func (f *forwarder) splice(c *Conn, back net.Conn) {
 	c.out.Add(result.ToStream)
 }
 
+// unreachable explains why the upstream did not take a connection.
+func unreachable(t target, cause error) *fault.Error {
+	why := fault.New(fault.UpstreamUnreachable, t.url.String(), upstreamError(cause))
+	var verify *tls.CertificateVerificationError
+	var record tls.RecordHeaderError
+	switch {
+	case errors.As(cause, &verify):
+		why.Remedy = "Give the agent the authority of the service's certificate (--upstream-tls-verify-cas FILE, or tls_verify_cas in the " +
+			"configuration), or give the service a certificate for the name in its address."
+	case errors.As(cause, &record):
+		why.Remedy = "The service does not speak TLS on that address: give the agent its http:// or tcp:// address."
+	}
+	return why
+}
+
 // fail tells the client of an http or https endpoint that the upstream cannot
 // be reached; other connections are just closed.
 func (f *forwarder) fail(c *Conn, t target, cause error) {
@@ -302,7 +318,7 @@ func (f *forwarder) fail(c *Conn, t target, cause error) {
 		return
 	}
 	_ = c.SetDeadline(time.Now().Add(lingerWait))
-	why := fault.New(fault.UpstreamUnreachable, t.url.String(), upstreamError(cause))
+	why := unreachable(t, cause)
 	switch {
 	case c.link.agreed().FaultRecord:
 		_, _ = c.Write(wire.AppendFault(nil, why)) // the client is gone if it fails

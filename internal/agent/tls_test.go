@@ -125,7 +125,8 @@ func TestAgent12_VerificationOfTheUpstream(t *testing.T) {
 	defer st.Close()
 	b, _ := io.ReadAll(st)
 	f, _, err := wire.ParseFault(b)
-	if err != nil || f.Code != fault.UpstreamUnreachable || !strings.Contains(f.Message, "certificate") {
+	if err != nil || f.Code != fault.UpstreamUnreachable || !strings.Contains(f.Message, "certificate") ||
+		!strings.Contains(f.Remedy, "--upstream-tls-verify-cas") {
 		t.Errorf("verified: fault %v, %v, want %s about the certificate", f, err, fault.UpstreamUnreachable)
 	}
 }
