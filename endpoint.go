@@ -152,7 +152,7 @@ func (e *endpoint) bound(resp wire.BindResp, sessionID string) error {
 	e.created = time.Now()
 	e.updated = e.created
 	e.mu.Unlock()
-	e.session.log.Debug("endpoint online", "url", resp.URL, "id", resp.Id)
+	e.session.log.Debug("endpoint online", "url", resp.URL, "endpoint", resp.Extra.TunnelID)
 	e.changed(EndpointOnline, nil, "")
 	return nil
 }
@@ -246,7 +246,7 @@ func (e *endpoint) closed(cause error) {
 func (e *endpoint) drain(ctx context.Context, cause error) {
 	e.stopTaking(coded(cause))
 	if err := e.session.unbind(ctx, e, true); err != nil {
-		e.session.log.Debug("taking an endpoint offline", "id", e.id, "err", err)
+		e.session.log.Debug("taking an endpoint offline", "endpoint", e.TunnelID(), "err", err)
 	}
 	look := time.NewTicker(lookForQuiet)
 	defer look.Stop()

@@ -162,7 +162,7 @@ func (s *Server) accept(ctx context.Context, l *listener) {
 		case errors.Is(err, net.ErrClosed):
 			return
 		case err != nil:
-			s.log.Warn("accept", "scheme", l.scheme, "addr", l.Addr().String(), "err", err, "retry", wait)
+			s.log.Warn("accept", "scheme", l.scheme, "listener", l.Addr().String(), "err", err, "retry_in", wait)
 			if !backoff.Sleep(ctx, wait) {
 				return
 			}

@@ -80,7 +80,7 @@ func (s *Server) serveTLS(ctx context.Context, l *listener, ec *edgeConn) {
 	if err == nil {
 		return
 	}
-	s.log.Debug("TLS connection refused", "client", ec.remote.String(), "sni", ec.sni, "err", err)
+	s.log.Debug("TLS connection refused", "client", ec.remote.String(), "host", ec.sni, "err", err)
 	if r, ok := errors.AsType[*refusal](err); ok && r.alert != 0 {
 		const fatal = 2
 		_, _ = ec.Write([]byte{0x15, 3, 3, 0, 2, fatal, r.alert}) // it may be gone

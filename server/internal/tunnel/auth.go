@@ -110,7 +110,7 @@ func (s *session) accept(req wire.Auth) (any, error) {
 	s.phase = online
 	s.mu.Unlock()
 	s.watchSilence(wire.SilenceLimit(req.Extra.HeartbeatInterval, req.Extra.HeartbeatTolerance))
-	s.log.Info("agent online", "client", req.Extra.UserAgent, "version", req.Extra.Version, "leg", s.leg)
+	s.log.Info("agent online", "user_agent", req.Extra.UserAgent, "version", req.Extra.Version, "leg", s.leg)
 	resp := wire.AuthResp{
 		Version:  s.version,
 		ClientId: s.agent.ClientID,

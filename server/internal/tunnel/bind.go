@@ -32,9 +32,9 @@ func (s *session) bind(ctx context.Context, body json.RawMessage) (any, error) {
 	if err != nil {
 		f := fault.From(err)
 		if f.Code == fault.Internal {
-			s.log.Error("bind", "proto", req.Proto, "err", err)
+			s.log.Error("bind", "scheme", req.Proto, "err", err)
 		} else {
-			s.log.Info("bind refused", "proto", req.Proto, "code", f.Code, "err", f.Message)
+			s.log.Info("bind refused", "scheme", req.Proto, "code", f.Code, "err", f.Message)
 		}
 		if again && req.Id != "" && s.agent.Family != wire.FamilyCulvert && s.version != "2" && ctx.Err() == nil {
 			return s.acceptLost(ctx, req, f), nil
@@ -84,7 +84,7 @@ func (srv *Server) bind(ctx context.Context, s *session, req wire.Bind) (*Tunnel
 		overtaken.paths.Store(nil)
 		srv.cfg.Publisher.Withdraw(overtaken, true)
 	}
-	s.log.Info("endpoint online", "url", bound.URL, "id", t.id, "forwards_to", req.ForwardsTo)
+	s.log.Info("endpoint online", "url", bound.URL, "endpoint", t.id, "forwards_to", req.ForwardsTo)
 	return t, nil
 }
 
@@ -98,7 +98,7 @@ func (srv *Server) join(s *session, t *Tunnel, req wire.Bind) (*Tunnel, error) {
 		srv.mu.Lock()
 		t.addPath(s)
 		srv.mu.Unlock()
-		s.log.Info("endpoint has another leg", "url", t.Bound().URL, "id", t.id, "leg", s.leg)
+		s.log.Info("endpoint has another leg", "url", t.Bound().URL, "endpoint", t.id, "leg", s.leg)
 		return t, nil
 	}
 	return nil, fault.New(fault.IDTaken, req.Id)

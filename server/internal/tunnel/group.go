@@ -134,7 +134,7 @@ func (srv *Server) retire(ctx context.Context, t *Tunnel, clean bool) {
 	t.paths.Store(nil)
 	srv.cfg.Publisher.Withdraw(t, clean)
 	srv.cfg.Binder.Release(ctx, t.id, t.agent, clean)
-	srv.log.Info("endpoint offline", "url", t.Bound().URL, "id", t.id, "session", t.agent.SessionID)
+	srv.log.Info("endpoint offline", "url", t.Bound().URL, "endpoint", t.id, "session", t.agent.SessionID)
 }
 
 // lookup returns the group's tunnel with the given bind id, or nil.
