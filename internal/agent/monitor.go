@@ -39,6 +39,7 @@ type monitor struct {
 	conns    stats.Conns
 	drawn    time.Time // when the view was drawn last
 	joins    uint64
+	retryAt  time.Time     // when the first connection is tried again; zero: not
 	stopping bool          // the run has begun to end
 	leg      culvert.State // last state of the first connection that was shown
 
@@ -107,6 +108,9 @@ func (m *monitor) draw() {
 	}
 	m.drawn = time.Now()
 	m.state.Conns = m.conns.Snapshot(m.drawn)
+	if !m.retryAt.IsZero() {
+		m.state.Trouble.RetryIn = max(time.Until(m.retryAt), 0)
+	}
 	m.view.Draw(m.state)
 }
 
@@ -115,6 +119,7 @@ func (m *monitor) handle(event culvert.Event) {
 	switch e := event.(type) {
 	case stopping:
 		m.stopping = true
+		m.retryAt, m.state.Trouble = time.Time{}, console.Trouble{}
 		m.state.Status = "stopping (open connections may finish; Ctrl+C again ends them)"
 	case *culvert.EventAgentStateChanged:
 		m.connection(e)
@@ -136,17 +141,28 @@ func (m *monitor) handle(event culvert.Event) {
 		m.conns.Closed(e.Duration)
 		m.log.Debug("closed connections", "obj", "join", "r", e.RemoteAddr, "dur", e.Duration, "in", e.BytesIn, "out", e.BytesOut)
 	case *culvert.EventUpstreamDialComplete:
-		if e.Err != nil && !errors.Is(e.Err, context.Canceled) {
-			m.log.Warn("failed to open private leg", "obj", "join", "privaddr", m.upstream(e.Endpoint), "err", e.Err)
-		}
+		m.reached(e.Endpoint, e.Err)
 	case *culvert.EventUpstreamTLSHandshakeComplete:
-		if e.Err != nil && !errors.Is(e.Err, context.Canceled) {
-			m.log.Warn("failed to open private leg", "obj", "join", "privaddr", m.upstream(e.Endpoint), "err", e.Err)
-		}
+		m.reached(e.Endpoint, e.Err)
 	case *culvert.EventHTTPRequestComplete:
 		m.request(e, e.Timestamp())
 	case *served:
 		m.request(&e.EventHTTPRequestComplete, e.at)
+	}
+}
+
+// reached notes whether an endpoint's upstream took a connection.
+func (m *monitor) reached(e culvert.Endpoint, err error) {
+	if errors.Is(err, context.Canceled) {
+		return
+	}
+	down := ""
+	if err != nil {
+		down = err.Error()
+		m.log.Warn("failed to open private leg", "obj", "join", "privaddr", m.upstream(e), "err", err)
+	}
+	if i, ok := m.rows[e.Name()]; ok {
+		m.state.Forwards[i].Down = down
 	}
 }
 
@@ -159,7 +175,7 @@ func (m *monitor) request(e *culvert.EventHTTPRequestComplete, at time.Time) {
 	if m.view == nil {
 		return
 	}
-	r := console.Request{At: at, Method: e.Method, Path: e.Path, Status: e.StatusCode, Took: e.Duration}
+	r := console.Request{At: at, Name: e.Endpoint.Name(), Method: e.Method, Path: e.Path, Status: e.StatusCode, Took: e.Duration}
 	m.state.Requests = append([]console.Request{r}, m.state.Requests[:min(len(m.state.Requests), maxRequests-1)]...)
 }
 
@@ -169,7 +185,8 @@ func (m *monitor) connection(e *culvert.EventAgentStateChanged) {
 	leg := e.Leg
 	if leg.State == culvert.StateConnecting || leg.State == culvert.StateReconnecting {
 		if leg.Err != nil && leg.Attempt > 0 {
-			m.log.Warn("failed to reconnect session", "obj", "csess", "addr", leg.Address, "err", leg.Err, "attempt", leg.Attempt, "retry_in", rounded(leg.RetryIn))
+			m.log.Warn("failed to reconnect session", "obj", "csess", "addr", leg.Address, "err", leg.Err, "attempt", leg.Attempt, "retry_in", rounded(leg.RetryIn),
+				"remedy", remedy(leg.Err))
 		}
 	}
 	if leg.Number != 0 {
@@ -181,8 +198,10 @@ func (m *monitor) connection(e *culvert.EventAgentStateChanged) {
 	m.state.Latency = leg.Latency
 	if !m.stopping {
 		m.state.Status = string(leg.State)
+		m.retryAt, m.state.Trouble = time.Time{}, console.Trouble{}
 		if leg.Err != nil && leg.State != culvert.StateClosed {
-			m.state.Status += " (" + leg.Err.Error() + ")"
+			m.state.Trouble = trouble(leg.Err)
+			m.retryAt = e.Timestamp().Add(leg.RetryIn)
 		}
 	}
 	if leg.State != m.leg {
@@ -278,6 +297,23 @@ func rounded(d time.Duration) time.Duration {
 		return d.Round(100 * time.Millisecond)
 	}
 	return d.Round(time.Second)
+}
+
+// trouble says why there is no session.
+func trouble(err error) console.Trouble {
+	f, ok := errors.AsType[*fault.Error](err)
+	if !ok {
+		return console.Trouble{Cause: err.Error()}
+	}
+	return console.Trouble{Cause: f.Message, Remedy: f.Remedy, Code: string(f.Code)}
+}
+
+// remedy returns what to do about an error, where that is known.
+func remedy(err error) string {
+	if f, ok := errors.AsType[*fault.Error](err); ok {
+		return f.Remedy
+	}
+	return ""
 }
 
 // text gives an error as a phrase for the view.

@@ -124,6 +124,45 @@ func TestAgent02_PlainLinesElsewhere(t *testing.T) {
 	}
 }
 
+func TestViewSaysWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed := ln.Addr().String()
+	_ = ln.Close()
+	terminal := func() (int, int, bool) { return 160, 40, true }
+
+	h := newHome(t) // no server
+	i := h.program("http", "80", "--connect-url", closed, "--authtoken", token)
+	i.program.TerminalSize = terminal
+	i.start(t)
+	i.out.wait(t, "The server "+closed+" cannot be reached", "Check that culvertd is running", "ERR_CULVERT_1210", "Next try in ", "culvert diagnose")
+	i.interrupt()
+	i.wait(t)
+	i.check(t, 0)
+
+	w, h := newWorld(t, wiretest.Script{}), newHome(t) // no upstream
+	w.connect(t, h, "")
+	i = h.program("tcp", closed, "--url", "tcp://t.example:1")
+	i.program.TerminalSize = terminal
+	i.start(t)
+	i.out.wait(t, "Session Status     online")
+	st, err := w.server.Dial(t.Context(), "tcp://t.example:1", wire.ProxyHeader{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	if _, err := io.WriteString(st, "x"); err != nil { // the first byte opens it
+		t.Fatal(err)
+	}
+	i.out.wait(t, "Upstream           tcp://"+closed+" cannot be reached: ")
+	i.interrupt()
+	i.wait(t)
+	i.check(t, 0)
+}
+
 // NO_COLOR is about colours; the view stays.
 func TestAgent02_NoColorKeepsTheView(t *testing.T) {
 	t.Parallel()

@@ -21,7 +21,7 @@ func full() console.State {
 			{URL: "https://b.internal", Upstream: "http://localhost:81", Binding: "internal"},
 		},
 		Conns:    stats.Snapshot{Total: 12, Open: 3, Rate1: 0.5, Rate5: 0.25, P50: 1500 * time.Millisecond, P90: 2 * time.Second},
-		Requests: []console.Request{{At: time.Date(2026, 1, 2, 3, 4, 5, 6_000_000, time.UTC), Method: "GET", Path: "/x", Status: 200}},
+		Requests: []console.Request{{At: time.Date(2026, 1, 2, 3, 4, 5, 6_000_000, time.UTC), Name: "web", Method: "GET", Path: "/x", Status: 200}},
 	}
 }
 
@@ -49,7 +49,7 @@ Connections        ttl     opn     rt1     rt5     p50     p90
 HTTP Requests
 -------------
 
-03:04:05.006 GET    /x                                       200`
+03:04:05.006 web          GET    /x                                       200`
 	if got != want {
 		t.Errorf("view\n got:\n%s\nwant:\n%s", got, want)
 	}
@@ -71,6 +71,47 @@ func TestRenderFitsTheTerminal(t *testing.T) {
 			if n := utf8.RuneCountInString(l); n > size[0] {
 				t.Errorf("line of %d characters on a terminal of %d: %q", n, size[0], l)
 			}
+		}
+	}
+}
+
+func TestTroubleIsToldInFull(t *testing.T) {
+	t.Parallel()
+	got := strings.Join(console.Render(console.State{
+		Program: "culvert", Status: "connecting", Version: "1",
+		Trouble: console.Trouble{
+			Cause: "The server localhost:9444 cannot be reached: connection refused.", Remedy: "Check that culvertd is running.",
+			Code: "ERR_CULVERT_1210", RetryIn: 2300 * time.Millisecond,
+		},
+	}, 60, 24), "\n")
+	want := `
+Session Status     connecting
+                   The server localhost:9444 cannot be
+                   reached: connection refused.
+                   Check that culvertd is running.
+                   ERR_CULVERT_1210
+                   Next try in 3 s. "culvert diagnose" finds
+                   the cause.
+Version            1
+`
+	if !strings.Contains(got, want) {
+		t.Errorf("view\n got:\n%s\nwant it to hold:\n%s", got, want)
+	}
+}
+
+func TestURLsAreNeverCut(t *testing.T) {
+	t.Parallel()
+	f := console.Forward{URL: "https://a-very-long-name.tunnel.example.com:9443", Upstream: "http://localhost:8080", Down: "connection refused"}
+	for _, tt := range []struct {
+		width int
+		want  string
+	}{
+		{120, "Forwarding         " + f.URL + " -> " + f.Upstream + "\nUpstream           " + f.Upstream + " cannot be reached: connection refused\n"},
+		{70, "Forwarding         " + f.URL + "\n                   -> " + f.Upstream + "\nUpstream           "},
+		{50, "Forwarding         https://a-very-long-name.tunnel\n                   .example.com:9443\n                   -> " + f.Upstream + "\n"},
+	} {
+		if got := strings.Join(console.Render(console.State{Forwards: []console.Forward{f}}, tt.width, 24), "\n"); !strings.Contains(got, tt.want) {
+			t.Errorf("width %d\n got:\n%s\nwant it to hold:\n%s", tt.width, got, tt.want)
 		}
 	}
 }

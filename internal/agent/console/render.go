@@ -15,7 +15,8 @@ import (
 type State struct {
 	Program  string        // title, "culvert"
 	Notice   string        // server's banner
-	Status   string        // "connecting", "online", "reconnecting (reason)"
+	Status   string        // "connecting", "online", "reconnecting"
+	Trouble  Trouble       // why the session is not online
 	Account  string        // account name, with the plan where there is one
 	Version  string        // of the agent
 	Region   string        // of the server
@@ -23,6 +24,13 @@ type State struct {
 	Forwards []Forward     // one per endpoint, in order
 	Conns    stats.Snapshot
 	Requests []Request // newest first
+}
+
+// Trouble is why the session is not online, what to do, and when the agent
+// tries again. The zero value is none.
+type Trouble struct {
+	Cause, Remedy, Code string
+	RetryIn             time.Duration // 0: no attempt is due
 }
 
 // Forward is one row of the Forwarding list.
@@ -33,11 +41,13 @@ type Forward struct {
 	Binding  string // shown unless it is empty or "public"
 	Pooled   bool
 	Problem  string // why the endpoint is not online; empty: it is, or is about to be
+	Down     string // why the upstream cannot be reached; empty: it can, as far as is known
 }
 
 // Request is one row of the HTTP Requests list.
 type Request struct {
 	At     time.Time
+	Name   string // of the endpoint; shown where there are several
 	Method string
 	Path   string
 	Status int
@@ -56,6 +66,7 @@ func Render(s State, width, height int) []string {
 		lines = append(lines, printable(s.Notice), "")
 	}
 	lines = append(lines, row("Session Status", s.Status))
+	lines = append(lines, trouble(s.Trouble, width)...)
 	if s.Account != "" {
 		lines = append(lines, row("Account", s.Account))
 	}
@@ -69,7 +80,12 @@ func Render(s State, width, height int) []string {
 		if i > 0 {
 			label = ""
 		}
-		lines = append(lines, row(label, forward(f)))
+		lines = append(lines, forward(label, f, width)...)
+	}
+	for _, f := range s.Forwards {
+		if f.Down != "" {
+			lines = append(lines, rows("Upstream", f.Upstream+" cannot be reached: "+f.Down, width)...)
+		}
 	}
 	lines = append(lines, "",
 		row("Connections", columns("ttl", "opn", "rt1", "rt5", "p50", "p90")),
@@ -79,7 +95,7 @@ func Render(s State, width, height int) []string {
 	if len(s.Requests) > 0 {
 		lines = append(lines, "", "HTTP Requests", "-------------", "")
 		for _, r := range s.Requests {
-			lines = append(lines, request(r))
+			lines = append(lines, request(r, len(s.Forwards) > 1))
 		}
 	}
 	if len(lines) > height {
@@ -101,6 +117,58 @@ func row(label, text string) string {
 	return fmt.Sprintf("%-*s%s", labelWidth, label, printable(text))
 }
 
+// rows is row with the text on as many lines as it needs.
+func rows(label, text string, width int) []string {
+	var lines []string
+	for _, l := range wrap(printable(text), max(width-labelWidth, 1)) {
+		lines = append(lines, row(label, l))
+		label = ""
+	}
+	return lines
+}
+
+// wrap breaks text at blanks into lines of at most width characters, and words
+// that are longer than that anywhere: nothing is lost.
+func wrap(text string, width int) []string {
+	var lines []string
+	line, used := "", 0
+	for word := range strings.FieldsSeq(text) {
+		n := utf8.RuneCountInString(word)
+		if used > 0 && used+1+n <= width {
+			line, used = line+" "+word, used+1+n
+			continue
+		}
+		if used > 0 {
+			lines = append(lines, line)
+		}
+		runes := []rune(word)
+		for ; len(runes) > width; runes = runes[width:] {
+			lines = append(lines, string(runes[:width]))
+		}
+		line, used = string(runes), len(runes)
+	}
+	return append(lines, line)
+}
+
+// trouble says why there is no session and what to do about it.
+func trouble(t Trouble, width int) []string {
+	if t == (Trouble{}) {
+		return nil
+	}
+	lines := rows("", t.Cause, width)
+	if t.Remedy != "" {
+		lines = append(lines, rows("", t.Remedy, width)...)
+	}
+	if t.Code != "" {
+		lines = append(lines, row("", t.Code))
+	}
+	if t.RetryIn > 0 {
+		seconds := (t.RetryIn + time.Second - 1) / time.Second
+		lines = append(lines, rows("", fmt.Sprintf("Next try in %d s. \"culvert diagnose\" finds the cause.", seconds), width)...)
+	}
+	return lines
+}
+
 func columns(cells ...string) string {
 	var b strings.Builder
 	for _, c := range cells {
@@ -119,12 +187,13 @@ func latency(d time.Duration) string {
 	return d.Round(time.Millisecond).String()
 }
 
-func forward(f Forward) string {
+// forward is an endpoint's row. Where it is too long, the upstream and the notes
+// have lines of their own: a URL that is cut is of no use.
+func forward(label string, f Forward, width int) []string {
 	from := f.URL
 	if from == "" {
 		from = f.Name
 	}
-	text := from + " -> " + f.Upstream
 	var notes []string
 	if f.Binding != "" && f.Binding != "public" {
 		notes = append(notes, f.Binding)
@@ -138,14 +207,27 @@ func forward(f Forward) string {
 	case f.URL == "":
 		notes = append(notes, "not online yet")
 	}
+	note := ""
 	if len(notes) > 0 {
-		text += " (" + strings.Join(notes, ", ") + ")"
+		note = "(" + strings.Join(notes, ", ") + ")"
 	}
-	return text
+	whole := strings.TrimSpace(from + " -> " + f.Upstream + " " + note)
+	if utf8.RuneCountInString(whole) <= width-labelWidth {
+		return []string{row(label, whole)}
+	}
+	lines := append(rows(label, from, width), rows("", "-> "+f.Upstream, width)...)
+	if note != "" {
+		lines = append(lines, rows("", note, width)...)
+	}
+	return lines
 }
 
-func request(r Request) string {
-	return fmt.Sprintf("%s %-6s %-*s %d", r.At.Format("15:04:05.000"), printable(r.Method), 40, cut(printable(r.Path), 40), r.Status)
+func request(r Request, named bool) string {
+	name := ""
+	if named {
+		name = fmt.Sprintf("%-12s ", cut(printable(r.Name), 12))
+	}
+	return fmt.Sprintf("%s %s%-6s %-*s %d", r.At.Format("15:04:05.000"), name, printable(r.Method), 40, cut(printable(r.Path), 40), r.Status)
 }
 
 // cut shortens a line to width characters and marks the cut.
