@@ -183,7 +183,7 @@ func (f *forwarder) forward(c *Conn) {
 		head, err = f.proxyHead(c)
 	}
 	if err != nil {
-		f.session.log.Debug("connection refused", "endpoint", f.id, "client", c.header.ClientAddr, "err", err)
+		f.session.log.Debug("connection refused", "endpoint", f.TunnelID(), "client", c.header.ClientAddr, "err", err)
 		c.stream.Abort()
 		return
 	}
