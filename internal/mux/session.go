@@ -253,14 +253,6 @@ func (s *Session) NumStreams() int {
 	return len(s.streams)
 }
 
-// Unacked returns how many streams we opened on which the peer has not sent a
-// frame yet.
-func (s *Session) Unacked() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.unacked
-}
-
 // Unread returns how much memory received data takes that waits for its
 // readers, in bytes.
 func (s *Session) Unread() int64 { return s.unread.Load() }
