@@ -80,7 +80,11 @@ func (srv *Server) end(ctx context.Context, s *session, cause error) {
 			srv.retire(ctx, t, clean)
 		}
 		g.ops.Unlock()
-		s.log.Info("agent offline", "cause", cause, "clean", clean)
+		if clean {
+			s.log.Info("agent left")
+		} else {
+			s.log.Info("agent offline", "cause", cause)
+		}
 	} else {
 		s.log.Debug("agent connection ended before authentication", "cause", cause)
 	}
