@@ -150,8 +150,10 @@ func (d *devRun) freePorts(listen func(context.Context, string, string) (net.Lis
 	c := d.o.node
 	var defaults []string
 	for _, a := range []struct{ set, addr string }{
-		{c.HTTPAddr, node.DefaultHTTPAddr}, {c.HTTPSAddr, node.DefaultHTTPSAddr},
-		{c.AgentAddr, node.DefaultAgentAddr}, {c.APIAddr, node.DefaultAPIAddr},
+		{c.HTTPAddr, node.DefaultHTTPAddr},
+		{c.HTTPSAddr, node.DefaultHTTPSAddr},
+		{c.AgentAddr, node.DefaultAgentAddr},
+		{c.APIAddr, node.DefaultAPIAddr},
 	} {
 		if a.set == "" {
 			defaults = append(defaults, a.addr)

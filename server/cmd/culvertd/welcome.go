@@ -54,7 +54,7 @@ func (p *program) welcome(o *options, i node.Info) {
 // trust says how clients of https URLs come to trust the server's own CA.
 func trust(i node.Info) string {
 	return fmt.Sprintf("Clients trust the https URLs by the CA's certificate:\n\n  curl --cacert %s https://NAME.%s%s\n\n"+
-		"For everybody's, give a certificate for *.%[2]s with --tls-cert and --tls-key.\n\n",
+		"A public server needs a wildcard certificate that everybody trusts: --tls-cert and --tls-key.\n\n",
 		shellWord(i.CAFile), i.Domains[0], portText(i.HTTPSPort, 443))
 }
 
