@@ -84,9 +84,19 @@ func fields(t reflect.Type) []field {
 	return out
 }
 
+// nested tells where a lone value belongs: under the key url, if that is the struct's first. Other values are
+// not repeated; they may be secrets.
+func nested(n *yaml.Node, t reflect.Type) string {
+	known := fields(t)
+	if n.Kind != yaml.ScalarNode || n.Value == "" || len(known) == 0 || known[0].name != "url" {
+		return ""
+	}
+	return "write {url: " + n.Value + "}"
+}
+
 func (d *decoder) structure(n *yaml.Node, path string, v reflect.Value) {
 	if n.Kind != yaml.MappingNode {
-		d.report(n, path, "expected a mapping of keys to values, found "+kind(n), "")
+		d.report(n, path, "expected a mapping of keys to values, found "+kind(n), nested(n, v.Type()))
 		return
 	}
 	known := fields(v.Type())
