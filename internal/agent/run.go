@@ -210,7 +210,7 @@ func (r *run) startAll(ctx context.Context) error {
 			slots <- struct{}{}
 			defer func() { <-slots }()
 			if err := r.start(ctx, s); err != nil {
-				errs[i] = &StartError{Name: s.Name, Err: err}
+				errs[i] = &StartError{Name: s.Name, URL: s.URL.String(), Err: err}
 			}
 		})
 	}
@@ -257,6 +257,7 @@ func (r *run) retry(ctx context.Context, s config.Spec, err error) {
 // StartError is the error of an endpoint that could not be brought online.
 type StartError struct {
 	Name string // of the endpoint
+	URL  string // that it wants; without a host if the server is to choose
 	Err  error
 }
 

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -49,13 +50,13 @@ func (p *Program) checkCommand() *cobra.Command {
 			}
 			c, err := config.Load(s.Paths, p.lookup)
 			if err != nil {
-				return err
+				return checked(err)
 			}
-			for _, n := range append(s.Notices, c.Notices...) {
+			for _, n := range slices.Concat(s.Notices, c.Notices, c.Idle()) {
 				p.warn(n)
 			}
 			if err := c.Check(); err != nil {
-				return err
+				return checked(err)
 			}
 			for _, path := range c.Files {
 				fmt.Fprintf(p.Stdout, "Valid configuration file at %s\n", path)
@@ -63,6 +64,17 @@ func (p *Program) checkCommand() *cobra.Command {
 			return nil
 		},
 	}
+}
+
+// checked is the error of a check: its remedy is not to check.
+func checked(err error) error {
+	f, ok := errors.AsType[*fault.Error](err)
+	if !ok || f.Code != fault.ConfigInvalid {
+		return err
+	}
+	again := *f
+	again.Remedy = "Correct the lines named above; \"culvert config edit\" opens the file."
+	return &again
 }
 
 // file returns the one file that a command changes: the one that --config

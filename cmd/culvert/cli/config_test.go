@@ -123,6 +123,28 @@ func TestAgent15_CheckNamesEveryProblem(t *testing.T) {
 	h.run(t, "http", "80", "--connect-url", "localhost:1", "--authtoken", "flag").check(t, 1, "ERR_NGROK_105")
 }
 
+func TestCheckTellsOfIdleKeys(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	h.write(t, "version: 3\nagent:\n  web_addr: localhost:4040\n  update_check: false\nendpoints:\n  - name: web\n    inspect: true\n    upstream: {url: 80}\n")
+	i := h.run(t, "config", "check")
+	i.check(t, 0, "WARN:  "+h.config()+":3:3: agent.web_addr: the key has no effect yet", ":4:3: agent.update_check:", ":7:5: endpoints[0].inspect:")
+	if n := strings.Count(i.err.String(), "WARN"); n != 3 {
+		t.Errorf("%d warnings, want 3: %s", n, i.err)
+	}
+}
+
+func TestCheckDoesNotAskForACheck(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	h.write(t, "version: 3\nendpoints:\n  - {name: web, upstream: 8080}\n")
+	i := h.run(t, "config", "check")
+	i.check(t, 1, "endpoints[0].upstream", "write {url: 8080}")
+	if strings.Contains(i.err.String(), "config check") {
+		t.Errorf("the remedy of config check is config check: %s", i.err)
+	}
+}
+
 func TestConfigEdit(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)

@@ -22,6 +22,7 @@ type endpointFlags struct {
 	pooling, inspect                 bool
 	policyFile, policyURL            string
 	protocol, proxyProtocol          string
+	hostHeader                       string
 	tlsVerify                        bool
 	tlsVerifyCAs                     string
 	crt, key, clientCAs              string
@@ -106,6 +107,7 @@ func (f *endpointFlags) register(v verb) {
 	fl.StringVar(&f.proxyProtocol, "upstream-proxy-protocol", "", "`VERSION` of the PROXY header to the upstream: 1 or 2 (default none)")
 	if v.kind == endpoint.HTTP {
 		fl.BoolVar(&f.inspect, "inspect", true, "keep requests for inspection (no effect yet)")
+		fl.StringVar(&f.hostHeader, "host-header", "", "`HOST` that the upstream sees: rewrite (its own address), preserve or a name (default preserve)")
 		fl.StringVar(&f.protocol, "upstream-protocol", "", "`PROTOCOL` of the upstream: http1 or http2 (default http1)")
 	}
 	if v.kind != endpoint.TCP {
@@ -119,10 +121,11 @@ func (f *endpointFlags) register(v verb) {
 	}
 	fl.StringArrayVar(&f.cidrAllow, "cidr-allow", nil, "`NETWORK` that may connect (refused: not supported yet)")
 	fl.StringArrayVar(&f.cidrDeny, "cidr-deny", nil, "`NETWORK` that may not connect (refused: not supported yet)")
+	for _, name := range []string{"traffic-policy-file", "traffic-policy-url", "cidr-allow", "cidr-deny"} {
+		_ = fl.MarkHidden(name) // just defined; refused until it is built
+	}
 	if v.kind == endpoint.HTTP {
-		for _, name := range []string{"mutual-tls-cas", "cidr-allow", "cidr-deny"} {
-			_ = fl.MarkHidden(name) // just defined
-		}
+		_ = fl.MarkHidden("mutual-tls-cas") // just defined
 	}
 }
 
@@ -142,7 +145,7 @@ func (p *Program) runEndpoint(ctx context.Context, v verb, f *endpointFlags, arg
 	p.jsonMode = f.session.json || f.session.logFormat == "json"
 	d := config.Definition{
 		Name: f.name, Kind: v.kind, URL: f.url, Bindings: f.bindings, Pooling: f.pooling, Description: f.description, Metadata: f.metadata,
-		Upstream: v.fallback, Protocol: f.protocol, ProxyProtocol: f.proxyProtocol, TLSVerify: f.tlsVerify, TLSVerifyCAs: f.tlsVerifyCAs,
+		Upstream: v.fallback, Protocol: f.protocol, HostHeader: f.hostHeader, ProxyProtocol: f.proxyProtocol, TLSVerify: f.tlsVerify, TLSVerifyCAs: f.tlsVerifyCAs,
 		Certificate: f.crt, Key: f.key, Labels: flagLabels,
 	}
 	if len(args) > 0 {

@@ -34,12 +34,24 @@ func describe(err error) report {
 	}
 	r := report{lines: []string{f.Message}, remedy: f.Remedy, code: string(f.Code)}
 	if s, ok := errors.AsType[*agent.StartError](err); ok {
-		r.lines[0] = "The endpoint " + s.Name + " could not be started. " + f.Message
+		r.lines[0] = wanted(s) + " could not be started: " + f.Message
 	}
 	if ps, ok := errors.AsType[strictyaml.Problems](err); ok && f.Code == fault.ConfigInvalid {
 		r.lines = strings.Split(ps.Error(), "\n")
 	}
 	return r
+}
+
+// wanted names an endpoint as its user knows it: by its URL, else by the name
+// that it was given.
+func wanted(s *agent.StartError) string {
+	switch _, host, _ := strings.Cut(s.URL, "://"); {
+	case host != "":
+		return s.URL
+	case s.Name != defaultName:
+		return "The endpoint " + s.Name
+	}
+	return "The endpoint"
 }
 
 // fail shows an error and returns the exit code.

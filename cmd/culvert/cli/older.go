@@ -18,7 +18,6 @@ type olderFlags struct {
 	remoteAddr                  string
 	proxyProto                  string
 	appProtocol                 string
-	hostHeader                  string
 	terminateAt                 string
 	basicAuth                   []string
 }
@@ -45,7 +44,6 @@ func (f *olderFlags) register(v verb) {
 		fl.StringVar(&f.subdomain, "subdomain", "", "")
 		fl.StringSliceVar(&f.schemes, "scheme", nil, "")
 		fl.StringVar(&f.appProtocol, "app-protocol", "", "")
-		fl.StringVar(&f.hostHeader, "host-header", "", "")
 		for _, name := range notBuilt {
 			if name == "basic-auth" {
 				fl.StringArrayVar(&f.basicAuth, name, nil, "")
@@ -95,7 +93,6 @@ func (f *olderFlags) apply(p *Program, v verb, d *config.Definition) error {
 		{"subdomain", "--url with the whole name", &d.Subdomain, f.subdomain},
 		{"proxy-proto", "--upstream-proxy-protocol", &d.ProxyProtocol, f.proxyProto},
 		{"app-protocol", "--upstream-protocol", &d.Protocol, f.appProtocol},
-		{"host-header", "a traffic policy, once the server supports them", &d.HostHeader, f.hostHeader},
 		{"terminate-at", "--crt and --key to end TLS here", &d.TerminateAt, f.terminateAt},
 	} {
 		if !changed(o.name) {

@@ -232,7 +232,7 @@ func TestAgent08_OlderFlags(t *testing.T) {
 		{"http 80 --domain app.example --proxy-proto 1", "https://app.example", "--proxy-proto is deprecated"},
 		{"http 80 --domain app.example --app-protocol http2", "https://app.example", "--app-protocol is deprecated"},
 		{"tls 443 --domain app.example --terminate-at edge", "tls://app.example", "--terminate-at is deprecated"},
-		{"http 80 --domain app.example --host-header rewrite", "https://app.example", "--host-header is deprecated"},
+		{"http 80 --url https://app.example --host-header rewrite", "https://app.example", ""},
 		{"http 80 --domain app.example --region eu", "https://app.example", "--region is deprecated"},
 	}
 	for _, tt := range tests {
@@ -246,7 +246,10 @@ func TestAgent08_OlderFlags(t *testing.T) {
 			i.interrupt()
 			i.wait(t)
 			i.check(t, 0, tt.warns)
-			if n := strings.Count(i.err.String(), tt.warns); n != 1 {
+			if tt.warns == "" && strings.Contains(i.err.String(), "deprecated") {
+				t.Errorf("a warning, want none: %s", i.err)
+			}
+			if n := strings.Count(i.err.String(), tt.warns); tt.warns != "" && n != 1 {
 				t.Errorf("%d warnings, want one: %s", n, i.err)
 			}
 		})
@@ -309,7 +312,7 @@ func TestAgent13_Start(t *testing.T) {
 	w := newWorld(t, wiretest.Script{})
 	w.connect(t, h, two)
 	h.run(t, "start", "nope").check(t, 1, "ERR_CULVERT_1203", "nope", "old, web")
-	h.run(t, "start").check(t, 1, "ERR_CULVERT_1203", "old, web")
+	h.run(t, "start").check(t, 1, "Name the endpoints to start", "old, web")
 	for _, args := range []string{"start web old", "start --all"} {
 		i := h.program(strings.Fields(args)...)
 		i.start(t)
@@ -382,7 +385,7 @@ func TestRefusals(t *testing.T) {
 		return fault.New(fault.URLTaken, "https://app.example")
 	}}), newHome(t)
 	w.connect(t, h, "")
-	h.run(t, "http", "80", "--log", "false", "--url", "https://app.example").check(t, 1, "ERR_NGROK_334", "command_line", "https://app.example")
+	h.run(t, "http", "80", "--log", "false", "--url", "https://app.example").check(t, 1, "ERR_NGROK_334", "https://app.example could not be started: ")
 }
 
 // connectProxy is an HTTP proxy that asks for a user name and a password.
@@ -603,6 +606,18 @@ func TestLogFileIsReopenedOnHangup(t *testing.T) {
 	b, err := os.ReadFile(log + ".1")
 	if err != nil || !strings.Contains(string(b), `msg="started tunnel"`) {
 		t.Errorf("old file %q, %v", b, err)
+	}
+}
+
+func TestLogThatCannotBeOpened(t *testing.T) {
+	t.Parallel()
+	w, h := newWorld(t, wiretest.Script{}), newHome(t)
+	w.connect(t, h, "")
+	path := filepath.Join(h.dir, "none", "agent.log")
+	i := h.run(t, "http", "80", "--log", path)
+	i.check(t, 1, "--log is not valid: the file cannot be opened (no such file or directory)")
+	if n := strings.Count(i.err.String(), path); n != 1 {
+		t.Errorf("the path stands there %d times: %s", n, i.err)
 	}
 }
 

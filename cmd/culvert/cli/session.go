@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -161,7 +162,11 @@ func (p *Program) online(ctx context.Context, cmd *cobra.Command, f *sessionFlag
 		Target: target, Format: s.settings.LogFormat, Level: s.settings.LogLevel, Stdout: p.Stdout, Stderr: p.Stderr, Terminal: p.logTerminal,
 	})
 	if err != nil {
-		return fault.Wrap(err, fault.ValueInvalid, target, "log", err.Error())
+		why := err
+		if e, ok := errors.AsType[*fs.PathError](err); ok {
+			why = e.Err
+		}
+		return fault.Wrap(err, fault.ValueInvalid, target, "--log", fmt.Sprintf("the file cannot be opened (%v)", why))
 	}
 	defer log.Close()
 	if log.IsFile() {

@@ -34,7 +34,7 @@ started, none is, unless --keep-going is given.`,
 				return err
 			}
 			if chosen == 0 {
-				return fault.New(fault.EndpointNameUnknown, "(no name given)", s.config.NameList())
+				return usageError("Name the endpoints to start, or give --all; the configuration has: %s", s.config.NameList())
 			}
 			if none {
 				return p.online(cmd.Context(), cmd, f, s, nil, keepGoing)
@@ -44,7 +44,7 @@ started, none is, unless --keep-going is given.`,
 				return err
 			}
 			if len(specs) == 0 {
-				return fault.New(fault.EndpointNameUnknown, "(all)", s.config.NameList())
+				return usageError("The configuration has no endpoints to start; --none opens a session without any")
 			}
 			return p.online(cmd.Context(), cmd, f, s, specs, keepGoing)
 		},

@@ -157,6 +157,10 @@ func (c *compiler) schemes() []endpoint.Scheme {
 }
 
 func (c *compiler) bindings(u endpoint.URL) []string {
+	if names := c.d.Bindings; len(names) == 1 && slices.Contains([]string{string(endpoint.Internal), string(endpoint.Kubernetes)}, names[0]) {
+		c.report("bindings", fault.New(fault.BindingNotBuilt, names[0])) // whatever else is wrong
+		return nil
+	}
 	b, err := endpoint.ParseBindings(c.d.Bindings, u.Host)
 	if err != nil {
 		c.report("bindings", err)

@@ -229,6 +229,7 @@ func TestOtherOptions(t *testing.T) {
 		{"two bindings", func(d *config.Definition) { d.Bindings = []string{"public", "internal"} }, fault.BindingInvalid},
 		{"public", func(d *config.Definition) { d.Bindings = []string{"public"} }, ""},
 		{"internal", func(d *config.Definition) { d.Bindings, d.URL = []string{"internal"}, "https://a.internal" }, fault.BindingNotBuilt},
+		{"internal under a public name", func(d *config.Definition) { d.Bindings, d.URL = []string{"internal"}, "https://a.example" }, fault.BindingNotBuilt},
 		{"kubernetes", func(d *config.Definition) { d.Bindings, d.URL = []string{"kubernetes"}, "http://a.b" }, fault.BindingNotBuilt},
 		{"http2 of tcp", func(d *config.Definition) { d.Kind, d.Protocol = endpoint.TCP, "http2" }, fault.ValueInvalid},
 		{"PROXY of files", func(d *config.Definition) { d.Upstream, d.ProxyProtocol = "file:///srv", "1" }, fault.OptionConflict},

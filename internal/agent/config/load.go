@@ -256,6 +256,39 @@ func (c *Config) add2(s source) error {
 	return c.addTunnels(s, f.Tunnels).Err()
 }
 
+// idle are the keys of the agent that files may carry and that have no effect
+// yet. None of them protects anything while its part is missing.
+var idle = []string{
+	"api_key", "inspect_db_size", "local_storage", "web_addr", "web_allow_hosts", "web_auth", "update_check", "update_channel",
+	"crl_noverify", "console_ui_color",
+}
+
+// Idle tells of every key in the files that has no effect yet, with its place.
+func (c *Config) Idle() []string {
+	var notes []string
+	note := func(s source, path string) {
+		if s.doc.Has(path) {
+			notes = append(notes, s.doc.Problem(path, "the key has no effect yet", "").String())
+		}
+	}
+	for _, s := range c.sources {
+		for _, key := range idle {
+			if s.v2 {
+				note(s, key)
+			} else {
+				note(s, "agent."+key)
+			}
+		}
+		note(s, "update")
+	}
+	for _, d := range c.Definitions {
+		if p, ok := c.places[d.Name]; ok {
+			note(c.sources[p.source], p.prefix+".inspect")
+		}
+	}
+	return notes
+}
+
 // warnIfReadable notes a file that holds a secret and that other users can read.
 func (c *Config) warnIfReadable(path string) {
 	if runtime.GOOS == "windows" || len(c.sources) == 0 {
