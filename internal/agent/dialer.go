@@ -4,11 +4,30 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"strings"
 	"sync/atomic"
 	"syscall"
 
 	"github.com/culvert-project/culvert/internal/agent/config"
 )
+
+// localDialer is a dialer that knows what localhost is: names below it mean this
+// machine (RFC 6761, section 6.3), which not every resolver knows.
+type localDialer struct{ *net.Dialer }
+
+// Dial is DialContext without a context.
+func (d localDialer) Dial(network, address string) (net.Conn, error) {
+	return d.DialContext(context.Background(), network, address)
+}
+
+// DialContext connects to address, of which the name may be below localhost.
+func (d localDialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	host, port, err := net.SplitHostPort(address)
+	if err == nil && strings.HasSuffix(strings.ToLower(strings.TrimSuffix(host, ".")), ".localhost") {
+		address = net.JoinHostPort("localhost", port)
+	}
+	return d.Dialer.DialContext(ctx, network, address)
+}
 
 // newDialer returns what opens connections to the server, or to the proxy.
 func newDialer(s *config.Settings) *net.Dialer {

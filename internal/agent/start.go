@@ -27,7 +27,7 @@ func (r *run) agentOptions() []culvert.AgentOption {
 		culvert.WithDrainTimeout(drainTime),
 		culvert.WithClientInfo("culvert", r.cfg.Version),
 		culvert.WithEventHandler(r.monitor.queue.put),
-		culvert.WithDialer(newDialer(s)),
+		culvert.WithDialer(localDialer{newDialer(s)}),
 		culvert.WithTLSConfig(func(c *tls.Config) { c.MinVersion, c.MaxVersion = s.TLSMin, s.TLSMax }),
 	}
 	if s.Fingerprint != "" {

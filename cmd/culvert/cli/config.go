@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -220,12 +221,29 @@ func (p *Program) addConnectURLCommand() *cobra.Command {
 				return err
 			}
 			fmt.Fprintf(p.Stdout, "Server address saved to configuration file: %s\n", path)
+			p.warnWithoutPort(args[0])
+			if fingerprint == "" && cas == "" {
+				fmt.Fprintln(p.Stderr, "The server is recognised as before, or else by the CAs of this machine. For a server with a CA of its own add "+
+					"--ca-fingerprint or --connect-cas.")
+			}
 			return nil
 		},
 	}
 	cmd.Flags().StringVar(&fingerprint, "ca-fingerprint", "", "`FINGERPRINT` of the server's CA, sha256:...")
 	cmd.Flags().StringVar(&cas, "connect-cas", "", "`FILE` with the server's CA, or host for the CAs of this machine")
 	return cmd
+}
+
+// warnWithoutPort says which port an address without one has: seldom the one
+// that is meant.
+func (p *Program) warnWithoutPort(address string) {
+	_, rest, ok := strings.Cut(address, "://")
+	if !ok {
+		rest = address
+	}
+	if _, _, err := net.SplitHostPort(strings.TrimSuffix(rest, "/")); err != nil {
+		p.warn(fmt.Sprintf("%s names no port, so 443 is used; the agent address of culvertd has 9444 unless changed.", address))
+	}
 }
 
 // storedCAs checks a CA file and returns it as it is written into the

@@ -123,6 +123,18 @@ func TestAgent15_CheckNamesEveryProblem(t *testing.T) {
 	h.run(t, "http", "80", "--connect-url", "localhost:1", "--authtoken", "flag").check(t, 1, "ERR_NGROK_105")
 }
 
+func TestAddressWithoutPort(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	h.run(t, "config", "add-connect-url", "tunnel.example.com").check(t, 0, "443 is used", "--ca-fingerprint")
+	i := h.run(t, "config", "add-connect-url", "tls://tunnel.example.com:9444/", "--connect-cas", "host")
+	i.check(t, 0)
+	if i.err.String() != "" {
+		t.Errorf("stderr %q, want nothing", i.err)
+	}
+	h.run(t, "http", "80", "--connect-url", "localhost").check(t, 1, "443 is used")
+}
+
 func TestCheckTellsOfIdleKeys(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/spf13/cobra"
+
 	"github.com/culvert-project/culvert/internal/agent/config"
 	"github.com/culvert-project/culvert/internal/tty"
 )
@@ -113,6 +115,9 @@ func (p *Program) once(ctx context.Context) error {
 	root := p.root() //nolint:contextcheck // commands get ctx when they are executed
 	if err := p.checkHyphens(root); err != nil {
 		return err
+	}
+	if len(p.Args) > 1 && strings.HasPrefix(p.Args[1], cobra.ShellCompRequestCmd) {
+		plainUsage(root)
 	}
 	root.SetArgs(p.Args[min(1, len(p.Args)):])
 	if err := root.ExecuteContext(ctx); err != nil {

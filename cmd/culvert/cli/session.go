@@ -49,6 +49,8 @@ func (f *sessionFlags) register(cmd *cobra.Command) {
 	fl.BoolVar(&f.json, "json", false, "print one line of JSON for each change of state, and no status view")
 	fl.StringVar(&f.region, "region", "", "")
 	_ = fl.MarkHidden("region") // the flag was just defined
+	values(cmd, "log-format", "term", "logfmt", "json")
+	values(cmd, "log-level", "debug", "info", "warn", "error", "crit")
 }
 
 // session is a configuration with flags and environment applied.
@@ -121,6 +123,9 @@ func (p *Program) applyFlags(cmd *cobra.Command, f *sessionFlags, c *config.Conf
 		if flag := cmd.Flags().Lookup(o.flag); flag != nil && flag.Changed {
 			c.Set(o.key, o.value, "--"+o.flag)
 		}
+	}
+	if f.connectURL != "" {
+		p.warnWithoutPort(f.connectURL)
 	}
 	if f.region != "" {
 		p.warn("--region is deprecated and only a hint; the server decides.")

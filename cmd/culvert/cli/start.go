@@ -15,6 +15,8 @@ func (p *Program) startCommand() *cobra.Command {
 		Use:     "start NAME...|--all|--none",
 		Short:   "Start endpoints of the configuration file",
 		GroupID: "run",
+
+		ValidArgsFunction: p.endpointNames,
 		Long: `Start the named endpoints of the configuration file, over one session. If one cannot be
 started, none is, unless --keep-going is given.`,
 		Example: "  culvert start web ssh\n  culvert start --all\n  culvert start --none",

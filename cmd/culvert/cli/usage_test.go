@@ -56,6 +56,26 @@ func TestValuesMayBeginWithAHyphen(t *testing.T) {
 	}
 }
 
+func TestCompletionKnowsNamesAndValues(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	h.write(t, "version: 3\nendpoints:\n  - {name: web, upstream: {url: 80}}\n  - {name: api, upstream: {url: 81}}\n")
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"start", ""}, "web\napi\n"},
+		{[]string{"start", "web", ""}, "api\n"},
+		{[]string{"http", "--log-format", ""}, "term\nlogfmt\njson\n"},
+		{[]string{"http", "--ur"}, "--url\twanted URL, such as"},
+	} {
+		i := h.run(t, append([]string{"__complete"}, tt.args...)...)
+		if !strings.HasPrefix(i.out.String(), tt.want) {
+			t.Errorf("%q completes to %q, want %q", tt.args, i.out, tt.want)
+		}
+	}
+}
+
 func TestVersion(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)

@@ -186,6 +186,17 @@ func TestNameThatDoesNotResolve(t *testing.T) {
 	}
 }
 
+func TestNamesBelowLocalhost(t *testing.T) {
+	t.Parallel()
+	resolver := &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
+		return nil, errors.New("no name server")
+	}}
+	r := diagnose.Run(t.Context(), diagnose.Config{Server: "connect.tunnel.localhost:1", Dialer: &net.Dialer{}, Resolver: resolver, Prober: prober{}})
+	if c := find(r, "Server", "Name resolution"); c == nil || c.State != diagnose.OK {
+		t.Errorf("check %+v, want OK", c)
+	}
+}
+
 func TestIPv6(t *testing.T) {
 	t.Parallel()
 	r := diagnose.Run(t.Context(), diagnose.Config{Server: listener(t), IPv6: true, Dialer: &net.Dialer{}, Prober: prober{}})
