@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
 	"time"
 
 	culvert "github.com/culvert-project/culvert"
@@ -30,8 +31,10 @@ const maxRequests = 50
 type monitor struct {
 	queue *queue
 	log   *slog.Logger
-	lines *lines          // nil: no lines of JSON
-	view  *console.Screen // nil: no view
+	// resized receives a value when the terminal has another size.
+	resized <-chan os.Signal
+	lines   *lines          // nil: no lines of JSON
+	view    *console.Screen // nil: no view
 
 	specs    map[string]config.Spec // by name
 	rows     map[string]int         // name to its row in state.Forwards
@@ -49,7 +52,7 @@ type monitor struct {
 
 func newMonitor(c *Config) *monitor {
 	m := &monitor{
-		queue: newQueue(), log: c.Logger, view: c.View,
+		queue: newQueue(), log: c.Logger, view: c.View, resized: c.Resized,
 		specs: map[string]config.Spec{}, rows: map[string]int{},
 		state: console.State{Program: "culvert", Status: string(culvert.StateConnecting), Version: c.Version},
 		ended: make(chan error, 1),
@@ -78,6 +81,8 @@ func (m *monitor) run(ctx context.Context) {
 		case <-m.queue.ready:
 			m.drain()
 		case <-tick.C:
+			m.draw()
+		case <-m.resized:
 			m.draw()
 		case <-ctx.Done():
 			m.drain()

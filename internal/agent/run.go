@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"sync"
 	"time"
 
@@ -49,6 +50,9 @@ type Config struct {
 	Lines io.Writer
 	// View shows the status; nil: it is not shown. Run closes it.
 	View *console.Screen
+	// Resized receives a value when the terminal has changed its size. Nil: it
+	// is noticed with the next regular draw.
+	Resized <-chan os.Signal
 	// Force ends what is still open at once when it is closed. Nil: never.
 	Force <-chan struct{}
 	// CheckRestart tells whether a restart would work; an error refuses it.

@@ -38,6 +38,9 @@ type Program struct {
 	// returns only if that fails. Nil: a restart runs the command again in
 	// this process.
 	Exec func(path string, args, env []string) error
+	// Resized receives a value when the terminal has changed its size; nil: it
+	// is not told.
+	Resized <-chan os.Signal
 	// TerminalSize tells the size of the terminal that Stdout is. Nil: found
 	// out by looking at Stdout.
 	TerminalSize func() (width, height int, ok bool)
@@ -55,8 +58,10 @@ func Main(ctx context.Context, args, env []string, stdin io.Reader, stdout, stde
 	detached := signal.Ignored(syscall.SIGHUP)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer signal.Stop(signals)
+	resized, stopWatching := watchSize()
+	defer stopWatching()
 	p := &Program{
-		Args: args, Env: env, Stdin: stdin, Stdout: stdout, Stderr: stderr,
+		Resized: resized, Args: args, Env: env, Stdin: stdin, Stdout: stdout, Stderr: stderr,
 		Signals: signals, Detached: detached, Exec: replaceProcess(),
 	}
 	return p.Run(ctx)

@@ -181,7 +181,7 @@ func (p *Program) online(ctx context.Context, cmd *cobra.Command, f *sessionFlag
 
 	c := agent.Config{
 		Settings: s.settings, Proxy: s.proxy, Specs: specs, KeepGoing: keepGoing, Version: version.Read().Version,
-		Logger: log.Logger(), View: view, Force: p.force,
+		Logger: log.Logger(), View: view, Resized: p.Resized, Force: p.force,
 		CheckRestart: func() error { return p.checkRestart(cmd, f) },
 	}
 	if f.json {
