@@ -191,7 +191,7 @@ func (s *Session) readGoAway(h frame.Header) error {
 		n -= uint32(len(b)) //nolint:gosec // at most n
 	}
 	m := frame.ParseGoAway(text)
-	var cause error = io.EOF
+	cause := io.EOF
 	if m.Code != frame.NoError {
 		cause = fmt.Errorf("peer said %q", m.Debug)
 	}
