@@ -160,6 +160,12 @@ func (r *run) serve(ctx context.Context) (Outcome, error) {
 	}
 	defer cancel(errStopping)
 	if err := r.startAll(ctx); err != nil {
+		select {
+		case out := <-r.order: // the session ended under the last starts by order
+			r.obey(ctx)
+			return out, nil
+		default:
+		}
 		if ctx.Err() != nil {
 			return Stopped, nil
 		}
