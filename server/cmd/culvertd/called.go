@@ -1,7 +1,9 @@
 package main
 
 import (
+	"crypto/sha256"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 )
@@ -12,8 +14,7 @@ const sourceFolder = "./server/cmd/culvertd"
 // calledAs is how a person calls this program again from the same folder: as it
 // was called, or by "go run" if that has built it for this one run.
 func calledAs(arg0 string, exists func(string) bool) string {
-	built := filepath.ToSlash(arg0)
-	if strings.Contains(built, "/go-build") && strings.Contains(built, "/exe/") {
+	if builtToRun(filepath.ToSlash(arg0)) {
 		if exists(sourceFolder) {
 			return "go run " + sourceFolder
 		}
@@ -23,6 +24,16 @@ func calledAs(arg0 string, exists func(string) bool) string {
 		return "culvertd"
 	}
 	return shellWord(arg0)
+}
+
+// builtToRun tells the places where "go run" puts programs: a folder made for
+// the run, or its cache, in a folder named by a hash.
+func builtToRun(p string) bool {
+	if strings.Contains(p, "/go-build") && strings.Contains(p, "/exe/") {
+		return true
+	}
+	hash, cached := strings.CutSuffix(path.Base(path.Dir(p)), "-d")
+	return cached && len(hash) == sha256.Size*2
 }
 
 func exists(path string) bool {

@@ -1,10 +1,14 @@
 package main
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestCalledAs(t *testing.T) {
 	t.Parallel()
 	const built = "/tmp/go-build123/b001/exe/culvertd"
+	cached := "/cache/3b/" + strings.Repeat("3b", 32) + "-d/culvertd"
 	for _, tt := range []struct {
 		arg0   string
 		inRepo bool
@@ -15,6 +19,7 @@ func TestCalledAs(t *testing.T) {
 		{"/opt/my tools/culvertd", false, "'/opt/my tools/culvertd'"},
 		{built, true, "go run ./server/cmd/culvertd"},
 		{built, false, "culvertd"},
+		{cached, true, "go run ./server/cmd/culvertd"},
 		{"", false, "culvertd"},
 	} {
 		if got := calledAs(tt.arg0, func(string) bool { return tt.inRepo }); got != tt.want {
