@@ -7,14 +7,9 @@ import (
 	"sync/atomic"
 )
 
-const (
-	// readAhead is how much one read of the socket may bring in: eight full
-	// TLS records.
-	readAhead = 128 << 10
-	// maxRecord is the size of the largest TLS record on the wire
-	// (RFC 8446 5.1, 5.2).
-	maxRecord = 5 + 1<<14 + 256
-)
+// readAhead is how much one read of the socket may bring in: eight full TLS
+// records.
+const readAhead = 128 << 10
 
 var readBuffers = sync.Pool{New: func() any { return new([readAhead]byte) }}
 
@@ -28,7 +23,8 @@ type Batch struct {
 	net.Conn
 	raw *Raw // nil where the platform or transport offers none
 
-	in inbound
+	in      inbound
+	records records
 
 	quickAck atomic.Bool
 
@@ -88,9 +84,10 @@ func (b *Batch) Read(p []byte) (int, error) {
 			return 0, err
 		}
 	}
-	n := copy(p, b.in.buf[b.in.r:b.in.w])
-	b.in.r += n
-	if b.in.r == b.in.w {
+	next := b.in.next()
+	n := copy(p, next[:b.records.within(next)])
+	b.records.pass(next[:n])
+	if b.in.r += n; b.in.r == b.in.w {
 		b.in.Drop()
 	}
 	return n, nil
@@ -130,6 +127,14 @@ func (i *inbound) Drop() {
 	}
 }
 
-// RecordBuffered reports whether a whole TLS record certainly lies in the
+// next returns the bytes in the buffer.
+func (i *inbound) next() []byte {
+	if i.buf == nil {
+		return nil
+	}
+	return i.buf[i.r:i.w]
+}
+
+// RecordBuffered reports whether a whole TLS record of data lies in the
 // buffer, so that one more Read of the TLS connection above cannot block.
-func (b *Batch) RecordBuffered() bool { return b.in.w-b.in.r >= maxRecord }
+func (b *Batch) RecordBuffered() bool { return b.records.complete(b.in.next()) }

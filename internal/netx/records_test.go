@@ -81,19 +81,3 @@ func TestShortRecordsDoNotCount(t *testing.T) {
 		t.Fatal("a record of 22 bytes counts as data")
 	}
 }
-
-func TestBatchTakesOverWhatWasReadAhead(t *testing.T) {
-	t.Parallel()
-	near, far := pair(t)
-	b := netx.NewBatch(netx.Prefixed(netx.Prefixed(far, []byte("b")), []byte("a")))
-	if b.NetConn() != far {
-		t.Fatalf("works on a %T, want the socket", b.NetConn())
-	}
-	if _, err := near.Write([]byte("c")); err != nil {
-		t.Fatal(err)
-	}
-	got := make([]byte, 3)
-	if _, err := io.ReadFull(b, got); err != nil || string(got) != "abc" {
-		t.Fatalf("read %q, %v", got, err)
-	}
-}
