@@ -11,12 +11,12 @@ import (
 	"github.com/culvert-project/culvert/internal/mux"
 )
 
-// tunnelled starts edge and agent around a TLS session and returns the address
-// of the edge: whatever connects there is spliced through to upstream, which
+// tunnelled starts edge and agent around a TLS session and returns both ends of
+// it and the address of the edge: whatever connects there is spliced through to upstream, which
 // handles the connections that the agent dials.
-func tunnelled(b *testing.B, upstream func(net.Conn)) string {
+func tunnelled(b *testing.B, upstream func(net.Conn)) (addr string, agent, edge *mux.Session) {
 	b.Helper()
-	agent, edge := overTLS(b)
+	agent, edge = overTLS(b)
 	target := serve(b, upstream)
 	go func() {
 		for {
@@ -37,7 +37,7 @@ func tunnelled(b *testing.B, upstream func(net.Conn)) string {
 			}()
 		}
 	}()
-	return serve(b, func(c net.Conn) {
+	addr = serve(b, func(c net.Conn) {
 		st, err := edge.Open(context.Background(), []byte("head"))
 		if err != nil {
 			_ = c.Close()
@@ -45,6 +45,7 @@ func tunnelled(b *testing.B, upstream func(net.Conn)) string {
 		}
 		mux.Splice(st, c, mux.SpliceOptions{})
 	})
+	return addr, agent, edge
 }
 
 // serve accepts loopback connections until the benchmark ends.
@@ -98,7 +99,7 @@ func BenchmarkSpliceRequests(b *testing.B) {
 	for _, conns := range []int{1, 32} {
 		b.Run(map[int]string{1: "1conn", 32: "32conns"}[conns], func(b *testing.B) {
 			answer := make([]byte, 1024)
-			addr := tunnelled(b, func(c net.Conn) {
+			addr, agent, edge := tunnelled(b, func(c net.Conn) {
 				defer c.Close()
 				request := make([]byte, 128)
 				for {
@@ -136,6 +137,8 @@ func BenchmarkSpliceRequests(b *testing.B) {
 			}
 			wg.Wait()
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "req/s")
+			b.ReportMetric(float64(b.N)/float64(edge.Flushes()), "frames/flush@edge")
+			b.ReportMetric(float64(b.N)/float64(agent.Flushes()), "frames/flush@agent")
 		})
 	}
 }
@@ -144,7 +147,7 @@ func BenchmarkSpliceRequests(b *testing.B) {
 // sends as much as it can.
 func BenchmarkSpliceDownload(b *testing.B) {
 	chunk := make([]byte, 256<<10)
-	addr := tunnelled(b, func(c net.Conn) {
+	addr, agent, _ := tunnelled(b, func(c net.Conn) {
 		defer c.Close()
 		for {
 			if _, err := c.Write(chunk); err != nil {
@@ -161,12 +164,13 @@ func BenchmarkSpliceDownload(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+	b.ReportMetric(float64(b.N*len(buf)/1024)/float64(agent.Flushes()), "KiB/flush")
 }
 
 // BenchmarkSpliceConnections measures connections that carry one short
 // exchange each.
 func BenchmarkSpliceConnections(b *testing.B) {
-	addr := tunnelled(b, echoConn)
+	addr, _, _ := tunnelled(b, echoConn)
 	b.SetParallelism(8)
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {

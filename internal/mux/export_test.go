@@ -34,3 +34,10 @@ func (s *Session) Output() int {
 
 // Discard does what Close does first to a stream that was never used.
 func (st *Stream) Discard() { st.session.out.discard(st) }
+
+// Flushes returns how often the output was sent.
+func (s *Session) Flushes() int {
+	s.out.mu.Lock()
+	defer s.out.mu.Unlock()
+	return int(s.out.flushes) //nolint:gosec // a count
+}

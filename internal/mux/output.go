@@ -46,9 +46,10 @@ type output struct {
 	data    []byte
 	queue   queue
 	nextID  uint32 // of the next stream we open
-	last    uint32 // stream of the newest frame
+	last    uint32 // stream of the newest frame since the last flush
+	before  uint32 // stream of the newest frame before that
 	mixed   bool   // frames of several streams since the last flush
-	crowded bool   // the last flush carried frames of several streams
+	crowded bool   // several streams are active
 	flushes uint64 // that have begun
 
 	flushing bool
@@ -189,7 +190,13 @@ func (o *output) drain() {
 func (o *output) take() (control, data []byte) {
 	control, data = o.control, o.data
 	o.control, o.data = nil, nil
-	o.crowded, o.mixed, o.last = o.mixed, false, 0
+	// Several streams are active when a flush carries frames of more than one,
+	// or of another one than the flush before.
+	o.crowded = o.mixed || o.last != 0 && o.before != 0 && o.last != o.before
+	if o.last != 0 {
+		o.before = o.last
+	}
+	o.mixed, o.last = false, 0
 	o.flushes++
 	o.arm()
 	return control, data

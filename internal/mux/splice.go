@@ -179,7 +179,7 @@ func (p *pair) copyBoth() {
 		p.lingers(false, true)
 	})
 	read := shortRead
-	p.pump(func(credit int) (ok bool) {
+	p.pump(func(credit int64) (ok bool) {
 		n, err := p.readInto(read, credit)
 		// A connection that is quiet for long has most likely sent little
 		// before, and then holds little while it waits.
@@ -196,7 +196,7 @@ func (p *pair) copyBoth() {
 const shortRead = middleChunk
 
 // readInto reads once and sends what it got.
-func (p *pair) readInto(size, credit int) (n int, err error) {
+func (p *pair) readInto(size int, credit int64) (n int, err error) {
 	var buf []byte
 	if size == shortRead {
 		b := middleChunks.Get().(*[middleChunk]byte)
@@ -207,7 +207,7 @@ func (p *pair) readInto(size, credit int) (n int, err error) {
 		defer readBuffers.Put(b)
 		buf = b[:]
 	}
-	n, err = p.conn.Read(buf[:min(len(buf), credit)])
+	n, err = p.conn.Read(buf[:min(int64(len(buf)), credit)])
 	if n > 0 && !p.send(buf[:n]) {
 		return n, nil // the next wait for credit tells
 	}
@@ -217,11 +217,16 @@ func (p *pair) readInto(size, credit int) (n int, err error) {
 	return n, err
 }
 
+// leastCredit is the credit that a read of the connection is worth. The rest
+// of a window would make a tiny frame; more comes when the peer has read half
+// of the window at the latest.
+const leastCredit = 8 << 10
+
 // pump calls step whenever the stream has credit, until step says that the
 // connection has ended or the stream takes nothing more.
-func (p *pair) pump(step func(credit int) bool) {
+func (p *pair) pump(step func(credit int64) bool) {
 	for {
-		credit, err := p.st.awaitCredit()
+		credit, err := p.st.awaitCredit(leastCredit)
 		if err != nil {
 			p.sendFailed(err)
 			break

@@ -3,6 +3,7 @@ package mux
 import (
 	"io"
 
+	"github.com/culvert-project/culvert/internal/mux/frame"
 	"github.com/culvert-project/culvert/internal/netx"
 )
 
@@ -22,7 +23,7 @@ func (p *pair) spliceSocket() {
 	p.st.setSink(sink)
 	buf := &spliceBuffer{}
 	if p.st.opened.Load() || p.sendFirst(buf) {
-		p.pump(func(credit int) (ok bool) {
+		p.pump(func(credit int64) (ok bool) {
 			buf.limit = credit
 			n, err := p.raw.ReadReady(buf)
 			if err != nil {
@@ -42,7 +43,7 @@ func (p *pair) spliceSocket() {
 // anything: its server may be the one to speak first.
 func (p *pair) sendFirst(buf *spliceBuffer) bool {
 	defer buf.Drop()
-	buf.limit = readSize // a fresh stream has more credit
+	buf.limit = spliceRead // a fresh stream has more credit
 	n, err := p.raw.TryRead(buf.Take())
 	if err != nil {
 		p.readEnded(err)
@@ -55,16 +56,20 @@ func (p *pair) sendFirst(buf *spliceBuffer) bool {
 	return true
 }
 
+// spliceRead is how much of a socket is read at once: whole frames, which fill
+// whole records.
+const spliceRead = readSize / (frame.HeaderSize + frame.MaxSend) * frame.MaxSend
+
 // spliceBuffer lends the buffer of one read, of limit bytes at most.
 type spliceBuffer struct {
 	buf   *[readSize]byte
-	limit int
+	limit int64
 }
 
 // Take implements netx.BufferSource.
 func (b *spliceBuffer) Take() []byte {
 	b.buf = readBuffers.Get().(*[readSize]byte)
-	return b.buf[:min(b.limit, readSize)]
+	return b.buf[:min(b.limit, spliceRead)]
 }
 
 // Drop implements netx.BufferSource.

@@ -97,14 +97,10 @@ func (st *Stream) reserve(n int) (int, error) {
 	st.sendMu.Lock()
 	defer st.sendMu.Unlock()
 	for {
-		switch {
-		case st.sendErr != nil:
-			return 0, st.sendErr
-		case st.finishing:
-			return 0, net.ErrClosed
-		case st.sendEnd.passed:
-			return 0, errDeadline
-		case st.credit > 0:
+		if err := st.sendStopped(); err != nil {
+			return 0, err
+		}
+		if st.credit > 0 {
 			n = int(min(int64(n), st.credit))
 			st.credit -= int64(n)
 			return n, nil
@@ -113,12 +109,18 @@ func (st *Stream) reserve(n int) (int, error) {
 	}
 }
 
-// awaitCredit waits until something may be sent and returns how much. Only
-// writes of the caller's own make it less.
-func (st *Stream) awaitCredit() (int, error) {
-	n, err := st.reserve(1 << 30)
-	st.refund(n)
-	return n, err
+// awaitCredit waits until at least so much may be sent, and returns how much.
+// Only writes of the caller's own make it less.
+func (st *Stream) awaitCredit(least int64) (int64, error) {
+	st.sendMu.Lock()
+	defer st.sendMu.Unlock()
+	for st.credit < least {
+		if err := st.sendStopped(); err != nil {
+			return 0, err
+		}
+		st.sendCond.Wait()
+	}
+	return st.credit, st.sendStopped()
 }
 
 // refund returns credit that was reserved and not used.
@@ -141,6 +143,11 @@ func (st *Stream) addCredit(n uint32) {
 func (st *Stream) writeStopped() error {
 	st.sendMu.Lock()
 	defer st.sendMu.Unlock()
+	return st.sendStopped()
+}
+
+// sendStopped is why nothing may be sent now, or nil. Called with sendMu held.
+func (st *Stream) sendStopped() error {
 	switch {
 	case st.sendErr != nil:
 		return st.sendErr
