@@ -6,6 +6,10 @@ import "sync/atomic"
 // bytes. Both ends assume it; it is never negotiated.
 const Window = 256 << 10
 
+// MaxHead is the most that Session.Open takes to send with the frame that opens
+// a stream, in bytes.
+const MaxHead = 16 << 10
+
 // shortWindow is what a stream may hold and receive while memory is short.
 const shortWindow = 64 << 10
 

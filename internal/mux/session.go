@@ -98,13 +98,13 @@ func (s *Session) Run(ctx context.Context) error {
 }
 
 // Open prepares a stream whose first bytes are head (the stream's type and
-// header; 1 byte to half a frame), which the stream keeps. Nothing is sent
+// header; 1 byte to MaxHead), which the stream keeps. Nothing is sent
 // before the stream is used: head leaves in the SYN frame together with the
 // first Write, or alone when somebody reads, splices or half-closes it. While the bounds set by
 // SetOpenLimits are reached, Open waits for ctx and then returns ErrBusy.
 func (s *Session) Open(ctx context.Context, head []byte) (*Stream, error) {
-	if len(head) == 0 || len(head) > frame.MaxSend/2 {
-		return nil, errors.New("open stream: head must be 1 byte to half a frame")
+	if len(head) == 0 || len(head) > MaxHead {
+		return nil, errors.New("open stream: head must be 1 byte to 16 KiB")
 	}
 	for {
 		s.mu.Lock()

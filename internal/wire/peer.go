@@ -22,9 +22,6 @@ const (
 	// the agent is known: Auth and SrvInfo.
 	MaxEarlyMessage = 64 << 10
 
-	// firstFrame is how much of a request travels in the frame that opens the
-	// stream. Every command of a server fits.
-	firstFrame = 16 << 10
 	// readWait bounds how long a request may take to arrive, and an answer to
 	// be taken.
 	readWait = 30 * time.Second
@@ -110,7 +107,7 @@ func (p *Peer) send(ctx context.Context, t ReqType, req any) (*mux.Stream, error
 	}
 	head := binary.BigEndian.AppendUint32(make([]byte, 0, typeLen+len(text)), uint32(t))
 	head = append(head, text...)
-	n := min(len(head), firstFrame)
+	n := min(len(head), mux.MaxHead)
 	st, err := p.s.Open(ctx, head[:n])
 	if err != nil {
 		return nil, fmt.Errorf("open stream: %w", err)
