@@ -15,13 +15,17 @@ const localhost = "localhost"
 
 func isLocalhost(domain string) bool { return endpoint.Under(domain, localhost) }
 
-// kept are the names under each base domain that the server uses itself (decisions.md 51).
-func kept(label string) bool {
-	switch label {
-	case "connect", "api", "idp", "console":
-		return true
+// KeptNames returns the names under the base domains that the server keeps for itself (decisions.md 51). No
+// endpoint may be called so, and no wildcard may serve them.
+func KeptNames(domains []string) []string {
+	labels := [...]string{"connect", "api", "idp", "console"}
+	names := make([]string, 0, len(labels)*len(domains))
+	for _, d := range domains {
+		for _, label := range labels {
+			names = append(names, label+"."+d)
+		}
 	}
-	return false
+	return names
 }
 
 // wanted returns the URL that a first bind asks for, with its stored port; the Host is empty if the server
@@ -103,10 +107,8 @@ func (b *Binder) checkPublic(u endpoint.URL) error {
 	if u.Port != u.Scheme.DefaultPort() && !slices.Contains(b.cfg.Extra, Listener{u.Scheme, u.Port}) {
 		return fault.New(fault.PortRefused, int(u.Port), u, string(u.Scheme), b.allowedPorts(u.Scheme))
 	}
-	for _, base := range b.cfg.Domains {
-		if label, ok := strings.CutSuffix(u.Host, "."+base); ok && kept(label) {
-			return fault.New(fault.NameKept, u.Host)
-		}
+	if slices.Contains(b.kept, u.Host) {
+		return fault.New(fault.NameKept, u.Host)
 	}
 	for _, base := range b.cfg.Domains {
 		if endpoint.Under(u.Host, base) {

@@ -75,6 +75,7 @@ type Config struct {
 type Binder struct {
 	cfg     Config
 	tcpHost string // shown in URLs of TCP endpoints
+	kept    []string
 
 	mu    sync.Mutex
 	sites map[place]*site   // guarded by mu, as is all below
@@ -110,7 +111,7 @@ func New(cfg Config) (*Binder, error) {
 	cfg.MaxHeld = cmp.Or(cfg.MaxHeld, DefaultMaxHeld)
 	cfg.MaxEndpoints = cmp.Or(cfg.MaxEndpoints, DefaultMaxEndpoints)
 	b := &Binder{
-		cfg: cfg, tcpHost: cfg.Domains[0],
+		cfg: cfg, tcpHost: cfg.Domains[0], kept: KeptNames(cfg.Domains),
 		sites: map[place]*site{}, byID: map[string]*claim{}, held: list.New(),
 	}
 	if isLocalhost(b.tcpHost) {

@@ -50,7 +50,7 @@ func (n *Node) assemble(ctx context.Context, lns *listeners) (*parts, error) {
 	if err != nil {
 		return nil, err
 	}
-	router := route.NewRouter()
+	router := route.NewRouter(control.KeptNames(c.Domains)...)
 	tunnels := tunnel.New(tunnel.Config{
 		Auth: authenticator{tokens}, Binder: binder, Publisher: snapshot.New(router), Cookies: keys,
 		TLS: store.AgentTLS(), Limits: c.Agents, Region: c.Region, Version: c.Version, Logger: n.log,

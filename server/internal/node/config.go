@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/culvert-project/culvert/internal/endpoint"
@@ -102,6 +103,12 @@ type PortRange struct{ First, Last uint16 }
 func (c Config) withDefaults() Config {
 	if len(c.Domains) == 0 {
 		c.Domains = []string{DefaultDomain}
+	}
+	c.Domains = slices.Clone(c.Domains)
+	for i, d := range c.Domains {
+		if host, err := endpoint.ParseHost(d); err == nil { // what is wrong is said by check
+			c.Domains[i] = host // canonical: all else compares names as they are
+		}
 	}
 	c.HTTPAddr = cmp.Or(c.HTTPAddr, DefaultHTTPAddr)
 	c.HTTPSAddr = cmp.Or(c.HTTPSAddr, DefaultHTTPSAddr)

@@ -88,6 +88,9 @@ func (r *Router) Expected(scheme endpoint.Scheme, host string, port uint16) bool
 	if now.Before(x.until[name{host: host, port: port}]) {
 		return true
 	}
+	if r.Table().reserved[host] {
+		return false
+	}
 	for {
 		dot := strings.IndexByte(host, '.')
 		if dot < 0 {

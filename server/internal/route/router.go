@@ -15,10 +15,11 @@ type Router struct {
 	changed chan struct{} // closed at the next change; nil while nobody waits
 }
 
-// NewRouter returns a router with an empty table.
-func NewRouter() *Router {
+// NewRouter returns a router with an empty table. For the reserved names see
+// [NewTable].
+func NewRouter(reserved ...string) *Router {
 	r := &Router{}
-	r.table.Store(NewTable())
+	r.table.Store(NewTable(reserved...))
 	return r
 }
 

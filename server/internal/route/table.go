@@ -24,11 +24,19 @@ type Table struct {
 	depths    map[uint8]int
 	depthBits [maxLabels / 64]uint64
 	endpoints int
+	// reserved are the names that no wildcard serves. It never changes.
+	reserved map[string]bool
 }
 
-// NewTable returns an empty table.
-func NewTable() *Table {
-	return &Table{seed: maphash.MakeSeed()}
+// NewTable returns an empty table. The reserved names, which have to be
+// canonical, are the server's own: a public wildcard around one does not serve
+// it (decisions.md 51). An endpoint of exactly that name does.
+func NewTable(reserved ...string) *Table {
+	t := &Table{seed: maphash.MakeSeed(), reserved: make(map[string]bool, len(reserved))}
+	for _, name := range reserved {
+		t.reserved[name] = true
+	}
+	return t
 }
 
 // Len returns the number of endpoints in the table.
@@ -64,7 +72,7 @@ func (t *Table) LookupAccount(account string, b endpoint.Binding, scheme endpoin
 	} else if host == "" {
 		return nil
 	}
-	if p := t.lookup(&k); p != nil && p.Scheme() == scheme {
+	if p := t.lookup(&k); p != nil && p.scheme == schemeOf(scheme) {
 		return p
 	}
 	return nil
@@ -87,7 +95,7 @@ func (t *Table) lookup(k *key) *Pool {
 	if p := t.exact.find(t.hash(k), k); p != nil {
 		return p
 	}
-	if t.depthBits == [len(t.depthBits)]uint64{} {
+	if t.depthBits == [len(t.depthBits)]uint64{} || k.binding == public && t.reserved[k.host] {
 		return nil
 	}
 	return t.lookupWild(k)
@@ -113,14 +121,15 @@ func (t *Table) lookupWild(k *key) *Pool {
 	}
 }
 
-func (t *Table) hash(k *key) uint64 {
+func (t *Table) hash(k *key) uint32 {
 	h := maphash.String(t.seed, k.host)
 	if k.binding != public {
 		h ^= bits.RotateLeft64(maphash.String(t.seed, k.account), 1)
 	}
 	// The product spreads the port over all bits: tcp pools differ in nothing
 	// else.
-	return h ^ (uint64(k.port)<<8|uint64(k.binding)+1)*0x9e3779b97f4a7c15
+	h ^= (uint64(k.port)<<8 | uint64(k.binding) + 1) * 0x9e3779b97f4a7c15
+	return uint32(h>>32) ^ uint32(h) //nolint:gosec // folded
 }
 
 // trie returns the trie that an endpoint with this key belongs to.
@@ -143,22 +152,24 @@ func (t *Table) At(ek endpoint.Key) *Pool {
 // of another scheme at the same host and port is replaced. If e is in the
 // table already the table itself is returned.
 func (t *Table) With(e *Endpoint) *Table {
-	old := t.At(e.Key)
-	pool := newPool(e)
-	if old != nil {
-		if pool = old.with(e); pool == old {
-			return t
-		}
-	}
+	k := keyOf(e.Key)
+	hash := t.hash(&k)
+	old := t.trie(e.Key).find(hash, &k)
 	n := *t
-	trie, k := n.trie(e.Key), keyOf(e.Key)
-	*trie = trie.put(n.hash(&k), 0, &k, pool)
-	n.endpoints += len(pool.members)
-	if old != nil {
-		n.endpoints -= len(old.members)
-	} else {
+	trie := n.trie(e.Key)
+	if old == nil {
+		p := newPool(e, &k, hash)
+		*trie = trie.put(0, &k, &p)
+		n.endpoints++
 		n.count(trie, &k, 1)
+		return &n
 	}
+	p, changed := old.with(e)
+	if !changed {
+		return t
+	}
+	*trie = trie.put(0, &k, &p)
+	n.endpoints += len(p.Members()) - len(old.Members())
 	return &n
 }
 
@@ -166,22 +177,24 @@ func (t *Table) With(e *Endpoint) *Table {
 // address stays, even one with the same ID; if e is not in the table the table
 // itself is returned.
 func (t *Table) Without(e *Endpoint) *Table {
-	old := t.At(e.Key)
+	k := keyOf(e.Key)
+	hash := t.hash(&k)
+	old := t.trie(e.Key).find(hash, &k)
 	if old == nil {
 		return t
 	}
-	pool := old.without(e)
-	if pool == old {
+	p, changed := old.without(e)
+	if !changed {
 		return t
 	}
 	n := *t
 	n.endpoints--
-	trie, k := n.trie(e.Key), keyOf(e.Key)
-	if pool != nil {
-		*trie = trie.put(n.hash(&k), 0, &k, pool)
+	trie := n.trie(e.Key)
+	if !p.empty() {
+		*trie = trie.put(0, &k, &p)
 		return &n
 	}
-	*trie = trie.remove(n.hash(&k), 0, &k)
+	*trie = trie.remove(hash, 0, &k)
 	n.count(trie, &k, -1)
 	return &n
 }

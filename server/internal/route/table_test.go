@@ -236,3 +236,46 @@ func TestAgainstAModel(t *testing.T) {
 		t.Errorf("Pools yields %d pools, want %d", n, len(model))
 	}
 }
+
+// The server's own names under a base domain are nobody's, however wide a wildcard is.
+func TestReservedNamesAreNotServedByWildcards(t *testing.T) {
+	t.Parallel()
+	r := route.NewRouter("api.example.com", "connect.apps.example.com")
+	for _, u := range []string{
+		"https://*.example.com", "http://*.example.com", "tls://*.example.com:8443", "https://*.apps.example.com",
+		"https://*.com", "https://*.api.example.com",
+	} {
+		e := online(t, u)
+		r.Update(func(t *route.Table) *route.Table { return t.With(e) })
+		r.Expect(e.Key, farAway())
+	}
+	tab := r.Table()
+	for _, tt := range []struct {
+		scheme endpoint.Scheme
+		host   string
+		port   uint16
+		want   bool
+	}{
+		{endpoint.HTTPS, "api.example.com", 443, false},
+		{endpoint.HTTP, "api.example.com", 80, false},
+		{endpoint.TLS, "api.example.com", 8443, false},
+		{endpoint.HTTPS, "connect.apps.example.com", 443, false},
+		{endpoint.HTTPS, "connect.example.com", 443, true}, // not given as reserved
+		{endpoint.HTTPS, "x.api.example.com", 443, true},
+		{endpoint.HTTPS, "apis.example.com", 443, true},
+	} {
+		if got := tab.Lookup(endpoint.Public, tt.scheme, tt.host, tt.port) != nil; got != tt.want {
+			t.Errorf("Lookup(%s, %s) finds %t, want %t", tt.scheme, tt.host, got, tt.want)
+		}
+		if got := tab.LookupName(tt.host, tt.port) != nil; got != tt.want {
+			t.Errorf("LookupName(%s) finds %t, want %t", tt.host, got, tt.want)
+		}
+		if got := r.Expected(tt.scheme, tt.host, tt.port); got != tt.want {
+			t.Errorf("Expected(%s) = %t, want %t", tt.host, got, tt.want)
+		}
+	}
+	own := tab.With(online(t, "https://api.example.com"))
+	if got := found(own.Lookup(endpoint.Public, endpoint.HTTPS, "api.example.com", 443)); got != "https://api.example.com" {
+		t.Errorf("an endpoint of the reserved name itself: found %q", got)
+	}
+}
