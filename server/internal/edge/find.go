@@ -19,6 +19,25 @@ func (x *exchange) find() error {
 	return err
 }
 
+// findOther sets another member than the present one, to which no stream could
+// be opened: its session has ended, and the table will say so in a moment.
+func (x *exchange) findOther() error {
+	lost := x.ep
+	var last error
+	err := x.h.returning.await(x.ctx, func() bool {
+		last = x.look()
+		return last == nil && x.ep != lost || last != nil && !(fault.Has(last, fault.EndpointOffline) && x.mayWait())
+	})
+	switch {
+	case err == nil:
+		return last
+	case x.ctx.Err() != nil:
+		return errClientGone
+	default:
+		return fault.Wrap(err, fault.AgentUnreachable, x.url())
+	}
+}
+
 // look looks into the table as it is now.
 func (x *exchange) look() error {
 	t := x.h.router.Table()

@@ -28,16 +28,16 @@ func (x *exchange) forward() error {
 	if err := x.takeBody(); err != nil {
 		return err
 	}
-	var resp *http.Response
-	var up upstream
-	var err error
-	if x.ep.HTTP2 {
-		if upgrade != "" {
-			return fault.New(fault.UpgradeRefused, "the service behind the endpoint speaks HTTP/2 only")
+	resp, up, err := x.roundTrip(upgrade) //nolint:bodyclose // release closes it
+	for range others {
+		if !fault.Has(err, fault.AgentUnreachable) {
+			break
 		}
-		resp, err = x.roundTrip2() //nolint:bodyclose // release closes it
-	} else {
-		resp, up, err = x.roundTrip1(upgrade) //nolint:bodyclose // release closes it
+		// Its session ended just now, and nothing was sent.
+		if err := x.findOther(); err != nil {
+			return err
+		}
+		resp, up, err = x.roundTrip(upgrade) //nolint:bodyclose // release closes it
 	}
 	if err != nil {
 		return x.upstreamFault(err)
@@ -47,6 +47,18 @@ func (x *exchange) forward() error {
 	}
 	defer x.release(resp, up)
 	return x.respond(resp)
+}
+
+// roundTrip sends the request to the member and returns the head of its answer.
+func (x *exchange) roundTrip(upgrade string) (resp *http.Response, up upstream, err error) {
+	if !x.ep.HTTP2 {
+		return x.roundTrip1(upgrade)
+	}
+	if upgrade != "" {
+		return nil, up, fault.New(fault.UpgradeRefused, "the service behind the endpoint speaks HTTP/2 only")
+	}
+	resp, err = x.roundTrip2()
+	return resp, up, err
 }
 
 // release ends the exchange with the upstream. What is left of the request

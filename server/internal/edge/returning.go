@@ -17,6 +17,9 @@ const (
 	// (decision 35).
 	returnWait   = 3 * time.Second
 	returnWindow = 15 * time.Second
+	// others is how many further members a request or connection is offered
+	// to when the session of the chosen one turns out to have ended.
+	others = 4
 )
 
 // Why a wait ended without an agent.

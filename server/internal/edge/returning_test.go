@@ -1,13 +1,19 @@
 package edge
 
 import (
+	"bufio"
+	"context"
 	"io"
+	"net"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/culvert-project/culvert/internal/endpoint"
+	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/internal/wire"
 )
 
 // TestD5_OneBoundForAllWhoWait: requests and connections wait under one limit.
@@ -70,5 +76,50 @@ func TestD5_WaitEndsWithTheServer(t *testing.T) {
 		synctest.Wait()
 		w.srv.Drain(t.Context())
 		<-answered
+	})
+}
+
+// ended is an upstream whose session is over while the table still shows it.
+func ended(context.Context, wire.ProxyHeader) (net.Conn, error) {
+	return nil, fault.New(fault.AgentUnreachable, "the endpoint")
+}
+
+// TestF01_NewRequestsGoToTheOtherMember: a session that ended a moment ago costs
+// no request that was not sent to it.
+func TestF01_NewRequestsGoToTheOtherMember(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, tcpHost)
+		w.claim()
+		lost := w.online("https://app.example.com", dialer(ended))
+		up := w.serve(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "other") })
+		w.online("https://app.example.com", up)
+		gone := w.online("tcp://example.com:20001", dialer(ended))
+		greets := w.online("tcp://example.com:20001", raw(t, func(c net.Conn, _ *bufio.Reader) { _, _ = io.WriteString(c, "hi") }))
+		defer w.offline(greets)
+		time.AfterFunc(time.Millisecond, func() { w.offline(lost); w.offline(gone) })
+		c := w.h1()
+		for range 4 {
+			if got := do(t, c, "POST", "/", strings.NewReader("once")); got.StatusCode != 200 || got.body != "other" {
+				t.Errorf("got %d %q, want 200 from the other member", got.StatusCode, got.body)
+			}
+		}
+		c.CloseIdleConnections()
+		conn := w.connect(clientIP, tcpAddr)
+		if b, err := io.ReadAll(conn); string(b) != "hi" {
+			t.Errorf("tcp: got %q, %v, want what the other member says", b, err)
+		}
+	})
+}
+
+// TestF01_NobodyElse: the only member's session has ended and no agent comes.
+func TestF01_NobodyElse(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.online("https://app.example.com", dialer(ended))
+		c := w.h1()
+		wantStatus(t, do(t, c, "GET", "/", nil), http.StatusBadGateway, string(fault.AgentUnreachable))
+		c.CloseIdleConnections()
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/culvert-project/culvert/internal/endpoint"
+	"github.com/culvert-project/culvert/internal/fault"
 	"github.com/culvert-project/culvert/internal/mux"
 	"github.com/culvert-project/culvert/internal/netx/proxyproto"
 	"github.com/culvert-project/culvert/internal/wire"
@@ -35,18 +36,45 @@ func (s *Server) serveTCP(ctx context.Context, ec *edgeConn) {
 func (s *Server) poolFor(ctx context.Context, ec *edgeConn) *route.Pool {
 	var p *route.Pool
 	found := func() bool {
-		t := s.cfg.Router.Table()
-		if ec.scheme == endpoint.TCP {
-			p = t.Lookup(endpoint.Public, endpoint.TCP, "", ec.port)
-		} else {
-			p = t.LookupName(ec.sni, ec.port)
-		}
+		p = s.pool(ec)
 		return p != nil
 	}
 	if !found() && s.returning.expected(ec.scheme, ec.sni, ec.port) {
 		ec.awaited = errors.Is(s.returning.await(ctx, found), errNobodyCame)
 	}
 	return p
+}
+
+// pool looks into the table as it is now.
+func (s *Server) pool(ec *edgeConn) *route.Pool {
+	t := s.cfg.Router.Table()
+	if ec.scheme == endpoint.TCP {
+		return t.Lookup(endpoint.Public, endpoint.TCP, "", ec.port)
+	}
+	return t.LookupName(ec.sni, ec.port)
+}
+
+// otherThan returns another member with the same TLS settings than lost, to
+// which no stream could be opened: its session has ended, and the table will
+// say so in a moment. It returns nil if there is none.
+func (s *Server) otherThan(ctx context.Context, ec *edgeConn, lost *route.Endpoint) *route.Endpoint {
+	var other *route.Endpoint
+	err := s.returning.await(ctx, func() bool {
+		p := s.pool(ec)
+		if p == nil {
+			other = nil
+			return !s.returning.expected(ec.scheme, ec.sni, ec.port)
+		}
+		if p.Scheme() != lost.Key.URL.Scheme {
+			return true
+		}
+		other = p.PickTLS(lost.TLSID())
+		return other != lost
+	})
+	if err != nil {
+		return nil
+	}
+	return other
 }
 
 // join opens a stream to ep and copies both ways until both directions have
@@ -56,6 +84,18 @@ func (s *Server) join(ctx context.Context, ec *edgeConn, tc *tls.Conn, ep *route
 	start := time.Now()
 	defer ec.Close()
 	up, err := s.dial(ctx, ec, ep, ec.scheme == endpoint.TLS && tc == nil)
+	for range others {
+		if !fault.Has(err, fault.AgentUnreachable) {
+			break
+		}
+		// Its session ended just now, and nothing was sent.
+		other := s.otherThan(ctx, ec, ep)
+		if other == nil {
+			break
+		}
+		ep = other
+		up, err = s.dial(ctx, ec, ep, ec.scheme == endpoint.TLS && tc == nil)
+	}
 	if err != nil {
 		s.log.Debug("no stream to the agent", "endpoint", ep.ID, "url", ep.Key.URL.String(), "err", err)
 		s.logConn(ctx, ec, ep, start, mux.SpliceResult{Err: err})
