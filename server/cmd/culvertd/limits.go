@@ -2,6 +2,7 @@ package main
 
 import (
 	"reflect"
+	"slices"
 
 	"github.com/culvert-project/culvert/internal/strictyaml"
 	"github.com/culvert-project/culvert/server/internal/edge"
@@ -15,23 +16,22 @@ type limits struct {
 	Agents tunnel.Limits `yaml:",inline"`
 }
 
-// check refuses values that would switch a part of the server off. For public
-// clients a negative value means no limit; agents always have one.
-func (l *limits) check(doc *strictyaml.Document) strictyaml.Problems {
+// check refuses values that would switch a part of the server off, in limits
+// that were decoded without the given problems. For public clients a negative
+// value means no limit; agents always have one.
+func (l *limits) check(doc *strictyaml.Document, found strictyaml.Problems) strictyaml.Problems {
 	var ps strictyaml.Problems
-	v := reflect.ValueOf(l.Agents)
-	for i := range v.NumField() {
-		key := "limits." + v.Type().Field(i).Tag.Get("yaml")
-		if doc.Has(key) && v.Field(i).Int() <= 0 {
-			ps = append(ps, doc.Problem(key, "must be above zero", ""))
+	each := func(part any, bad func(int64) bool, message, hint string) {
+		v := reflect.ValueOf(part)
+		for i := range v.NumField() {
+			key := "limits." + v.Type().Field(i).Tag.Get("yaml")
+			unread := slices.ContainsFunc(found, func(p strictyaml.Problem) bool { return p.Key == key })
+			if doc.Has(key) && !unread && bad(v.Field(i).Int()) {
+				ps = append(ps, doc.Problem(key, message, hint))
+			}
 		}
 	}
-	v = reflect.ValueOf(l.Edge)
-	for i := range v.NumField() {
-		key := "limits." + v.Type().Field(i).Tag.Get("yaml")
-		if doc.Has(key) && v.Field(i).Int() == 0 {
-			ps = append(ps, doc.Problem(key, "must not be zero", "a negative value means no limit"))
-		}
-	}
+	each(l.Agents, func(n int64) bool { return n <= 0 }, "must be above zero", "")
+	each(l.Edge, func(n int64) bool { return n == 0 }, "must not be zero", "a negative value means no limit")
 	return ps
 }

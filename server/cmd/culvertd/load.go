@@ -150,27 +150,21 @@ func splitList(v string) []string {
 func (l *loader) readFile(path string, o *options) error {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		var pe *os.PathError
-		reason := err
-		if errors.As(err, &pe) {
-			reason = pe.Err
-		}
-		return fault.Wrap(err, fault.ServerConfigUnreadable, path, reason)
+		return fault.Wrap(err, fault.ServerConfigUnreadable, path, err)
 	}
-	doc, err := strictyaml.Parse(path, data, strictyaml.Options{Env: l.getenv})
+	var keys fileKeys
+	l.file, err = strictyaml.Parse(path, data, strictyaml.Options{Env: l.getenv})
 	if err == nil {
-		l.file = doc
-		var keys fileKeys
-		err = doc.Decode(&keys)
-		o.node.Edge, o.node.Agents = keys.Limits.Edge, keys.Limits.Agents
-		l.problems = append(l.problems, keys.Limits.check(doc)...)
+		err = l.file.Decode(&keys)
 	}
-	var ps strictyaml.Problems
-	if errors.As(err, &ps) {
-		l.problems = append(l.problems, ps...)
-		return nil
+	if err != nil && !errors.As(err, &l.problems) {
+		return err
 	}
-	return err
+	o.node.Edge, o.node.Agents = keys.Limits.Edge, keys.Limits.Agents
+	if l.file != nil {
+		l.problems = append(l.problems, keys.Limits.check(l.file, l.problems)...)
+	}
+	return nil
 }
 
 // setFromFile sets one setting from the file, if it is there.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/culvert-project/culvert/internal/endpoint"
 	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/internal/strictyaml"
 	"github.com/culvert-project/culvert/server/internal/node"
 )
 
@@ -207,6 +209,22 @@ func TestBadValuesNameTheirPlaceAndRemedy(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestBadLimitIsToldOnce(t *testing.T) {
+	t.Parallel()
+	_, err := loadFrom(t, "limits:\n  idle_timeout: soon\n  agent_streams: many\n  head_bytes: 0\n", nil)
+	var ps strictyaml.Problems
+	if !errors.As(err, &ps) {
+		t.Fatalf("got %v, want problems of the file", err)
+	}
+	var got []string
+	for _, p := range ps {
+		got = append(got, p.Key)
+	}
+	if diff := cmp.Diff([]string{"limits.idle_timeout", "limits.agent_streams", "limits.head_bytes"}, got); diff != "" {
+		t.Errorf("keys with problems differ (-want +got):\n%s\n%v", diff, ps)
 	}
 }
 
