@@ -104,7 +104,7 @@ func TestOtherRefusalsAreTriedAgain(t *testing.T) {
 		tries := 0
 		w := newWorld(t, wiretest.Script{Auth: func(wire.Auth, *wire.AuthResp) error {
 			if tries++; tries < 5 {
-				return fault.New(fault.TooManyAgents, 3)
+				return fault.New(fault.TooManySessions, 3)
 			}
 			return nil
 		}})

@@ -2,12 +2,6 @@ package fault
 
 // Faults of the agent's connection to its server (agent.md 10.8, 14).
 const (
-	// DiagResolve means that a name cannot be resolved. Arguments: the name, the error.
-	DiagResolve Code = "ERR_NGROK_8000"
-	// DiagTCP means that a TCP connection cannot be made. Arguments: the address, the error.
-	DiagTCP Code = "ERR_NGROK_8001"
-	// DiagTLS means that a TLS handshake failed. Arguments: the address, the error.
-	DiagTLS Code = "ERR_NGROK_8002"
 	// DiagIntercepted means that TLS is intercepted. Arguments: the address, the issuer.
 	DiagIntercepted Code = "ERR_NGROK_8003"
 	// DiagServerResolve means that the server's name cannot be resolved. Arguments: the name, the error.
@@ -22,35 +16,16 @@ const (
 	DiagServerTLS Code = "ERR_NGROK_8008"
 	// DiagServerProtocol means that the far end is not a server for agents. Arguments: the address, the error.
 	DiagServerProtocol Code = "ERR_NGROK_8009"
-	// DiagOffline means that nothing can be reached. Argument: the error.
-	DiagOffline Code = "ERR_NGROK_8010"
 	// DiagIPv6 means that IPv6 was asked for and does not work. Argument: the error.
 	DiagIPv6 Code = "ERR_NGROK_8011"
 	// DiagLocalhost means that localhost has no address. Argument: the error.
 	DiagLocalhost Code = "ERR_CULVERT_1230"
-	// DiagClock means that clocks differ. Argument: the difference.
-	DiagClock Code = "ERR_CULVERT_1231"
 	// DiagUpstream means that a configured upstream cannot be reached. Arguments: the upstream, the endpoint, the error.
 	DiagUpstream Code = "ERR_CULVERT_1232"
 )
 
 func agentEntries() []Entry {
 	return []Entry{
-		{
-			Code: DiagResolve, Status: 0, Title: "Name resolution failed",
-			Message: "The name %s cannot be resolved: %s.",
-			Remedy:  "Check the DNS settings of this machine.",
-		},
-		{
-			Code: DiagTCP, Status: 0, Title: "TCP connection failed",
-			Message: "A TCP connection to %s cannot be made: %s.",
-			Remedy:  "Check the network and its firewalls.",
-		},
-		{
-			Code: DiagTLS, Status: 0, Title: "TLS handshake failed",
-			Message: "The TLS handshake with %s failed: %s.",
-			Remedy:  "Check that the address is the agent address of a Culvert server.",
-		},
 		{
 			Code: DiagIntercepted, Status: 0, Title: "TLS is intercepted",
 			Message: "The certificate of %s was not issued by the server's own authority but by %s.",
@@ -87,11 +62,6 @@ func agentEntries() []Entry {
 			Remedy:  "Check that connect_url names the agent address of culvertd (port 9444 unless changed), not its HTTP or HTTPS address.",
 		},
 		{
-			Code: DiagOffline, Status: 0, Title: "No network",
-			Message: "This machine seems to have no network: %s.",
-			Remedy:  "Check the network connection.",
-		},
-		{
 			Code: DiagIPv6, Status: 0, Title: "IPv6 does not work",
 			Message: "IPv6 does not work here: %s.",
 			Remedy:  "Use IPv4, or check the network's IPv6 settings.",
@@ -100,11 +70,6 @@ func agentEntries() []Entry {
 			Code: DiagLocalhost, Status: 0, Title: "localhost cannot be resolved",
 			Message: "The name localhost cannot be resolved: %s.",
 			Remedy:  "Add \"127.0.0.1 localhost\" to the hosts file.",
-		},
-		{
-			Code: DiagClock, Status: 0, Title: "The clock is wrong",
-			Message: "The clock of this machine differs from the server's by %s.",
-			Remedy:  "Set the clock.",
 		},
 		{
 			Code: DiagUpstream, Status: 0, Title: "The upstream cannot be reached",

@@ -6,30 +6,14 @@ const (
 	URLTaken Code = "ERR_NGROK_334"
 	// TCPAddressUnknown means that a tcp host or port is not one the server can give. Arguments: the address, an example with the range.
 	TCPAddressUnknown Code = "ERR_NGROK_307"
-	// TCPAddressForeign means that a TCP address is another account's. Argument: the address.
-	TCPAddressForeign Code = "ERR_NGROK_309"
-	// TokenAddresses means that the token's ACL refuses an address. Argument: the address.
-	TokenAddresses Code = "ERR_NGROK_308"
-	// TokenNames means that the token's ACL refuses a name. Argument: the name.
-	TokenNames Code = "ERR_NGROK_316"
-	// TokenRandomTCP means that the token's ACL refuses random TCP addresses. No argument.
-	TokenRandomTCP Code = "ERR_NGROK_356"
 	// NameNotReserved means that a name lies outside the base domains and is not reserved. Arguments: the name, the base domains, an example.
 	NameNotReserved Code = "ERR_NGROK_319"
-	// NameForeign means that a name is another account's. Argument: the name.
-	NameForeign Code = "ERR_NGROK_320"
-	// WildcardNotReserved means that no wildcard domain of this name is reserved. Argument: the name.
-	WildcardNotReserved Code = "ERR_NGROK_318"
-	// PublicSuffix means that a name does not end in a public suffix. Argument: the name.
-	PublicSuffix Code = "ERR_NGROK_331"
 	// ProtoUnknown means that a bind asks for an unknown protocol. Argument: the protocol.
 	ProtoUnknown Code = "ERR_NGROK_332"
 	// TooManyEndpointsSession means that a session holds too many endpoints. Argument: the limit.
 	TooManyEndpointsSession Code = "ERR_NGROK_324"
 	// TooManyEndpoints means that an account or the server holds too many endpoints. Argument: the limit.
 	TooManyEndpoints Code = "ERR_NGROK_350"
-	// BindRate means that endpoints are bound too fast. No argument.
-	BindRate Code = "ERR_NGROK_351"
 	// NoPortFree means that the whole TCP range is taken. Argument: the range.
 	NoPortFree Code = "ERR_NGROK_503"
 	// UpstreamProtocol means that ForwardsProto or upstream.protocol is unknown. Argument: the value.
@@ -40,8 +24,6 @@ const (
 	CIDRDenyAlone Code = "ERR_NGROK_393"
 	// PolicyTwice means that a bind carries a policy in both fields. No argument.
 	PolicyTwice Code = "ERR_NGROK_9025"
-	// PolicyInvalid means that a policy does not compile. Argument: the first fault.
-	PolicyInvalid Code = "ERR_NGROK_9026"
 	// DescriptionTooLong means that an endpoint's description is too long. Argument: its length.
 	DescriptionTooLong Code = "ERR_NGROK_18012"
 	// PolicyNotBuilt means that a bind carries a traffic policy. No argument.
@@ -85,44 +67,9 @@ func bindEntries() []Entry {
 			Remedy:  "Use tcp:// alone to get an address from the server, or a port of its range.",
 		},
 		{
-			Code: TCPAddressForeign, Status: 403, Title: "The address belongs to another account",
-			Message: "The TCP address %s belongs to another account.",
-			Remedy:  "Use another port, or tcp:// alone to get one from the server.",
-		},
-		{
-			Code: TokenAddresses, Status: 403, Title: "The authtoken may not use this address",
-			Message: "This authtoken may not use the address %s.",
-			Remedy:  "Use an address that the token's ACL allows.",
-		},
-		{
-			Code: TokenNames, Status: 403, Title: "The authtoken may not use this name",
-			Message: "This authtoken may not use the name %s.",
-			Remedy:  "Use a name that the token's ACL allows.",
-		},
-		{
-			Code: TokenRandomTCP, Status: 403, Title: "The authtoken may not use random TCP addresses",
-			Message: "This authtoken may not take a random TCP address.",
-			Remedy:  "Use an address that the token's ACL allows.",
-		},
-		{
 			Code: NameNotReserved, Status: 403, Title: "The name is not one of this server's",
 			Message: "The name %s is not under a base domain of this server (%s), and nobody reserved it here.",
 			Remedy:  "Use a name under a base domain, such as %[3]s, or leave the URL empty to get one.",
-		},
-		{
-			Code: NameForeign, Status: 403, Title: "The name belongs to another account",
-			Message: "The name %s belongs to another account.",
-			Remedy:  "Use another name.",
-		},
-		{
-			Code: WildcardNotReserved, Status: 403, Title: "The wildcard is not reserved",
-			Message: "The wildcard %s is not reserved.",
-			Remedy:  "Reserve exactly this wildcard, or use a name without one.",
-		},
-		{
-			Code: PublicSuffix, Status: 400, Title: "Not under a public suffix",
-			Message: "The name %s does not end in a public suffix.",
-			Remedy:  "Use a name under a real domain or under a base domain of this server.",
 		},
 		{
 			Code: ProtoUnknown, Status: 400, Title: "Protocol not known",
@@ -140,11 +87,6 @@ func bindEntries() []Entry {
 			Remedy:  "Stop one of them. The server's limits are set under \"limits\" in its configuration.",
 		},
 		{
-			Code: BindRate, Status: 429, Title: "Too many new endpoints",
-			Message: "Endpoints are started too often.",
-			Remedy:  "Wait a minute.",
-		},
-		{
 			Code: NoPortFree, Status: 503, Title: "No TCP port is free",
 			Message: "No TCP port is free in the server's range %s.",
 			Remedy:  "Stop an endpoint that is not needed, or have the administrator widen the range (--tcp-ports).",
@@ -158,11 +100,6 @@ func bindEntries() []Entry {
 			Code: PolicyTwice, Status: 400, Title: "Two traffic policies",
 			Message: "Both policy fields are set.",
 			Remedy:  "Give the traffic policy once.",
-		},
-		{
-			Code: PolicyInvalid, Status: 400, Title: "Traffic policy not valid",
-			Message: "The traffic policy is not valid: %s.",
-			Remedy:  "Correct the policy.",
 		},
 		{
 			Code: DescriptionTooLong, Status: 400, Title: "Description too long",

@@ -32,8 +32,6 @@ const (
 	UpstreamInvalidURL Code = "ERR_CULVERT_1213"
 	// CertificatePair means that a certificate pair is missing a half or broken. Arguments: the certificate, the key, the error.
 	CertificatePair Code = "ERR_CULVERT_1214"
-	// VariableNotSet means that ${env:NAME} names an unset variable. Argument: the name.
-	VariableNotSet Code = "ERR_CULVERT_1215"
 	// OptionConflict means that two options exclude each other. Arguments: the options.
 	OptionConflict Code = "ERR_CULVERT_1216"
 	// SessionClosed means that the session ended for good. Argument: why.
@@ -42,8 +40,6 @@ const (
 	ValueInvalid Code = "ERR_CULVERT_1224"
 	// FileServer means that a file:// upstream cannot be used. Arguments: the directory, the error.
 	FileServer Code = "ERR_CULVERT_1225"
-	// StopFailed is shown when draining did not finish in time. Argument: the number of connections.
-	StopFailed Code = "ERR_CULVERT_1226"
 	// EditorFailed means that config edit could not run an editor. Arguments: the editor, the error.
 	EditorFailed Code = "ERR_CULVERT_1227"
 	// PermissionWide is a warning. Argument: the file.
@@ -128,11 +124,6 @@ func cliEntries() []Entry {
 			Remedy:  "Give a PEM certificate chain and its unencrypted PEM key, both or neither.",
 		},
 		{
-			Code: VariableNotSet, Status: 0, Title: "Environment variable not set",
-			Message: "The environment variable %s is not set.",
-			Remedy:  "Set it, or remove ${env:%[1]s} from the file.",
-		},
-		{
 			Code: OptionConflict, Status: 0, Title: "Options exclude each other",
 			Message: "%s and %s cannot be used together.",
 			Remedy:  "Use one of them.",
@@ -151,11 +142,6 @@ func cliEntries() []Entry {
 			Code: FileServer, Status: 0, Title: "The directory cannot be served",
 			Message: "The directory %s cannot be served: %s.",
 			Remedy:  "Give an absolute path to a directory that you may read, as in file:///home/me/public.",
-		},
-		{
-			Code: StopFailed, Status: 0, Title: "Stopped before everything was finished",
-			Message: "The agent stopped while %d connections were open.",
-			Remedy:  "Nothing needs to be done, unless their work matters: then start it again.",
 		},
 		{
 			Code: EditorFailed, Status: 0, Title: "The editor could not be run",

@@ -12,10 +12,6 @@ const (
 	UpstreamUnreachable Code = "ERR_NGROK_8012"
 	// UpstreamInvalid means that the upstream's answer was not valid HTTP or was cut short. Argument: what was wrong.
 	UpstreamInvalid Code = "ERR_NGROK_3004"
-	// UpstreamTimeout means that connecting to the upstream took too long. Argument: the upstream's address.
-	UpstreamTimeout Code = "ERR_NGROK_3005"
-	// UpstreamRefused means that the upstream refused the connection. Argument: the upstream's address.
-	UpstreamRefused Code = "ERR_NGROK_3006"
 	// GatewayFailure is any other failure between edge and upstream. Argument: what failed.
 	GatewayFailure Code = "ERR_NGROK_3007"
 	// BackendTimeout means that no backend answered in time. No argument.
@@ -26,14 +22,6 @@ const (
 	TLSHandshakeFailed Code = "ERR_NGROK_3002"
 	// NoSNI is reported in logs only: the client gets a TLS alert. No argument.
 	NoSNI Code = "ERR_NGROK_3003"
-	// UpgradeRequired means that a request lacked the upgrade it needs. Argument: the URL.
-	UpgradeRequired Code = "ERR_NGROK_3206"
-	// ConnectionRate means that a connection rate was exceeded. Argument: the source.
-	ConnectionRate Code = "ERR_NGROK_715"
-	// TooManyConnections means that a limit of simultaneous connections was met. Argument: which limit.
-	TooManyConnections Code = "ERR_NGROK_716"
-	// RequestRate means that a request rate was exceeded. Argument: the source.
-	RequestRate Code = "ERR_NGROK_734"
 	// Internal hides an unexpected error: its text goes to the log, never to the client. No argument.
 	Internal Code = "ERR_NGROK_722"
 	// Draining means that the node is draining. No argument.
@@ -72,16 +60,6 @@ func edgeEntries() []Entry {
 			Remedy:  "If the service speaks TLS, give the agent an https:// upstream URL. If it does not speak HTTP at all, use a tcp or tls endpoint.",
 		},
 		{
-			Code: UpstreamTimeout, Status: 504, Title: "The service could not be connected in time",
-			Message: "The agent could not connect to the upstream %s in time.",
-			Remedy:  "Check that the service is running and that no firewall lies between it and the agent.",
-		},
-		{
-			Code: UpstreamRefused, Status: 502, Title: "The service refused the connection",
-			Message: "The upstream %s refused the connection.",
-			Remedy:  "Start the service on that address, or give the agent the address on which the service listens.",
-		},
-		{
 			Code: GatewayFailure, Status: 502, Title: "The request could not be forwarded",
 			Message: "The connection to the service behind the endpoint failed: %s.",
 			Remedy:  "Try again. If it happens every time, look at the logs of the agent and of the service.",
@@ -105,26 +83,6 @@ func edgeEntries() []Entry {
 			Code: NoSNI, Status: 0, Title: "The client sent no server name",
 			Message: "The client sent no server name (SNI) in its TLS handshake.",
 			Remedy:  "Connect by host name instead of by IP address, or set the server name in the client's TLS settings.",
-		},
-		{
-			Code: UpgradeRequired, Status: 426, Title: "An upgrade was expected",
-			Message: "The request to %s must ask for a WebSocket upgrade, but it does not.",
-			Remedy:  "Send the headers \"Connection: Upgrade\" and \"Upgrade: websocket\".",
-		},
-		{
-			Code: ConnectionRate, Status: 429, Title: "Too many new connections",
-			Message: "Too many new connections arrived from %s.",
-			Remedy:  "Wait a moment and reuse connections. The server's limits are set under \"limits\" in its configuration.",
-		},
-		{
-			Code: TooManyConnections, Status: 429, Title: "Too many connections at once",
-			Message: "Too many connections are open at once: %s.",
-			Remedy:  "Close some of them. The server's limits are set under \"limits\" in its configuration.",
-		},
-		{
-			Code: RequestRate, Status: 429, Title: "Too many requests",
-			Message: "Too many requests arrived from %s.",
-			Remedy:  "Wait a moment before the next request. The server's limits are set under \"limits\" in its configuration.",
 		},
 		{
 			Code: Internal, Status: 500, Title: "Internal error",

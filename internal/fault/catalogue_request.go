@@ -8,10 +8,6 @@ const (
 	NoHost Code = "ERR_CULVERT_1301"
 	// MethodRefused means that the method is never forwarded. Argument: the method.
 	MethodRefused Code = "ERR_CULVERT_1302"
-	// URITooLong means that the request's URI exceeds its limit. No argument.
-	URITooLong Code = "ERR_CULVERT_1303"
-	// ExpectationFailed means that an Expect header asked for something else than 100-continue. Argument: the value.
-	ExpectationFailed Code = "ERR_CULVERT_1304"
 	// Misdirected means that Host and the connection's server name belong to different endpoints. Arguments: the connection's name, the host asked for.
 	Misdirected Code = "ERR_CULVERT_1305"
 	// HeaderTooLarge means that the request's header block exceeds its limit. No argument.
@@ -24,8 +20,6 @@ const (
 	RequestTimeout Code = "ERR_CULVERT_1309"
 	// UpgradeRefused means that an upgrade cannot be done here. Argument: why.
 	UpgradeRefused Code = "ERR_CULVERT_1310"
-	// LoopDetected means that a request travels in a circle. Argument: the URL.
-	LoopDetected Code = "ERR_CULVERT_1311"
 )
 
 func requestEntries() []Entry {
@@ -44,16 +38,6 @@ func requestEntries() []Entry {
 			Code: MethodRefused, Status: 405, Title: "Method not allowed",
 			Message: "The method %s is not allowed here.",
 			Remedy:  "Use another method; CONNECT and TRACE are never forwarded.",
-		},
-		{
-			Code: URITooLong, Status: 414, Title: "Address too long",
-			Message: "The address of the request is too long.",
-			Remedy:  "Shorten it, or send the data in the body.",
-		},
-		{
-			Code: ExpectationFailed, Status: 417, Title: "Expectation failed",
-			Message: "The expectation %q is not supported.",
-			Remedy:  "Send \"Expect: 100-continue\" or no Expect header.",
 		},
 		{
 			Code: Misdirected, Status: 421, Title: "Misdirected request",
@@ -84,11 +68,6 @@ func requestEntries() []Entry {
 			Code: UpgradeRefused, Status: 400, Title: "Upgrade not possible",
 			Message: "The upgrade that was asked for is not possible on this connection: %s.",
 			Remedy:  "Use HTTP/1.1 for WebSocket, or leave the upgrade out.",
-		},
-		{
-			Code: LoopDetected, Status: 508, Title: "Forwarding loop",
-			Message: "The request came back to this server through %s too many times.",
-			Remedy:  "Point the agent's upstream at the service itself, not at an endpoint of this server.",
 		},
 	}
 }

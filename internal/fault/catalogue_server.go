@@ -38,6 +38,8 @@ const (
 	SecretUnreadable Code = "ERR_CULVERT_1016"
 	// ServerUsage means that the server's command line is wrong. Argument: what is wrong.
 	ServerUsage Code = "ERR_CULVERT_1017"
+	// DataDirOpen means that everybody may write to the data directory. Arguments: the directory, its mode.
+	DataDirOpen Code = "ERR_CULVERT_1018"
 )
 
 func serverEntries() []Entry {
@@ -131,6 +133,11 @@ func serverEntries() []Entry {
 			Code: ServerUsage, Status: 0, Title: "Wrong usage",
 			Message: "%s.",
 			Remedy:  "Run the command with --help to see how it is used.",
+		},
+		{
+			Code: DataDirOpen, Status: 0, Title: "Everybody may write to the data directory",
+			Message: "The data directory %s holds keys, but everybody may write to it (mode %s).",
+			Remedy:  "If what lies in it is yours, run \"chmod 700 %[1]s\"; or choose another one with --data-dir, such as a new directory in it.",
 		},
 	}
 }

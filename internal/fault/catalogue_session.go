@@ -14,16 +14,10 @@ const (
 	TokenIsAPIKey Code = "ERR_CULVERT_1218"
 	// TokenRevoked means that a token existed but is no longer valid. Argument: the masked token.
 	TokenRevoked Code = "ERR_NGROK_300"
-	// TooManyAgents means that the limit of agents is met. Argument: the limit.
-	TooManyAgents Code = "ERR_NGROK_108"
 	// TooManySessions means that the limit of sessions is met. Argument: the limit.
 	TooManySessions Code = "ERR_NGROK_348"
 	// SessionRate means that sessions are opened too fast. Argument: the source.
 	SessionRate Code = "ERR_NGROK_349"
-	// HeartbeatInterval means that the heartbeat interval is too small. Arguments: the value, the minimum.
-	HeartbeatInterval Code = "ERR_NGROK_111"
-	// HeartbeatTolerance means that the heartbeat tolerance is too small. Arguments: the value, the minimum.
-	HeartbeatTolerance Code = "ERR_NGROK_112"
 	// SourceRefused means that an IP restriction refuses the agent. Argument: the address.
 	SourceRefused Code = "ERR_NGROK_115"
 	// TokenSourceRefused means that the token's own IP restriction refuses the agent. Argument: the address.
@@ -34,8 +28,6 @@ const (
 	AgentTooOld Code = "ERR_NGROK_121"
 	// AuthIncomplete means that an Auth message cannot be read. Argument: what was wrong.
 	AuthIncomplete Code = "ERR_CULVERT_1219"
-	// NotAuthenticated means that an RPC arrived before Auth. No argument.
-	NotAuthenticated Code = "ERR_CULVERT_1220"
 	// SessionReplaced is the cause recorded when a second Auth supersedes a session. No argument.
 	SessionReplaced Code = "ERR_CULVERT_1221"
 	// SessionSilent is the cause recorded when the edge ends a silent session. Argument: how long.
@@ -83,11 +75,6 @@ func sessionEntries() []Entry {
 			Remedy:  "Make a new one with \"culvertd authtoken new\".",
 		},
 		{
-			Code: TooManyAgents, Status: 403, Title: "Too many agents",
-			Message: "%d agents are connected already, which is the limit.",
-			Remedy:  "Stop one of them, or start all endpoints from one agent with \"culvert start --all\".",
-		},
-		{
 			Code: TooManySessions, Status: 403, Title: "Too many sessions",
 			Message: "%d agent sessions are open already, which is the limit.",
 			Remedy:  "Stop an agent that is not needed.",
@@ -96,16 +83,6 @@ func sessionEntries() []Entry {
 			Code: SessionRate, Status: 429, Title: "Too many new sessions",
 			Message: "Agents connect too often from %s.",
 			Remedy:  "Wait a minute. If a program reconnects in a loop, give it a valid authtoken or stop it.",
-		},
-		{
-			Code: HeartbeatInterval, Status: 400, Title: "Heartbeat interval too small",
-			Message: "The heartbeat interval %s is below the minimum of %s.",
-			Remedy:  "Raise heartbeat_interval.",
-		},
-		{
-			Code: HeartbeatTolerance, Status: 400, Title: "Heartbeat tolerance too small",
-			Message: "The heartbeat tolerance %s is below the minimum of %s.",
-			Remedy:  "Raise heartbeat_tolerance.",
 		},
 		{
 			Code: SourceRefused, Status: 403, Title: "Address not allowed",
@@ -131,11 +108,6 @@ func sessionEntries() []Entry {
 			Code: AuthIncomplete, Status: 400, Title: "Authentication was not understood",
 			Message: "The agent's authentication message is not valid: %s.",
 			Remedy:  "Update the agent, or report this together with the agent's name and version.",
-		},
-		{
-			Code: NotAuthenticated, Status: 401, Title: "Not authenticated",
-			Message: "The agent sent a request before it authenticated.",
-			Remedy:  "Send the authentication first.",
 		},
 		{
 			Code: SessionReplaced, Status: 409, Title: "The session was replaced",

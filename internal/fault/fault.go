@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 	"sync"
@@ -139,7 +140,7 @@ func render(format string, args []any) string {
 	for i := range clean {
 		clean[i] = "?"
 		if i < len(args) {
-			clean[i] = cleanArg(args[i])
+			clean[i] = cleanArg(withoutPath(args[i], args))
 		}
 	}
 	return fmt.Sprintf(format, clean...)
@@ -166,6 +167,15 @@ func verbs(format string) int {
 		}
 	}
 	return max(plain, highest)
+}
+
+// withoutPath is a, or the reason alone of an error about a file that another
+// argument names: a message says it once.
+func withoutPath(a any, args []any) any {
+	if pe, ok := a.(*fs.PathError); ok && slices.Contains(args, any(pe.Path)) {
+		return pe.Err
+	}
+	return a
 }
 
 // cleanArg makes one argument safe to show: printable, on one line, of bounded length.

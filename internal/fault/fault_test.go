@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"regexp"
 	"strings"
 	"testing"
@@ -92,6 +93,20 @@ func TestNew(t *testing.T) {
 			wantError:   "The request has no usable Host header (ERR_CULVERT_1301)",
 			wantMessage: "The request has no usable Host header.",
 			wantRemedy:  "Send exactly one Host header with the name of the endpoint.",
+		},
+		{
+			name:        "error about a file that is named",
+			err:         fault.New(fault.CAFileInvalid, "ca.pem", &fs.PathError{Op: "open", Path: "ca.pem", Err: fs.ErrNotExist}),
+			wantError:   "The CA file ca.pem holds no usable certificate: file does not exist (ERR_CULVERT_1209)",
+			wantMessage: "The CA file ca.pem holds no usable certificate: file does not exist.",
+			wantRemedy:  "Give a PEM file; the server's is ca.pem in its data directory.",
+		},
+		{
+			name:        "error about another file",
+			err:         fault.New(fault.CAUnusable, "/data", &fs.PathError{Op: "open", Path: "/data/ca.pem", Err: fs.ErrNotExist}),
+			wantError:   "The development CA in /data cannot be used: open /data/ca.pem: file does not exist (ERR_CULVERT_1012)",
+			wantMessage: "The development CA in /data cannot be used: open /data/ca.pem: file does not exist.",
+			wantRemedy:  "Restore ca.pem and its key from a backup, or remove both to have new ones made; agents then need the new fingerprint.",
 		},
 		{
 			name:        "control characters in an argument",

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -167,11 +166,7 @@ func (p *Program) online(ctx context.Context, cmd *cobra.Command, f *sessionFlag
 		Target: target, Format: s.settings.LogFormat, Level: s.settings.LogLevel, Stdout: p.Stdout, Stderr: p.Stderr, Terminal: p.logTerminal,
 	})
 	if err != nil {
-		why := err
-		if e, ok := errors.AsType[*fs.PathError](err); ok {
-			why = e.Err
-		}
-		return fault.Wrap(err, fault.ValueInvalid, target, "--log", fmt.Sprintf("the file cannot be opened (%v)", why))
+		return fault.Wrap(err, fault.ValueInvalid, target, "--log", err)
 	}
 	defer log.Close()
 	if log.IsFile() {

@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -113,10 +112,6 @@ func invalid(ps strictyaml.Problems) error {
 func readFile(path string) ([]byte, error) {
 	data, err := readBounded(path, maxFile)
 	if err != nil {
-		pathErr, ok := errors.AsType[*fs.PathError](err)
-		if ok {
-			return nil, fault.Wrap(err, fault.ConfigUnreadable, path, pathErr.Err)
-		}
 		return nil, fault.Wrap(err, fault.ConfigUnreadable, path, err)
 	}
 	return data, nil

@@ -1,7 +1,6 @@
 package logs
 
 import (
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -123,10 +122,5 @@ func (l *Log) Close() error {
 }
 
 func openFile(path string) (*os.File, error) {
-	path = filepath.Clean(path)
-	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("open log: %w", err)
-	}
-	return f, nil
+	return os.OpenFile(filepath.Clean(path), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"io/fs"
 	"os"
 	"strings"
 
@@ -41,11 +40,7 @@ func (p *program) secret(name string) (string, error) {
 	}
 	text, err := readSecret(file)
 	if err != nil {
-		reason := err
-		if pe, ok := errors.AsType[*fs.PathError](err); ok {
-			reason = pe.Err
-		}
-		return "", fault.Wrap(err, fault.SecretUnreadable, file, reason)
+		return "", fault.Wrap(err, fault.SecretUnreadable, file, err)
 	}
 	return text, nil
 }

@@ -83,6 +83,51 @@ func TestUnusableDataDirectory(t *testing.T) {
 	}
 }
 
+func TestDataDirectoryOpenToAllIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		mode    os.FileMode
+		refused bool
+	}{{0o700, false}, {0o755, false}, {0o770, false}, {0o702, true}, {0o777, true}, {os.ModeSticky | 0o777, true}} {
+		dir := t.TempDir()
+		if err := os.Chmod(dir, tt.mode); err != nil {
+			t.Fatal(err)
+		}
+		n, err := node.New(node.Config{DataDir: dir, Listen: memnetListen(memnet.New())})
+		if err != nil {
+			t.Fatal(err)
+		}
+		stopped, stop := context.WithCancel(t.Context())
+		stop()
+		if err := n.Run(stopped); fault.Has(err, fault.DataDirOpen) != tt.refused {
+			t.Errorf("mode %v: got %v, want code 1018: %v", tt.mode, err, tt.refused)
+		}
+		if _, err := os.Stat(filepath.Join(dir, "sealing.key")); tt.refused && err == nil {
+			t.Errorf("mode %v: a key was written", tt.mode)
+		}
+		if kept, err := node.Keeps(dir); !tt.refused && (!kept || err != nil) {
+			t.Errorf("mode %v: Keeps = %v, %v", tt.mode, kept, err)
+		}
+	}
+}
+
+// TestOpenedLaterIsNoticed: so that no token is made where others may have put
+// keys.
+func TestOpenedLaterIsNoticed(t *testing.T) {
+	t.Parallel()
+	s := nodetest.Start(t)
+	if err := os.Chmod(s.Info.DataDir, 0o777); err != nil { //nolint:gosec // this is what must be refused
+		t.Fatal(err)
+	}
+	if _, err := node.Keeps(s.Info.DataDir); !fault.Has(err, fault.DataDirOpen) {
+		t.Errorf("got %v, want code 1018", err)
+	}
+}
+
+func memnetListen(n *memnet.Network) func(context.Context, string, string) (net.Listener, error) {
+	return func(_ context.Context, network, addr string) (net.Listener, error) { return n.Listen(network, addr) }
+}
+
 func TestTakenAddressIsNamedAndNothingStaysOpen(t *testing.T) {
 	t.Parallel()
 	net1 := memnet.New()
@@ -90,8 +135,7 @@ func TestTakenAddressIsNamedAndNothingStaysOpen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	listen := func(_ context.Context, network, addr string) (net.Listener, error) { return net1.Listen(network, addr) }
-	n, err := node.New(node.Config{DataDir: t.TempDir(), Listen: listen})
+	n, err := node.New(node.Config{DataDir: t.TempDir(), Listen: memnetListen(net1)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -55,7 +55,10 @@ func Open(dir string) (*Vault, error) {
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, fault.Wrap(err, fault.DataDirUnusable, dir, err)
 	}
-	return load(path)
+	if v, err = load(path); errors.Is(err, fs.ErrNotExist) { // a name that leads nowhere
+		err = fault.Wrap(err, fault.SealingKeyDamaged, path, "it is a link to a file that does not exist")
+	}
+	return v, err
 }
 
 func load(path string) (*Vault, error) {

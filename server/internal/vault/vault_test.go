@@ -148,6 +148,13 @@ func TestOpenRefuses(t *testing.T) {
 			}
 		})
 	}
+	dir := t.TempDir()
+	if err := os.Symlink(filepath.Join(dir, "nowhere"), filepath.Join(dir, "sealing.key")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := vault.Open(dir); !fault.Has(err, fault.SealingKeyDamaged) {
+		t.Errorf("Open with a link that leads nowhere = %v, want code %s", err, fault.SealingKeyDamaged)
+	}
 	if _, err := vault.Open(filepath.Join(t.TempDir(), "missing")); !fault.Has(err, fault.DataDirUnusable) {
 		t.Errorf("Open of a missing directory = %v, want code %s", err, fault.DataDirUnusable)
 	}
