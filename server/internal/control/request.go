@@ -8,7 +8,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"strconv"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/culvert-project/culvert/internal/endpoint"
@@ -59,7 +58,10 @@ func read(bind wire.Bind) (request, error) {
 	if len(bind.Opts) > maxOpts {
 		return r, fault.New(fault.OptionInvalid, "Opts", "the options are larger than 64 KiB")
 	}
-	var err error
+	err := checkOptions(r.scheme, bind.Opts)
+	if err != nil {
+		return r, err
+	}
 	switch r.scheme {
 	case endpoint.HTTP, endpoint.HTTPS:
 		err = r.readHTTP(bind.Opts)
@@ -110,38 +112,10 @@ func (r *request) readHTTP(raw json.RawMessage) error {
 	if err := decodeOpts(raw, &o); err != nil {
 		return err
 	}
-	if err := refusePolicy(o.TrafficPolicy, o.Policy); err != nil {
-		return err
-	}
-	for _, x := range []struct {
-		name string
-		set  bool
-	}{
-		{"BasicAuth", wire.IsSet(o.BasicAuth)},
-		{"Auth", o.Auth != ""},
-		{"OAuth", wire.IsSet(o.OAuth)},
-		{"OIDC", wire.IsSet(o.OIDC)},
-		{"IPRestriction", wire.IsSet(o.IPRestriction)},
-		{"WebhookVerification", wire.IsSet(o.WebhookVerification)},
-		{"UserAgentFilter", wire.IsSet(o.UserAgentFilter)},
-		{"CircuitBreaker", wire.IsSet(o.CircuitBreaker)},
-		{"Compression", wire.IsSet(o.Compression)},
-		{"RequestHeaders", wire.IsSet(o.RequestHeaders)},
-		{"ResponseHeaders", wire.IsSet(o.ResponseHeaders)},
-		{"WebsocketTCPConverter", wire.IsSet(o.WebsocketTCPConverter)},
-		{"HostHeaderRewrite", o.HostHeaderRewrite},
-	} {
-		if x.set {
-			return fault.New(fault.OptionNotBuilt, x.name)
-		}
-	}
 	r.address, r.subdomain = o.Wanted()
 	r.proxyProto = o.ProxyProto
 	if o.MutualTLSCA == nil {
 		return nil
-	}
-	if r.scheme != endpoint.HTTPS {
-		return fault.New(fault.OptionInvalid, "MutualTLSCA", "an http endpoint has no TLS; use https")
 	}
 	cas, err := clientCAs("MutualTLSCA", o.MutualTLSCA)
 	r.tls = &wire.BoundTLS{Terminate: true, ClientCAs: cas}
@@ -153,12 +127,6 @@ func (r *request) readTCP(raw json.RawMessage) error {
 	if err := decodeOpts(raw, &o); err != nil {
 		return err
 	}
-	if err := refusePolicy(o.TrafficPolicy, o.Policy); err != nil {
-		return err
-	}
-	if wire.IsSet(o.IPRestriction) {
-		return fault.New(fault.OptionNotBuilt, "IPRestriction")
-	}
 	r.address, r.proxyProto = o.Wanted(), o.ProxyProto
 	return nil
 }
@@ -167,12 +135,6 @@ func (r *request) readTLS(raw json.RawMessage) error {
 	var o wire.TLSOptions
 	if err := decodeOpts(raw, &o); err != nil {
 		return err
-	}
-	if err := refusePolicy(o.TrafficPolicy, o.Policy); err != nil {
-		return err
-	}
-	if wire.IsSet(o.IPRestriction) {
-		return fault.New(fault.OptionNotBuilt, "IPRestriction")
 	}
 	r.address, r.subdomain = o.Wanted()
 	r.proxyProto = o.ProxyProto
@@ -203,16 +165,6 @@ func (r *request) readTLS(raw json.RawMessage) error {
 		t.ClientCAs = cas
 	}
 	r.tls = t
-	return nil
-}
-
-func refusePolicy(text string, older json.RawMessage) error {
-	switch written := strings.TrimSpace(text) != ""; {
-	case written && wire.IsSet(older):
-		return fault.New(fault.PolicyTwice)
-	case written || wire.IsSet(older):
-		return fault.New(fault.PolicyNotBuilt)
-	}
 	return nil
 }
 
