@@ -14,7 +14,7 @@ const (
 	TooManyEndpointsSession Code = "ERR_NGROK_324"
 	// TooManyEndpoints means that an account or the server holds too many endpoints. Argument: the limit.
 	TooManyEndpoints Code = "ERR_NGROK_350"
-	// NoPortFree means that the whole TCP range is taken. Argument: the range.
+	// NoPortFree means that no port of the TCP range can be had. Arguments: the range, what has it.
 	NoPortFree Code = "ERR_NGROK_503"
 	// UpstreamProtocol means that ForwardsProto or upstream.protocol is unknown. Argument: the value.
 	UpstreamProtocol Code = "ERR_NGROK_15003"
@@ -38,6 +38,8 @@ const (
 	NotBuilt Code = "ERR_CULVERT_1104"
 	// TCPPortBusy means that a TCP port cannot be opened. Argument: the port.
 	TCPPortBusy Code = "ERR_CULVERT_1400"
+	// TCPPortFailed means that the server cannot open a TCP port, though nobody else has it. Arguments: the port, why.
+	TCPPortFailed Code = "ERR_CULVERT_1409"
 	// NameKept means that a name such as connect or api under a base domain was asked for. Argument: the name.
 	NameKept Code = "ERR_CULVERT_1401"
 	// OptionInvalid means that a bind option has an impossible value. Arguments: the option, what is wrong.
@@ -88,7 +90,7 @@ func bindEntries() []Entry {
 		},
 		{
 			Code: NoPortFree, Status: 503, Title: "No TCP port is free",
-			Message: "No TCP port is free in the server's range %s.",
+			Message: "No TCP port is free in the server's range %s: %s.",
 			Remedy:  "Stop an endpoint that is not needed, or have the administrator widen the range (--tcp-ports).",
 		},
 		{
@@ -135,6 +137,12 @@ func bindEntries() []Entry {
 			Code: TCPPortBusy, Status: 409, Title: "The port is used by another program",
 			Message: "The TCP port %d is used by another program on the server's machine.",
 			Remedy:  "Use another port, or tcp:// alone to get one from the server.",
+		},
+		{
+			Code: TCPPortFailed, Status: 503, Title: "The server cannot open the port",
+			Message: "The server cannot open the TCP port %d: %v.",
+			Remedy: "Stop a TCP endpoint that is not needed, or have the administrator remove the cause. For too many open files that is " +
+				"a higher limit of descriptors (ulimit -n, LimitNOFILE= of the service), or of \"tcp_listeners\" under \"limits\".",
 		},
 		{
 			Code: NameKept, Status: 403, Title: "The name is kept for the server",

@@ -120,8 +120,7 @@ func (b *Binder) checkPublic(u endpoint.URL) error {
 
 // checkTCP judges a TCP address: the server's name for such addresses and a port of its range.
 func (b *Binder) checkTCP(u endpoint.URL) error {
-	inRange := u.Port >= b.cfg.TCPFirst && u.Port <= b.cfg.TCPLast && u.Port != 0
-	if b.isTCPHost(u.Host) && (inRange || slices.Contains(b.cfg.Extra, Listener{endpoint.TCP, u.Port})) {
+	if b.isTCPHost(u.Host) && (b.inRange(u.Port) || slices.Contains(b.cfg.Extra, Listener{endpoint.TCP, u.Port})) {
 		return nil
 	}
 	return fault.New(fault.TCPAddressUnknown, u, fmt.Sprintf("tcp://%s:%d", b.tcpHost, b.cfg.TCPFirst)+" (ports "+rangeText(b.cfg)+")")

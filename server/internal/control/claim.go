@@ -4,7 +4,6 @@ import (
 	"container/list"
 	"context"
 	"errors"
-	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -52,6 +51,7 @@ type claim struct {
 var (
 	errTaken = errors.New("the place is taken")
 	errBusy  = errors.New("another program has the port")
+	errFails = errors.New("the port cannot be opened")
 	errFull  = errors.New("too many endpoints are online")
 )
 
@@ -212,7 +212,7 @@ func (b *Binder) open(c *claim) error {
 	if err != nil {
 		b.forget(c, s)
 		delete(b.sites, p)
-		return errors.Join(errBusy, err)
+		return openFailure(err)
 	}
 	return nil
 }
@@ -229,26 +229,6 @@ func (b *Binder) close(ports []uint16) {
 	}
 }
 
-// claimRandomPort claims a port of the range that nobody has, from a random one upwards.
-func (b *Binder) claimRandomPort(ctx context.Context, agent wire.Agent, r request, id string) (*claim, error) {
-	if b.cfg.TCPLast == 0 {
-		return nil, fault.New(fault.NoPortFree, rangeText(b.cfg))
-	}
-	first, n := int(b.cfg.TCPFirst), int(b.cfg.TCPLast)-int(b.cfg.TCPFirst)+1
-	start := rand.IntN(n)
-	for i := range n {
-		u := endpoint.URL{Scheme: endpoint.TCP, Host: b.tcpHost, Port: uint16(first + (start+i)%n)} //nolint:gosec // within the range
-		if u.Port == 0 {
-			continue
-		}
-		c, err := b.place(ctx, agent, r, claim{id: id, account: agent.Account, url: u, random: true}, true)
-		if !errors.Is(err, errTaken) && !errors.Is(err, errBusy) {
-			return c, b.refusal(err, u)
-		}
-	}
-	return nil, fault.New(fault.NoPortFree, rangeText(b.cfg))
-}
-
 // refusal turns what kept a place from being had into what the agent is told.
 func (b *Binder) refusal(err error, u endpoint.URL) error {
 	switch {
@@ -258,6 +238,8 @@ func (b *Binder) refusal(err error, u endpoint.URL) error {
 		return fault.New(fault.URLTaken, b.show(u))
 	case errors.Is(err, errBusy):
 		return fault.Wrap(err, fault.TCPPortBusy, u.Port)
+	case errors.Is(err, errFails):
+		return fault.Wrap(err, fault.TCPPortFailed, u.Port, why(err))
 	case errors.Is(err, errFull):
 		return fault.New(fault.TooManyEndpoints, b.cfg.MaxEndpoints)
 	}

@@ -3,11 +3,13 @@ package control_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
+	"net"
+	"os"
 	"slices"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/culvert-project/culvert/internal/endpoint"
@@ -23,6 +25,8 @@ type ports struct {
 	busy map[uint16]bool
 	open map[uint16]bool
 	errs []string // what must never happen
+	// fds is how many ports may be open, 0 for any number.
+	fds int
 }
 
 func newPorts(busy ...uint16) *ports {
@@ -40,7 +44,10 @@ func (p *ports) Claim(port uint16) error {
 		p.errs = append(p.errs, fmt.Sprintf("port %d opened twice", port))
 	}
 	if p.busy[port] {
-		return errors.New("address already in use")
+		return &net.OpError{Op: "listen", Err: os.NewSyscallError("bind", syscall.EADDRINUSE)}
+	}
+	if p.fds > 0 && len(p.open) >= p.fds {
+		return &net.OpError{Op: "listen", Err: os.NewSyscallError("socket", syscall.EMFILE)}
 	}
 	p.open[port] = true
 	return nil
