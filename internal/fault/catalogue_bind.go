@@ -140,7 +140,7 @@ func bindEntries() []Entry {
 		},
 		{
 			Code: TCPPortFailed, Status: 503, Title: "The server cannot open the port",
-			Message: "The server cannot open the TCP port %d: %v.",
+			Message: "The server cannot open the TCP port %d: %s.",
 			Remedy: "Stop a TCP endpoint that is not needed, or have the administrator remove the cause. For too many open files that is " +
 				"a higher limit of descriptors (ulimit -n, LimitNOFILE= of the service), or of \"tcp_listeners\" under \"limits\".",
 		},
