@@ -147,32 +147,6 @@ func TestTruncatedResponse(t *testing.T) {
 	}
 }
 
-// TestH08_MalformedChunksFromClient: 400, and the upstream never sees a whole
-// body.
-func TestH08_MalformedChunksFromClient(t *testing.T) {
-	t.Parallel()
-	for _, chunk := range []string{"0x2\r\nab\r\n0\r\n\r\n", "-2\r\n", "\r\n", "2\r\nabc\r\n0\r\n\r\n", "2;a\nb\r\nab\r\n0\r\n\r\n"} {
-		w := newWorld(t)
-		whole := make(chan bool, 1)
-		w.online("app.example.com", raw(t, func(c net.Conn, br *bufio.Reader) {
-			req, err := http.ReadRequest(br)
-			if err == nil {
-				_, err = io.Copy(io.Discard, req.Body)
-			}
-			whole <- err == nil
-		}))
-		conn := w.dial(true)
-		fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: app.example.com\r\nTransfer-Encoding: chunked\r\n\r\n%s", chunk)
-		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
-		if err != nil || resp.StatusCode != 400 || !resp.Close {
-			t.Errorf("%q: got %v, %v; want 400 and close", chunk, resp, err)
-		}
-		if <-whole {
-			t.Errorf("%q: the upstream saw a whole body", chunk)
-		}
-	}
-}
-
 // TestF10_ClientVanishes: the upstream hears of it.
 func TestF10_ClientVanishes(t *testing.T) {
 	t.Parallel()

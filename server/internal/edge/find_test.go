@@ -134,51 +134,6 @@ func TestT18_Hosts(t *testing.T) {
 	}
 }
 
-// TestH16toH25_RequestLines covers the rows of reliability-security.md 4 that
-// concern the request line and are not net/http's.
-func TestH16toH25_RequestLines(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	w.online("http://app.example.com", w.serve(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.RequestURI) }))
-	tests := []struct {
-		id, line string
-		status   int
-		target   string
-	}{
-		{"plain", "GET /a?b=c", 200, "/a?b=c"},
-		{"H17 absolute form", "GET http://app.example.com/a%2fb?c", 200, "/a%2fb?c"},
-		{"H17 absolute form without a path", "GET http://app.example.com", 200, "/"},
-		{"H17 absolute form with a query only", "GET http://app.example.com?q", 200, "/?q"},
-		{"H17 userinfo", "GET http://u@app.example.com/", 400, ""},
-		{"H18 no slash", "GET a", 400, ""},
-		{"H18 fragment", "GET /a#b", 400, ""},
-		{"H18 tab", "GET /a\tb", 400, ""},
-		{"H19 NUL", "GET /a%00", 400, ""},
-		{"H19 malformed escape", "GET /a%zz", 400, ""},
-		{"H19 malformed escape in the query", "GET /a?%z", 400, ""},
-		{"H19 escape cut short", "GET /a?%4", 400, ""},
-		{"H20 CONNECT", "CONNECT app.example.com:80", 405, ""},
-		{"H20 TRACE", "TRACE /", 405, ""},
-		{"H20 GET *", "GET *", 400, ""},
-		{"OPTIONS *", "OPTIONS *", 200, "*"},
-		{"H21 two slashes", "GET //b/x", 200, "//b/x"},
-	}
-	for _, tt := range tests {
-		conn := w.dial(false)
-		fmt.Fprintf(conn, "%s HTTP/1.1\r\nHost: app.example.com\r\n\r\n", tt.line)
-		resp, err := http.ReadResponse(newReader(conn), nil)
-		if err != nil {
-			t.Errorf("%s: %v", tt.id, err)
-			continue
-		}
-		body, _ := io.ReadAll(resp.Body)
-		if resp.StatusCode != tt.status || tt.status == 200 && string(body) != tt.target {
-			t.Errorf("%s: got %d %s, want %d %s", tt.id, resp.StatusCode, body, tt.status, tt.target)
-		}
-		_ = conn.Close()
-	}
-}
-
 // TestH21_TwoSlashesOverHTTP2 holds for upstreams of HTTP/2, whose client
 // library knows URLs only.
 func TestH21_TwoSlashesOverHTTP2(t *testing.T) {

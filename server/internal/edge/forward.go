@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/internal/mux"
 	"github.com/culvert-project/culvert/server/internal/h1"
 )
 
@@ -197,7 +198,7 @@ func (x *exchange) flush() {
 
 // upstreamFault explains a failed exchange with the upstream.
 func (x *exchange) upstreamFault(err error) error {
-	if f, ok := errors.AsType[*fault.Error](err); ok {
+	if f, ok := errors.AsType[*fault.Error](err); ok && !endsSession(err, f) {
 		return f
 	}
 	if x.ctx.Err() != nil {
@@ -219,4 +220,15 @@ func (x *exchange) upstreamFault(err error) error {
 	default:
 		return fault.Wrap(err, fault.GatewayFailure, "the exchange with the service broke off")
 	}
+}
+
+// endsSession reports whether f, which err wraps, is why the agent's session
+// ended. That is for the agent; to a client its exchange broke off.
+func endsSession(err error, f *fault.Error) bool {
+	se, ok := errors.AsType[*mux.SessionError](err)
+	if !ok {
+		return false
+	}
+	cause, ok := errors.AsType[*fault.Error](se)
+	return ok && cause == f
 }

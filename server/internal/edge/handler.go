@@ -210,7 +210,7 @@ func (x *exchange) admit() error {
 		return x.refuse(fault.New(fault.NoHost))
 	}
 	x.host = host
-	if x.target, ok = requestTarget(r); !ok {
+	if x.target, ok = requestTarget(r, x.cc.scheme); !ok {
 		return x.refuse(fault.New(fault.BadRequest, "the request target is malformed"))
 	}
 	if headerTooLarge(r.Header) {

@@ -274,14 +274,15 @@ func validPort(s string) bool {
 
 // requestTarget returns what goes into the upstream's request line: the path
 // and query as the client sent them, or "*". It reports false for what is
-// refused (reliability-security.md 4, H17 to H21).
-func requestTarget(r *http.Request) (string, bool) {
+// refused (reliability-security.md 4, H17 to H21), such as a target with
+// another scheme than that of the listener.
+func requestTarget(r *http.Request, scheme endpoint.Scheme) (string, bool) {
 	target := r.RequestURI
 	if !strings.HasPrefix(target, "/") {
 		switch {
 		case target == "*":
 			return target, r.Method == http.MethodOptions
-		case r.URL.Host == "" || r.URL.User != nil:
+		case r.URL.Scheme != string(scheme) || r.URL.Host == "" || r.URL.User != nil:
 			return "", false
 		}
 		// The absolute form. Its path keeps its escapes.
