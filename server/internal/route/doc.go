@@ -6,7 +6,7 @@
 // (endpoints.md 4). A Router is the current Table behind an atomic pointer.
 //
 // Invariants. A Table never changes; With and Without return another one that
-// shares all but the path to the changed pool, so that a bind costs
+// shares all but the way to the changed pool, so that a bind costs
 // microseconds however many endpoints are online. A lookup allocates nothing
 // and takes no lock. At most one scheme owns a host and port.
 //

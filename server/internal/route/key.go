@@ -48,39 +48,23 @@ func keyOf(ek endpoint.Key) key {
 	return k
 }
 
-// place is a key as the pool at it remembers it. A host of usual length lies
-// in the pool itself, beside what else is compared: the comparison then costs
-// one cache miss, which is what a lookup among very many names is made of.
-type place struct {
-	port    uint16
-	binding binding
-	n       uint8 // length of short; longHost if host is too long for it
-	short   [44]byte
-	host    string
-	account string
-}
+// scheme is endpoint.Scheme in one byte. The zero value is none of them.
+type scheme byte
 
-const longHost = 0xff
+// schemes are the schemes by their byte.
+var schemes = [...]endpoint.Scheme{1: endpoint.HTTP, endpoint.HTTPS, endpoint.TCP, endpoint.TLS}
 
-func placeOf(ek endpoint.Key) place {
-	k := keyOf(ek)
-	p := place{port: k.port, binding: k.binding, n: longHost, host: k.host, account: k.account}
-	if len(k.host) <= len(p.short) {
-		p.n = uint8(copy(p.short[:], k.host))
+func schemeOf(s endpoint.Scheme) scheme {
+	switch s {
+	case endpoint.HTTP:
+		return 1
+	case endpoint.HTTPS:
+		return 2
+	case endpoint.TCP:
+		return 3
+	case endpoint.TLS:
+		return 4
+	default:
+		return 0
 	}
-	return p
-}
-
-// is reports whether p is the place of k.
-func (p *place) is(k *key) bool {
-	if p.port != k.port || p.binding != k.binding {
-		return false
-	}
-	if k.binding != public && p.account != k.account {
-		return false
-	}
-	if p.n == longHost {
-		return p.host == k.host
-	}
-	return string(p.short[:p.n]) == k.host
 }
