@@ -24,6 +24,10 @@ const drainTime = 10 * time.Second
 // answerTime bounds how long the answer to an order may take to be sent.
 const answerTime = 5 * time.Second
 
+// farewellTime is what a run that is forced to end leaves to the message that
+// tells the server so: it would wait for this agent else.
+const farewellTime = 100 * time.Millisecond
+
 // leastRetry is the shortest wait before an endpoint that was refused is tried
 // again.
 const leastRetry = time.Second
@@ -53,7 +57,8 @@ type Config struct {
 	// Resized receives a value when the terminal has changed its size. Nil: it
 	// is noticed with the next regular draw.
 	Resized <-chan os.Signal
-	// Force ends what is still open at once when it is closed. Nil: never.
+	// Force, when it is closed, ends a run that is stopping without waiting for
+	// what is open: the process is about to end with it. Nil: never.
 	Force <-chan struct{}
 	// CheckRestart tells whether a restart would work; an error refuses it.
 	// Nil: restarts are refused.
@@ -305,18 +310,31 @@ func (r *run) allClosed() <-chan error {
 	return last
 }
 
-// close takes everything offline, lets open connections finish and waits.
+// close takes everything offline, lets open connections finish and waits for
+// them, unless that is forced.
 func (r *run) close() {
 	r.monitor.queue.put(stopping(time.Now()))
-	done := make(chan struct{})
-	var forced sync.WaitGroup
-	forced.Go(func() {
-		select {
-		case <-r.cfg.Force:
-			_ = r.agent.Disconnect()
-		case <-done:
-		}
-	})
+	finished := make(chan struct{})
+	go func() {
+		defer close(finished)
+		r.finish()
+	}()
+	select {
+	case <-finished:
+		return
+	case <-r.cfg.Force:
+	}
+	go func() { _ = r.agent.Disconnect() }()
+	farewell := time.NewTimer(farewellTime)
+	defer farewell.Stop()
+	select {
+	case <-finished:
+	case <-farewell.C:
+	}
+}
+
+// finish takes everything offline and waits until nothing is left of it.
+func (r *run) finish() {
 	r.mu.Lock()
 	started, nearby := r.started, r.nearby
 	r.mu.Unlock()
@@ -333,6 +351,4 @@ func (r *run) close() {
 	wg.Wait()
 	_ = r.agent.Disconnect()
 	r.waiting.Wait()
-	close(done)
-	forced.Wait()
 }
