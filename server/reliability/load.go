@@ -28,6 +28,9 @@ type LoadConfig struct {
 	// Upload is the size of uploads, of which there is one at a time; 0 for
 	// none.
 	Upload int64
+	// GetOnly leaves out requests that clients do not repeat by themselves when
+	// a kept connection ends under them.
+	GetOnly bool
 	// Rest is how long each client rests between two requests.
 	Rest time.Duration
 	// Pace, if set, is called before each request and says when it may begin. It
@@ -169,6 +172,9 @@ func (l *Load) requests(ctx context.Context, kind string, c *http.Client, i int)
 		case 1:
 			o, _ = Get(ctx, c, l.cfg.URL, true, n)
 		default:
+			if l.cfg.GetOnly {
+				continue
+			}
 			o, _ = Echo(ctx, c, l.cfg.URL, n)
 		}
 		ok = l.note(ctx, kind, o)
