@@ -2,12 +2,17 @@ package tunnel
 
 import (
 	"cmp"
+	"math"
 	"time"
 )
 
 // Limits bound what agents may cost (reliability-security.md 9.3). A zero field
 // means its default.
 type Limits struct {
+	// Connections is how many connections of agents may be open, authenticated
+	// or not. Beyond it none is taken until one ends. Default: no limit of its
+	// own; a node gives agents their share of the descriptors.
+	Connections int `yaml:"agent_connections"`
 	// AuthTimeout is how long an agent may take from connecting to the end of
 	// authentication, TLS included. Default 15 s.
 	AuthTimeout time.Duration `yaml:"agent_auth_timeout"`
@@ -15,10 +20,11 @@ type Limits struct {
 	// TLS excluded. Default 64 KiB.
 	AuthBytes int64 `yaml:"agent_auth_bytes"`
 	// Pending is how many connections may be on their way to authentication at
-	// once. Default 1000.
+	// once. Default 1000, or a quarter of Connections if that is less.
 	Pending int `yaml:"agent_pending"`
 	// Queue is how many more may wait for their turn, as long as AuthTimeout
-	// lets them. Default 10 000.
+	// lets them. Default 10 000, or a quarter of Connections if that is less: who
+	// never authenticates leaves room for those who do.
 	Queue int `yaml:"agent_queue"`
 	// PendingPerSource bounds both together for one address (IPv4) or /64
 	// (IPv6). Loopback is exempt. Default 20.
@@ -46,6 +52,11 @@ type Limits struct {
 	AckWait time.Duration `yaml:"agent_stream_wait"`
 	// Waiting is how many connections may wait so on one leg. Default 1000.
 	Waiting int `yaml:"agent_waiting_streams"`
+	// Unread is how much memory, in bytes, received data of one session may take
+	// that nobody has read yet; see mux.Config.MaxUnread. Default 64 MiB.
+	Unread int64 `yaml:"agent_unread"`
+	// AllUnread is the same for all sessions together. Default 256 MiB.
+	AllUnread int64 `yaml:"agents_unread"`
 	// Metadata is the largest session metadata in bytes. Default 4096.
 	Metadata int `yaml:"agent_metadata"`
 	// Command is how long an agent may take to answer a command (H16).
@@ -58,11 +69,13 @@ type Limits struct {
 
 // withDefaults returns l with every zero replaced.
 func (l Limits) withDefaults() Limits {
+	conns := cmp.Or(l.Connections, math.MaxInt)
 	return Limits{
+		Connections:      conns,
 		AuthTimeout:      cmp.Or(l.AuthTimeout, 15*time.Second),
 		AuthBytes:        cmp.Or(l.AuthBytes, 64<<10),
-		Pending:          cmp.Or(l.Pending, 1000),
-		Queue:            cmp.Or(l.Queue, 10_000),
+		Pending:          cmp.Or(l.Pending, min(1000, max(1, conns/4))),
+		Queue:            cmp.Or(l.Queue, min(10_000, max(1, conns/4))),
 		PendingPerSource: cmp.Or(l.PendingPerSource, 20),
 		AuthFailures:     cmp.Or(l.AuthFailures, 10),
 		TokenFailures:    cmp.Or(l.TokenFailures, 20),
@@ -73,6 +86,8 @@ func (l Limits) withDefaults() Limits {
 		Unacked:          cmp.Or(l.Unacked, 100),
 		AckWait:          cmp.Or(l.AckWait, time.Second),
 		Waiting:          cmp.Or(l.Waiting, 1000),
+		Unread:           cmp.Or(l.Unread, 64<<20),
+		AllUnread:        cmp.Or(l.AllUnread, 256<<20),
 		Metadata:         cmp.Or(l.Metadata, 4096),
 		Command:          cmp.Or(l.Command, 5*time.Second),
 		Linger:           cmp.Or(l.Linger, time.Second),

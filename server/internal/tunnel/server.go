@@ -1,7 +1,6 @@
 package tunnel
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"log/slog"
@@ -64,9 +63,6 @@ type Config struct {
 	AccountName string
 	// ConnectAddresses are offered to agents that use several legs.
 	ConnectAddresses []wire.ConnectAddress
-	// Unread bounds the unread data of all sessions together, in bytes. Default
-	// 256 MiB.
-	Unread int64
 	// Logger gets sessions and endpoints that come and go. Default: nothing.
 	Logger *slog.Logger
 }
@@ -76,6 +72,7 @@ type Server struct {
 	cfg       Config
 	log       *slog.Logger
 	limits    Limits
+	places    places
 	budget    *mux.Budget
 	admission *admission
 	failures  *failures
@@ -97,7 +94,6 @@ type Server struct {
 
 // New returns a server without sessions. It starts nothing.
 func New(cfg Config) *Server {
-	cfg.Unread = cmp.Or(cfg.Unread, 256<<20)
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -106,7 +102,8 @@ func New(cfg Config) *Server {
 	close(noWait)
 	return &Server{
 		cfg: cfg, log: cfg.Logger, limits: limits,
-		budget:    mux.NewBudget(cfg.Unread),
+		places:    places{most: limits.Connections},
+		budget:    mux.NewBudget(limits.AllUnread),
 		admission: newAdmission(limits),
 		failures:  newFailures(limits),
 		noWait:    noWait,
@@ -122,13 +119,26 @@ func New(cfg Config) *Server {
 // closed. It returns when TLS is done; the session runs on a goroutine of its
 // own, whose stack has never held a handshake.
 func (s *Server) ServeConn(ctx context.Context, conn net.Conn) {
+	if !s.places.take() {
+		s.log.Debug("agent connection refused: too many are open", "addr", conn.RemoteAddr())
+		conn.Close()
+		return
+	}
+	if !s.serve(ctx, conn) {
+		conn.Close()
+		s.places.give()
+	}
+}
+
+// serve is ServeConn for a connection that has a place. It reports false if
+// there is no session.
+func (s *Server) serve(ctx context.Context, conn net.Conn) bool {
 	addr := netx.AddrPort(conn.RemoteAddr())
 	deadline := time.Now().Add(s.limits.AuthTimeout)
 	leave := s.enter(ctx, addr, deadline)
 	if leave == nil {
 		s.log.Debug("agent connection refused: too many are authenticating", "addr", addr)
-		conn.Close()
-		return
+		return false
 	}
 	s.mu.Lock()
 	refuse := s.closed || s.draining.Load()
@@ -139,8 +149,7 @@ func (s *Server) ServeConn(ctx context.Context, conn net.Conn) {
 	s.mu.Unlock()
 	if refuse {
 		leave()
-		conn.Close()
-		return
+		return false
 	}
 	secured, err := s.secure(ctx, conn, deadline)
 	s.mu.Lock()
@@ -149,15 +158,16 @@ func (s *Server) ServeConn(ctx context.Context, conn net.Conn) {
 	if err != nil {
 		s.log.Debug("agent TLS handshake", "addr", addr, "err", err)
 		leave()
-		conn.Close()
 		s.running.Done()
-		return
+		return false
 	}
 	ses := newSession(s, secured, addr, leave)
 	go func() {
 		defer s.running.Done()
+		defer s.places.give()
 		ses.run(ctx, deadline)
 	}()
+	return true
 }
 
 // enter takes a place among those that authenticate.

@@ -66,7 +66,7 @@ type session struct {
 
 func newSession(srv *Server, conn net.Conn, addr netip.AddrPort, leave func()) *session {
 	g := newGate(conn, srv.limits.AuthBytes)
-	m := mux.New(g, mux.Config{Role: mux.Server, MaxStreams: maxAgentStreams, Budget: srv.budget})
+	m := mux.New(g, mux.Config{Role: mux.Server, MaxStreams: maxAgentStreams, MaxUnread: srv.limits.Unread, Budget: srv.budget})
 	s := &session{
 		srv: srv, mux: m, peer: wire.NewPeer(m), gate: g, addr: addr, left: leave,
 		done: make(chan struct{}),
