@@ -134,8 +134,9 @@ type EventConnectionClosed struct {
 }
 
 // EventHTTPRequestComplete says that a forwarder has carried one HTTP request
-// and its response. It is only sent for http and https endpoints that forward
-// HTTP/1 to an http or https upstream.
+// and its response, or has answered 502 because its upstream cannot be reached.
+// It is only sent for http and https endpoints that forward HTTP/1 to an http or
+// https upstream.
 type EventHTTPRequestComplete struct {
 	baseEvent
 	Endpoint Endpoint

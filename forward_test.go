@@ -416,3 +416,26 @@ func TestAgent40_HTTPRequestEvents(t *testing.T) {
 		})
 	}
 }
+
+// TestHTTPRequestEventsWithoutUpstream: a request that no upstream took is
+// reported as the client saw it.
+func TestHTTPRequestEventsWithoutUpstream(t *testing.T) {
+	t.Parallel()
+	for name, option := range map[string]culvert.UpstreamOption{"raw": nil, "rewritten": culvert.WithUpstreamHostHeader("rewrite")} {
+		for _, records := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, fault records %v", name, records), func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t, wiretest.Script{Features: wire.Features{FaultRecord: records}})
+				f := w.forward(w.agent(), culvert.WithUpstream("http://127.0.0.1:81", option, culvert.WithUpstreamDialer(memDialer{w.net})), culvert.WithURL("https://app.test"))
+				st := w.dial(f, wire.ProxyHeader{})
+				_, _ = io.WriteString(st, "PUT /x?secret HTTP/1.1\r\nHost: app.test\r\nContent-Length: 4\r\n\r\nping")
+				_ = st.CloseWrite()
+				_, _ = io.Copy(io.Discard, st)
+				e := find(t, w.events, anyEvent[*culvert.EventHTTPRequestComplete])
+				if got := fmt.Sprint(e.Method, " ", e.Path, " ", e.StatusCode); got != "PUT /x 502" {
+					t.Errorf("got %s, want PUT /x 502", got)
+				}
+			})
+		}
+	}
+}

@@ -330,6 +330,15 @@ func (f *forwarder) fail(c *Conn, t target, cause error) {
 	// Closing would answer the rest of the request with a reset, which could
 	// overtake what was written.
 	_ = c.CloseWrite()
-	_, _ = io.Copy(io.Discard, c)
+	var rest io.Writer = io.Discard
+	var o *observer
+	if f.http == nil && f.observesHTTP(t) {
+		o = newObserver(f.requestDone)
+		rest = requestWriter{o}
+	}
+	_, _ = io.Copy(rest, c)
+	if o != nil { // what was asked is known by now, and so is what the client got
+		o.response([]byte("HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"))
+	}
 	_ = c.stream.Close() // never fails
 }

@@ -59,6 +59,15 @@ func (o *observer) see(s *scanner, p []byte) {
 	}
 }
 
+// requestWriter shows an observer a request that goes nowhere else.
+type requestWriter struct{ o *observer }
+
+// Write never fails.
+func (w requestWriter) Write(p []byte) (int, error) {
+	w.o.request(p)
+	return len(p), nil
+}
+
 // quiet reports whether the connection is known to carry nothing now.
 func (o *observer) quiet() bool { return !o.off.Load() && o.open.Load() == 0 }
 
