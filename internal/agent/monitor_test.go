@@ -19,7 +19,7 @@ func TestViewFollowsTheSizeAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		asked := 0
 		resized := make(chan os.Signal, 1)
-		m := newMonitor(&Config{Resized: resized, View: console.NewScreen(io.Discard, func() (int, int) { asked++; return 80, 24 })})
+		m := newMonitor(&Config{Resized: resized, View: console.NewScreen(io.Discard, false, func() (int, int) { asked++; return 80, 24 })})
 		ctx, cancel := context.WithCancel(t.Context())
 		defer synctest.Wait()
 		defer cancel()

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -77,8 +78,8 @@ func TestAgent02_TerminalShowsTheView(t *testing.T) {
 	i := h.program("http", upstream, "--url", "https://app.example")
 	i.program.TerminalSize = func() (int, int, bool) { return 100, 30, true }
 	i.start(t)
-	i.out.wait(t, "Session Status     online", "Account            Ada (Plan: free)", "Version            ", "Region             here", "Latency            ",
-		"Forwarding         https://app.example -> http://"+upstream, "Connections        ttl     opn     rt1     rt5     p50     p90")
+	i.out.wait(t, "Session Status     \x1b[32monline\x1b[0m", "Account            Ada (Plan: free)", "Version            ", "Region             here", "Latency            ",
+		"Forwarding         \x1b[36mhttps://app.example\x1b[0m -> http://"+upstream, "Connections        ttl     opn     rt1     rt5     p50     p90")
 	w.get(t, "https://app.example")
 	i.out.wait(t, "                   1       ")
 	i.interrupt()
@@ -136,6 +137,7 @@ func TestViewSaysWhatIsWrong(t *testing.T) {
 
 	h := newHome(t) // no server
 	i := h.program("http", "80", "--connect-url", closed, "--authtoken", token)
+	i.program.Env = append(i.program.Env, "NO_COLOR=1")
 	i.program.TerminalSize = terminal
 	i.start(t)
 	i.out.wait(t, "The server "+closed+" cannot be reached", "Check that culvertd is running", "ERR_CULVERT_1210", "Next try in ", "culvert diagnose")
@@ -146,6 +148,7 @@ func TestViewSaysWhatIsWrong(t *testing.T) {
 	w, h := newWorld(t, wiretest.Script{}), newHome(t) // no upstream
 	w.connect(t, h, "")
 	i = h.program("tcp", closed, "--url", "tcp://t.example:1")
+	i.program.Env = append(i.program.Env, "NO_COLOR=1")
 	i.program.TerminalSize = terminal
 	i.start(t)
 	i.out.wait(t, "Session Status     online")
@@ -176,6 +179,9 @@ func TestAgent02_NoColorKeepsTheView(t *testing.T) {
 	i.interrupt()
 	i.wait(t)
 	i.check(t, 0)
+	if colour := regexp.MustCompile(`\x1b\[[0-9;]*m`).FindString(i.out.String()); colour != "" {
+		t.Errorf("a colour in the view: %q", colour)
+	}
 }
 
 func TestAgent03_JSONLog(t *testing.T) {

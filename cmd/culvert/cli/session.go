@@ -199,7 +199,7 @@ func (p *Program) view(f *sessionFlags, s config.Settings) *console.Screen {
 	case f.json, s.ConsoleUI == "false", s.LogTarget == "stdout", !tty.Screen(p.lookup), !terminal && s.ConsoleUI != "true":
 		return nil
 	}
-	return console.NewScreen(p.Stdout, func() (int, int) {
+	return console.NewScreen(p.Stdout, terminal && tty.Colours(p.lookup), func() (int, int) {
 		if width, height, ok := p.terminal(); ok {
 			return width, height
 		}

@@ -1,6 +1,7 @@
 package console_test
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -131,7 +132,7 @@ func TestScreen(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
 	width := 80
-	s := console.NewScreen(&out, func() (int, int) { return width, 24 })
+	s := console.NewScreen(&out, false, func() (int, int) { return width, 24 })
 	s.Draw(full())
 	if !strings.HasPrefix(out.String(), "\x1b[?1049h") {
 		t.Errorf("first draw does not enter the alternate screen: %q", out.String())
@@ -154,10 +155,44 @@ func TestScreen(t *testing.T) {
 	}
 }
 
+func TestColours(t *testing.T) {
+	t.Parallel()
+	s := full()
+	s.Forwards[0].Down = "connection refused"
+	s.Requests = append(s.Requests, console.Request{Method: "GET", Path: "/é", Status: 404}, console.Request{Method: "GET", Path: "/", Status: 502})
+	for _, colours := range []bool{false, true} {
+		var out strings.Builder
+		console.NewScreen(&out, colours, func() (int, int) { return 90, 40 }).Draw(s)
+		for _, want := range []string{
+			"\x1b[1mculvert\x1b[0m ",
+			"Session Status     \x1b[32monline\x1b[0m",
+			"Forwarding         \x1b[36mhttps://a.example\x1b[0m -> http",
+			"\x1b[31mdb -> tcp://localhost:5432 (address taken (ERR_NGROK_334))\x1b[0m",
+			"Upstream           \x1b[31mhttp://localhost:8080 cannot be reached: connection refused\x1b[0m",
+			"\x1b[32m200\x1b[0m", " \x1b[33m404\x1b[0m", "\x1b[31m502\x1b[0m",
+		} {
+			if strings.Contains(out.String(), want) != colours {
+				t.Errorf("colours %v: %q in %q, want %v", colours, want, out.String(), colours)
+			}
+		}
+	}
+}
+
+// Colours add nothing to the width, and a cut never leaves one open.
+func TestColoursOfCutLines(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	console.NewScreen(&out, true, func() (int, int) { return 20, 40 }).Draw(full())
+	text := regexp.MustCompile(`\x1b\[[?]?[0-9]*[a-zA-Z]`).ReplaceAllString(out.String(), "")
+	if want := strings.Join(console.Render(full(), 20, 40), "\r\n"); text != want {
+		t.Errorf("without colours\n%q, want\n%q", text, want)
+	}
+}
+
 func TestScreenNeverShown(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
-	console.NewScreen(&out, func() (int, int) { return 80, 24 }).Close()
+	console.NewScreen(&out, false, func() (int, int) { return 80, 24 }).Close()
 	if out.Len() != 0 {
 		t.Errorf("wrote %q though nothing was drawn", out.String())
 	}

@@ -57,15 +57,25 @@ type Request struct {
 // labelWidth is the width of the left column.
 const labelWidth = 19
 
-// Render lays the state out for a terminal of the given size. Sizes below 20
-// columns or 4 lines are treated as that.
+// Render lays the state out for a terminal of the given size, as text alone.
+// Sizes below 20 columns or 4 lines are treated as that.
 func Render(s State, width, height int) []string {
-	width, height = max(width, 20), max(height, 4)
-	lines := []string{title(s.Program, width), ""}
-	if s.Notice != "" {
-		lines = append(lines, printable(s.Notice), "")
+	lines := layout(s, width, height)
+	texts := make([]string, len(lines))
+	for i, l := range lines {
+		texts[i] = l.text
 	}
-	lines = append(lines, row("Session Status", s.Status))
+	return texts
+}
+
+// layout is Render with the lines' styles.
+func layout(s State, width, height int) []line {
+	width, height = max(width, 20), max(height, 4)
+	lines := []line{title(s.Program, width), {}}
+	if s.Notice != "" {
+		lines = append(lines, line{text: printable(s.Notice)}, line{})
+	}
+	lines = append(lines, row("Session Status", s.Status).styled(ofStatus(s.Status)))
 	lines = append(lines, trouble(s.Trouble, width)...)
 	if s.Account != "" {
 		lines = append(lines, row("Account", s.Account))
@@ -84,16 +94,16 @@ func Render(s State, width, height int) []string {
 	}
 	for _, f := range s.Forwards {
 		if f.Down != "" {
-			lines = append(lines, rows("Upstream", f.Upstream+" cannot be reached: "+f.Down, width)...)
+			lines = append(lines, rows("Upstream", f.Upstream+" cannot be reached: "+f.Down, width, bad)...)
 		}
 	}
-	lines = append(lines, "",
+	lines = append(lines, line{},
 		row("Connections", columns("ttl", "opn", "rt1", "rt5", "p50", "p90")),
 		row("", columns(fmt.Sprint(s.Conns.Total), fmt.Sprint(s.Conns.Open),
 			fmt.Sprintf("%.2f", s.Conns.Rate1), fmt.Sprintf("%.2f", s.Conns.Rate5),
 			fmt.Sprintf("%.2f", s.Conns.P50.Seconds()), fmt.Sprintf("%.2f", s.Conns.P90.Seconds()))))
 	if len(s.Requests) > 0 {
-		lines = append(lines, "", "HTTP Requests", "-------------", "")
+		lines = append(lines, line{}, line{text: "HTTP Requests"}, line{text: "-------------"}, line{})
 		for _, r := range s.Requests {
 			lines = append(lines, request(r, len(s.Forwards) > 1))
 		}
@@ -102,26 +112,26 @@ func Render(s State, width, height int) []string {
 		lines = lines[:height]
 	}
 	for i := range lines {
-		lines[i] = cut(lines[i], width)
+		lines[i] = lines[i].cut(width)
 	}
 	return lines
 }
 
-func title(program string, width int) string {
+func title(program string, width int) line {
 	const hint = "(Ctrl+C to quit)"
 	gap := max(width-utf8.RuneCountInString(program)-len(hint), 1)
-	return program + strings.Repeat(" ", gap) + hint
+	return line{program + strings.Repeat(" ", gap) + hint, 0, utf8.RuneCountInString(program), bold}
 }
 
-func row(label, text string) string {
-	return fmt.Sprintf("%-*s%s", labelWidth, label, printable(text))
+func row(label, text string) line {
+	return line{text: fmt.Sprintf("%-*s%s", labelWidth, label, printable(text))}
 }
 
 // rows is row with the text on as many lines as it needs.
-func rows(label, text string, width int) []string {
-	var lines []string
+func rows(label, text string, width int, s style) []line {
+	var lines []line
 	for _, l := range wrap(printable(text), max(width-labelWidth, 1)) {
-		lines = append(lines, row(label, l))
+		lines = append(lines, row(label, l).styled(s))
 		label = ""
 	}
 	return lines
@@ -151,20 +161,20 @@ func wrap(text string, width int) []string {
 }
 
 // trouble says why there is no session and what to do about it.
-func trouble(t Trouble, width int) []string {
+func trouble(t Trouble, width int) []line {
 	if t == (Trouble{}) {
 		return nil
 	}
-	lines := rows("", t.Cause, width)
+	lines := rows("", t.Cause, width, bad)
 	if t.Remedy != "" {
-		lines = append(lines, rows("", t.Remedy, width)...)
+		lines = append(lines, rows("", t.Remedy, width, plain)...)
 	}
 	if t.Code != "" {
 		lines = append(lines, row("", t.Code))
 	}
 	if t.RetryIn > 0 {
 		seconds := (t.RetryIn + time.Second - 1) / time.Second
-		lines = append(lines, rows("", fmt.Sprintf("Next try in %d s. \"culvert diagnose\" finds the cause.", seconds), width)...)
+		lines = append(lines, rows("", fmt.Sprintf("Next try in %d s. \"culvert diagnose\" finds the cause.", seconds), width, plain)...)
 	}
 	return lines
 }
@@ -189,10 +199,13 @@ func latency(d time.Duration) string {
 
 // forward is an endpoint's row. Where it is too long, the upstream and the notes
 // have lines of their own: a URL that is cut is of no use.
-func forward(label string, f Forward, width int) []string {
-	from := f.URL
+func forward(label string, f Forward, width int) []line {
+	from, how := f.URL, linked
 	if from == "" {
-		from = f.Name
+		from, how = f.Name, plain
+	}
+	if f.Problem != "" {
+		how = bad
 	}
 	var notes []string
 	if f.Binding != "" && f.Binding != "public" {
@@ -213,21 +226,31 @@ func forward(label string, f Forward, width int) []string {
 	}
 	whole := strings.TrimSpace(from + " -> " + f.Upstream + " " + note)
 	if utf8.RuneCountInString(whole) <= width-labelWidth {
-		return []string{row(label, whole)}
+		l := row(label, whole).styled(how)
+		if f.Problem == "" {
+			l.to = labelWidth + utf8.RuneCountInString(printable(from))
+		}
+		return []line{l}
 	}
-	lines := append(rows(label, from, width), rows("", "-> "+f.Upstream, width)...)
+	lines := append(rows(label, from, width, how), rows("", "-> "+f.Upstream, width, plain)...)
 	if note != "" {
-		lines = append(lines, rows("", note, width)...)
+		if f.Problem == "" {
+			how = plain
+		}
+		lines = append(lines, rows("", note, width, how)...)
 	}
 	return lines
 }
 
-func request(r Request, named bool) string {
+func request(r Request, named bool) line {
 	name := ""
 	if named {
 		name = fmt.Sprintf("%-12s ", cut(printable(r.Name), 12))
 	}
-	return fmt.Sprintf("%s %s%-6s %-*s %d", r.At.Format("15:04:05.000"), name, printable(r.Method), 40, cut(printable(r.Path), 40), r.Status)
+	status := fmt.Sprint(r.Status)
+	before := fmt.Sprintf("%s %s%-6s %-*s ", r.At.Format("15:04:05.000"), name, printable(r.Method), 40, cut(printable(r.Path), 40))
+	from := utf8.RuneCountInString(before)
+	return line{before + status, from, from + utf8.RuneCountInString(status), ofAnswer(r.Status)}
 }
 
 // cut shortens a line to width characters and marks the cut.

@@ -19,25 +19,27 @@ const (
 // Screen shows the view on a terminal. It takes the terminal over with the
 // first Draw and gives it back with Close.
 type Screen struct {
-	w    io.Writer
-	size func() (width, height int)
+	w       io.Writer
+	size    func() (width, height int)
+	colours bool
 
 	mu     sync.Mutex
-	shown  bool     // guarded by mu
-	closed bool     // guarded by mu
-	last   []string // guarded by mu; what is on the screen
+	shown  bool   // guarded by mu
+	closed bool   // guarded by mu
+	last   []line // guarded by mu; what is on the screen
 }
 
-// NewScreen returns a screen on w. The function size is asked before each draw,
-// so a window that changes its size is followed without any signal.
-func NewScreen(w io.Writer, size func() (width, height int)) *Screen {
-	return &Screen{w: w, size: size}
+// NewScreen returns a screen on w, with colours or without. The function size is
+// asked before each draw, so a window that changes its size is followed without
+// any signal.
+func NewScreen(w io.Writer, colours bool, size func() (width, height int)) *Screen {
+	return &Screen{w: w, size: size, colours: colours}
 }
 
 // Draw shows the state. Nothing is written when the screen already shows it.
 func (s *Screen) Draw(state State) {
 	width, height := s.size()
-	lines := Render(state, width, height)
+	lines := layout(state, width, height)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed || (s.shown && slices.Equal(s.last, lines)) {
@@ -52,7 +54,11 @@ func (s *Screen) Draw(state State) {
 		if i > 0 {
 			b.WriteString("\r\n")
 		}
-		b.WriteString(l)
+		if s.colours {
+			b.WriteString(l.coloured())
+		} else {
+			b.WriteString(l.text)
+		}
 		b.WriteString(clearLine)
 	}
 	b.WriteString(clearBelow)
