@@ -3,10 +3,10 @@ TOOL = GOWORK=off go tool -modfile=$(CURDIR)/tools/go.mod
 MODULES = . server server/compat
 FUZZTIME ?= 10s
 
-.PHONY: help check build test race lint format tidy vuln fuzz bench generate oracles dev
+.PHONY: help check build test race lint format tidy vuln fuzz bench bench-path generate oracles dev
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
 
 check: ## everything that CI does
 	bash .ci/run
@@ -37,6 +37,9 @@ fuzz: ## every fuzz target for FUZZTIME each
 
 bench: ## every benchmark, once
 	go test -run '^$$' -bench . -benchmem work
+
+bench-path: ## the data path beside its peers (nginx, HAProxy, wrk, h2load): make bench-path ARGS="--rounds 3"
+	go run ./server/bench $(ARGS)
 
 generate: ## rewrite generated files
 	go generate work && go test ./internal/fault -run TestErrorsPage -update
