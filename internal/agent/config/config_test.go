@@ -167,6 +167,13 @@ func TestAgent15_MistakesNameTheLine(t *testing.T) {
 		{"several", "version: 3\nagent:\n  log_level: loud\n  console_ui: maybe\nendpoints:\n- name: a\n  url: ftp://x\n  upstream: {url: 70000}\n", []string{
 			`:3:3: agent.log_level: The value "loud"`, `:4:3: agent.console_ui: The value "maybe"`, `:7:3: endpoints[0].url: `, `:8:14: endpoints[0].upstream.url: `,
 		}},
+		{"unknown keys and values", "version: 3\nagent:\n  log_levl: info\n  log_format: xml\n  heartbeat_interval: soon\nendpoints:\n- name: a\n  upsteam: {url: 1}\n  url: ftp://x\n- {name: b, url: \"tcp://h:x\", upstream: {url: 1}}\n", []string{
+			`:3:3: agent.log_levl: unknown key`, `:4:3: agent.log_format: The value "xml"`, `:5:23: agent.heartbeat_interval: "soon" is not a duration`,
+			`:8:3: endpoints[0].upsteam: unknown key`, `:9:3: endpoints[0].url: `, `:10:13: endpoints[1].url: `,
+		}},
+		{"older keys and values", "version: 2\nlog_levl: info\nlog_format: xml\ntunnels:\n  a: {proto: udp, addr: 80, adr: 80}\n", []string{
+			`:2:1: log_levl: unknown key`, `:3:1: log_format: The value "xml"`, `:5:7: tunnels.a.proto: `, `:5:29: tunnels.a.adr: unknown key`,
+		}},
 		{"policy", "version: 3\nendpoints:\n- name: a\n  upstream: {url: 1}\n  traffic_policy: {on_http_request: []}\n", []string{`:5:3: endpoints[0].traffic_policy: `}},
 		{"no upstream", "version: 3\nendpoints:\n- name: a\n", []string{`:3:3: endpoints[0].upstream.url: The upstream "" is not valid: it is empty`}},
 		{"tunnel", "version: 2\ntunnels:\n  a:\n    proto: http\n    addr: 80\n    basic_auth: [\"u:password\"]\n    oauth: {provider: google}\n", []string{`:6:5: tunnels.a.basic_auth: `, `:7:5: tunnels.a.oauth: `}},

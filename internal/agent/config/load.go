@@ -62,7 +62,8 @@ func Empty() *Config {
 // Load reads the files in order and merges them (reference: agent, 4.1). All
 // files must exist. Errors are faults: [fault.ConfigUnreadable], or
 // [fault.ConfigInvalid] wrapping strictyaml.Problems with every mistake of
-// structure. Values are judged later, by Settings and Specs.
+// structure. Values are judged later, by Settings and Specs, but mentioned
+// beside such mistakes.
 func Load(paths []string, env Lookup) (*Config, error) {
 	c := Empty()
 	var problems strictyaml.Problems
@@ -80,7 +81,7 @@ func Load(paths []string, env Lookup) (*Config, error) {
 		}
 		c.warnIfReadable(path)
 	}
-	if err := invalid(problems); err != nil {
+	if err := c.faulty(problems); err != nil {
 		return nil, err
 	}
 	return c, nil
@@ -92,21 +93,12 @@ func Parse(path string, data []byte, env Lookup) (*Config, error) {
 	c := Empty()
 	err := c.add(path, data, env)
 	if ps, ok := errors.AsType[strictyaml.Problems](err); ok {
-		return nil, invalid(ps)
+		return nil, c.faulty(ps)
 	}
 	if err != nil {
 		return nil, err
 	}
 	return c, nil
-}
-
-// invalid turns problems into a fault, or nil if there are none.
-func invalid(ps strictyaml.Problems) error {
-	if len(ps) == 0 {
-		return nil
-	}
-	err := ps.Err()
-	return fault.Wrap(err, fault.ConfigInvalid, ps[0].String())
 }
 
 func readFile(path string) ([]byte, error) {
@@ -148,12 +140,9 @@ func (c *Config) add(path string, data []byte, env Lookup) error {
 // add3 merges a file of version 3.
 func (c *Config) add3(s source) error {
 	f := version3{Agent: c.Agent}
-	if err := s.doc.Decode(&f); err != nil {
-		return err
-	}
+	problems, _ := errors.AsType[strictyaml.Problems](s.doc.Decode(&f)) // what can be read goes on
 	c.Agent = f.Agent
 	c.sources = append(c.sources, s)
-	var problems strictyaml.Problems
 	if f.Merge != "" && f.Merge != "replace" && f.Merge != "name" {
 		problems = append(problems, s.doc.Problem("merge", strconv.Quote(f.Merge)+" is not known", `write "replace" or "name"`))
 	}
@@ -230,9 +219,7 @@ func (c *Config) addTunnels(s source, tunnels map[string]Tunnel) strictyaml.Prob
 // add2 merges a file of version 2, whose keys have other names.
 func (c *Config) add2(s source) error {
 	f := version2{Agent: c.Agent}
-	if err := s.doc.Decode(&f); err != nil {
-		return err
-	}
+	problems, _ := errors.AsType[strictyaml.Problems](s.doc.Decode(&f)) // what can be read goes on
 	c.Agent = f.Agent
 	if f.RootCAs != "" {
 		c.Agent.ConnectCAs = f.RootCAs
@@ -248,7 +235,7 @@ func (c *Config) add2(s source) error {
 	}
 	c.sources = append(c.sources, s)
 	c.Notices = append(c.Notices, fmt.Sprintf("%s has the older version 2; it still works. Version 3 nests the agent's keys under \"agent:\".", s.path))
-	return c.addTunnels(s, f.Tunnels).Err()
+	return append(problems, c.addTunnels(s, f.Tunnels)...).Err()
 }
 
 // idle are the keys of the agent that files may carry and that have no effect
