@@ -19,6 +19,8 @@ type input struct {
 	first [frame.HeaderSize]byte
 	buf   *[readSize]byte
 	r, w  int
+	// opened takes the peer's streams; nil leaves them to Accept.
+	opened func(*Stream)
 }
 
 // header waits for the next frame. Between frames the session may be idle for
@@ -210,6 +212,9 @@ func (s *Session) readData(h frame.Header) error {
 		}
 		return s.skip(h.Length)
 	}
+	if h.Flags&frame.SYN != 0 && s.in.opened != nil {
+		s.in.opened(st)
+	}
 	s.acknowledge(st)
 	if h.Length > 0 && st.recvDone.Load() {
 		s.refuse(st)
@@ -276,8 +281,10 @@ func (s *Session) dataStream(h frame.Header) (*Stream, frame.ErrorCode, error) {
 	st.credit = Window
 	s.streams[h.StreamID] = st
 	s.peerOpen++
-	s.waiting = append(s.waiting, st)
-	s.accepted.Signal()
+	if s.in.opened == nil {
+		s.waiting = append(s.waiting, st)
+		s.accepted.Signal()
+	}
 	return st, frame.NoError, nil
 }
 

@@ -3,6 +3,8 @@ package mux
 import (
 	"io"
 	"sync"
+
+	"github.com/culvert-project/culvert/internal/mux/frame"
 )
 
 // receiver is the receiving half of a stream. The session reader delivers into
@@ -20,6 +22,7 @@ type receiver struct {
 	consumed int64   // bytes that left since credit was last returned
 	end      deadline
 	sink     *socketSink // takes data instead of Read, see Splice
+	echo     func()      // told of the end of an Echo, which takes data likewise
 }
 
 // Read returns received bytes; io.EOF after the peer's FIN, a *StreamError
@@ -188,6 +191,13 @@ func (st *Stream) deliver(b []byte) {
 		r.mu.Unlock()
 		return // the stream has failed
 	}
+	if r.echo != nil {
+		credit := st.consume(len(b), 0)
+		r.mu.Unlock()
+		st.took(0, credit, false)
+		st.echo(b, false)
+		return
+	}
 	if r.want != nil && len(r.chunks) == 0 {
 		m := copy(r.want[r.got:], b)
 		r.got += m
@@ -262,7 +272,13 @@ func (r *receiver) stop(st *Stream, err error, discard bool) {
 	if sink := r.sink; sink != nil && !sink.draining {
 		defer sink.finish(r.err)
 	}
+	echo := r.echo
+	r.echo = nil
 	r.mu.Unlock()
+	if echo != nil {
+		defer echo()
+		defer st.Reset(frame.StreamCancelled)
+	}
 	st.recvDone.Store(true)
 	st.took(freed, 0, false)
 }

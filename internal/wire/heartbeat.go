@@ -103,32 +103,16 @@ func newBeat() (b [beatLen]byte) {
 	return b
 }
 
-// heartbeat echoes until the other side ends its half or the session ends.
-func (sv *server) heartbeat(ctx context.Context, st *mux.Stream) {
-	select {
-	case sv.beats <- struct{}{}:
-		defer func() { <-sv.beats }()
-	default:
+// heartbeat has the session echo until it ends, or the other side ends its
+// half: a responder that ends must not leave a half-closed stream behind (H6).
+func (sv *server) heartbeat(st *mux.Stream) {
+	if sv.beats.Add(1) > maxHeartbeats {
+		sv.beats.Add(-1)
 		st.Reset(frame.EnhanceYourCalm)
 		return
 	}
 	st.SetReadDeadline(time.Time{})
-	defer context.AfterFunc(ctx, func() { st.Reset(frame.StreamCancelled) })()
-	var word [beatLen]byte
-	for {
-		if _, err := io.ReadFull(st, word[:]); err != nil {
-			break
-		}
-		st.SetWriteDeadline(time.Now().Add(readWait))
-		if _, err := st.Write(word[:]); err != nil {
-			break
-		}
-		if sv.h.Beat != nil {
-			sv.h.Beat()
-		}
-	}
-	// A responder that ends must not leave a half-closed stream behind (H6).
-	st.Reset(frame.StreamCancelled)
+	st.Echo(func() { sv.beats.Add(-1) })
 }
 
 // SilenceLimit returns how long a session may send nothing before the server

@@ -262,8 +262,8 @@ func TestHeartbeats(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		agent, server := sessions(t)
-		var echoes, beats atomic.Int32
-		serve(t, server, wire.Handler{Beat: func() { echoes.Add(1) }})
+		var beats atomic.Int32
+		serve(t, server, wire.Handler{})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() {
@@ -275,8 +275,8 @@ func TestHeartbeats(t *testing.T) {
 		}
 		time.Sleep(35 * time.Second)
 		synctest.Wait()
-		if beats.Load() != 4 || echoes.Load() != 4 {
-			t.Errorf("%d beats and %d echoes after 35s, want 4", beats.Load(), echoes.Load())
+		if beats.Load() != 4 {
+			t.Errorf("%d beats after 35s, want 4", beats.Load())
 		}
 		cancel()
 		if err := <-done; !errors.Is(err, context.Canceled) {
@@ -368,4 +368,39 @@ func TestServeEndsWithTheSession(t *testing.T) {
 	if err := <-ended; !errors.Is(err, net.ErrClosed) {
 		t.Errorf("Serve returned %v, want a closed session", err)
 	}
+}
+
+// TestHandle: requests are answered and their context ends with the session,
+// which an idle one has no goroutine for.
+func TestHandle(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a, b := memnet.Pipe(&net.TCPAddr{Port: 1}, &net.TCPAddr{Port: 2})
+		agent, server := mux.New(a, mux.Config{Role: mux.Client}), mux.New(b, mux.Config{Role: mux.Server})
+		held := make(chan error, 1)
+		wait := wire.NewPeer(server).Handle(wire.Handler{RPC: func(ctx context.Context, typ wire.ReqType, _ json.RawMessage) (any, error) {
+			if typ == wire.TypeSrvInfo {
+				return wire.SrvInfoResp{Region: "here"}, nil
+			}
+			<-ctx.Done()
+			held <- ctx.Err()
+			return nil, wire.ErrNoAnswer
+		}})
+		ended := make(chan struct{})
+		go func() { _ = agent.Run(context.Background()) }()
+		go func() { defer close(ended); _ = server.Run(context.Background()); wait() }()
+		var resp wire.SrvInfoResp
+		if err := wire.NewPeer(agent).Call(t.Context(), wire.TypeSrvInfo, wire.SrvInfo{}, &resp); err != nil || resp.Region != "here" {
+			t.Errorf("got %+v, %v; want the region", resp, err)
+		}
+		go func() {
+			_ = wire.NewPeer(agent).Call(context.Background(), wire.TypeBind, wire.Bind{}, &wire.BindResp{})
+		}()
+		synctest.Wait()
+		_ = server.Close()
+		<-ended
+		if err := <-held; !errors.Is(err, context.Canceled) {
+			t.Errorf("the context of a request ended with %v, want %v", err, context.Canceled)
+		}
+	})
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/culvert-project/culvert/internal/mux"
@@ -35,9 +36,6 @@ type Handler struct {
 	// Allowed tells whether a type may be used now; nil allows all. It is
 	// asked for every stream but heartbeats, which are always echoed.
 	Allowed func(t ReqType) bool
-	// Beat is called after each echo on a heartbeat stream of the other side;
-	// it may be nil.
-	Beat func()
 	// Sent is called after the answer to a request was handed to the session;
 	// it may be nil.
 	Sent func(t ReqType)
@@ -51,32 +49,66 @@ type Handler struct {
 // handlers of forwarded connections that ignore the end of ctx end with the
 // session.
 func (p *Peer) Serve(ctx context.Context, h Handler) error {
-	if h.MaxRequests <= 0 {
-		h.MaxRequests = DefaultMaxRequests
-	}
 	ctx, cancel := context.WithCancel(ctx)
-	sv := &server{
-		h:        h,
-		requests: make(chan struct{}, h.MaxRequests),
-		beats:    make(chan struct{}, maxHeartbeats),
-	}
-	var wg sync.WaitGroup
-	defer wg.Wait()
+	sv := newServer(h)
+	defer sv.handlers.Wait()
 	defer cancel()
 	for {
 		st, err := p.s.Accept(ctx)
 		if err != nil {
 			return err
 		}
-		wg.Go(func() { sv.serve(ctx, st) })
+		sv.handlers.Go(func() { sv.serve(ctx, st) })
 	}
 }
 
-// server is one run of Serve.
+// Handle serves streams from now until the session ends, and costs nothing
+// while none comes: it is for the side that has many sessions. Call it before
+// the session runs. The handlers' context ends with the session; wait returns
+// when they all have returned.
+func (p *Peer) Handle(h Handler) (wait func()) {
+	sv := newServer(h)
+	p.s.Handle(func(st *mux.Stream) {
+		sv.handlers.Go(func() { sv.serve(life{p.s}, st) })
+	})
+	return sv.handlers.Wait
+}
+
+// life is a context that ends with its session.
+type life struct{ s *mux.Session }
+
+// Deadline reports that there is none.
+func (life) Deadline() (time.Time, bool) { return time.Time{}, false }
+
+// Done returns the channel that tells of the session's end.
+func (l life) Done() <-chan struct{} { return l.s.Done() }
+
+// Err returns context.Canceled once the session has ended.
+func (l life) Err() error {
+	select {
+	case <-l.s.Done():
+		return context.Canceled
+	default:
+		return nil
+	}
+}
+
+// Value returns nil.
+func (life) Value(any) any { return nil }
+
+// server serves the streams of one session.
 type server struct {
 	h        Handler
-	requests chan struct{}
-	beats    chan struct{}
+	handlers sync.WaitGroup
+	requests atomic.Int64 // under way
+	beats    atomic.Int64 // heartbeat streams
+}
+
+func newServer(h Handler) *server {
+	if h.MaxRequests <= 0 {
+		h.MaxRequests = DefaultMaxRequests
+	}
+	return &server{h: h}
 }
 
 func (sv *server) serve(ctx context.Context, st *mux.Stream) {
@@ -89,7 +121,7 @@ func (sv *server) serve(ctx context.Context, st *mux.Stream) {
 	t := ReqType(binary.BigEndian.Uint32(word[:]))
 	switch {
 	case t == TypeHeartbeat:
-		sv.heartbeat(ctx, st)
+		sv.heartbeat(st)
 	case sv.h.Allowed != nil && !sv.h.Allowed(t):
 		st.Reset(frame.StreamRefused)
 	case t == TypeProxy && sv.h.Proxy != nil:
@@ -115,10 +147,8 @@ func messageLimit(t ReqType) int64 {
 }
 
 func (sv *server) request(ctx context.Context, t ReqType, st *mux.Stream) {
-	select {
-	case sv.requests <- struct{}{}:
-		defer func() { <-sv.requests }()
-	default:
+	defer sv.requests.Add(-1)
+	if sv.requests.Add(1) > int64(sv.h.MaxRequests) {
 		st.Reset(frame.EnhanceYourCalm)
 		return
 	}
