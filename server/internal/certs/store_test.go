@@ -11,6 +11,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/big"
 	"net"
@@ -560,5 +561,41 @@ func TestAgentsGetThePolicyOfAll(t *testing.T) {
 		if _, err := handshake(t, s.AgentTLS(), tt.client); (err == nil) != tt.want {
 			t.Errorf("%s: handshake ends with %v, want success %t", name, err, tt.want)
 		}
+	}
+}
+
+// TestT14_TicketsForTLS13Only: a ticket of TLS 1.2 would undo forward secrecy
+// for as long as its key is kept.
+func TestT14_TicketsForTLS13Only(t *testing.T) {
+	t.Parallel()
+	s := open(t, certs.Config{Domains: []string{"a.example"}})
+	for version, want := range map[uint16]bool{tls.VersionTLS12: false, tls.VersionTLS13: true} {
+		t.Run(tls.VersionName(version), func(t *testing.T) {
+			t.Parallel()
+			server := s.AgentTLS()
+			client := &tls.Config{
+				RootCAs: roots(t, s), ServerName: "connect.a.example", MaxVersion: version,
+				ClientSessionCache: tls.NewLRUClientSessionCache(1),
+			}
+			resumed := false
+			for range 2 {
+				a, b := memnet.Pipe(&net.TCPAddr{Port: 1}, &net.TCPAddr{Port: 2})
+				var wg sync.WaitGroup
+				wg.Go(func() {
+					defer a.Close()
+					_, _ = io.WriteString(tls.Server(a, server), "x") // and a ticket
+				})
+				c := tls.Client(b, client)
+				if _, err := io.ReadAll(io.LimitReader(c, 1)); err != nil {
+					t.Error(err)
+				}
+				resumed = c.ConnectionState().DidResume
+				wg.Wait()
+				_ = b.Close()
+			}
+			if resumed != want {
+				t.Errorf("second session resumed: got %t, want %t", resumed, want)
+			}
+		})
 	}
 }
