@@ -13,7 +13,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -47,7 +46,7 @@ type devRun struct {
 	mu     sync.Mutex
 	serves sync.WaitGroup
 	agent  culvert.Agent // guarded by mu
-	moved  []string      // what became of default ports that were taken; guarded by mu
+	moved  []string      // what became of defaults that were taken; guarded by mu
 }
 
 func (p *program) devCommand() *cobra.Command {
@@ -64,7 +63,8 @@ func (p *program) devCommand() *cobra.Command {
   culvertd dev tls 8443               TLS, passed through as it is
 
 It listens on loopback and stops with Ctrl+C. A default port that is taken gives
-way to a free one; an address given by you does not.`,
+way to a free one, and so does the directory when another culvertd dev runs; what
+you give yourself does not.`,
 		Args: atMostTwo,
 	}
 	addFlags(cmd.Flags())
@@ -76,7 +76,7 @@ way to a free one; an address given by you does not.`,
 			return err
 		}
 		var err error
-		if d.o, err = p.settings(cmd, func() (string, error) { return p.stateDir("dev") }); err != nil {
+		if d.o, err = p.settings(cmd, d.freeDir); err != nil {
 			return err
 		}
 		if !d.o.logLevelSet {
@@ -138,44 +138,6 @@ func (d *devRun) run(ctx context.Context) error {
 	defer closeLogs()
 	defer d.stop()
 	return d.p.runNode(ctx, n, func(ctx context.Context) error { return d.online(ctx, n.Info()) })
-}
-
-// freePorts makes a listen function that takes a free port of the same host
-// where a default port is taken, and notes it. Addresses that were asked for
-// stay as they are.
-func (d *devRun) freePorts(listen func(context.Context, string, string) (net.Listener, error)) func(context.Context, string, string) (net.Listener, error) {
-	if listen == nil {
-		listen = new(net.ListenConfig).Listen
-	}
-	c := d.o.node
-	var defaults []string
-	for _, a := range []struct{ set, addr string }{
-		{c.HTTPAddr, node.DefaultHTTPAddr},
-		{c.HTTPSAddr, node.DefaultHTTPSAddr},
-		{c.AgentAddr, node.DefaultAgentAddr},
-		{c.APIAddr, node.DefaultAPIAddr},
-	} {
-		if a.set == "" {
-			defaults = append(defaults, a.addr)
-		}
-	}
-	return func(ctx context.Context, network, addr string) (net.Listener, error) {
-		ln, err := listen(ctx, network, addr)
-		if err == nil || !errors.Is(err, syscall.EADDRINUSE) || !slices.Contains(defaults, addr) {
-			return ln, err
-		}
-		host, port, _ := net.SplitHostPort(addr) // one of ours
-		ln, err = listen(ctx, network, net.JoinHostPort(host, "0"))
-		if err != nil {
-			return nil, err
-		}
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		if _, other, err := net.SplitHostPort(ln.Addr().String()); err == nil {
-			d.moved = append(d.moved, fmt.Sprintf("Port %s is taken; using %s instead.", port, other))
-		}
-		return ln, nil
-	}
 }
 
 // online starts the agent, puts the endpoints online and says so.

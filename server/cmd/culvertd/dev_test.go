@@ -5,10 +5,12 @@ import (
 	"errors"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 
+	"github.com/culvert-project/culvert/internal/datafile"
 	"github.com/culvert-project/culvert/internal/netx/memnet"
 	"github.com/culvert-project/culvert/server/internal/node"
 )
@@ -52,6 +54,31 @@ func TestTakenDefaultPortsGiveWay(t *testing.T) {
 	}
 	if len(d.moved) != 1 || !strings.HasPrefix(d.moved[0], "Port 9080 is taken; using ") {
 		t.Errorf("told: got %q, want that 9080 is taken", d.moved)
+	}
+}
+
+// TestDevBesideAnother: it keeps its state apart from that of a run that it
+// finds.
+func TestDevBesideAnother(t *testing.T) {
+	t.Parallel()
+	state := t.TempDir()
+	p := &program{getenv: func(name string) (string, bool) { return state, name == "XDG_STATE_HOME" }}
+	first := filepath.Join(state, "culvert", "dev")
+	alone := &devRun{p: p}
+	if dir, err := alone.freeDir(); err != nil || dir != first || len(alone.moved) != 0 {
+		t.Errorf("alone: got %q, %v and told %q, want %q", dir, err, alone.moved, first)
+	}
+	if err := os.MkdirAll(first, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	lock, err := datafile.TryLock(filepath.Join(first, "lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	second := &devRun{p: p}
+	if dir, err := second.freeDir(); err != nil || dir != first+"-2" || len(second.moved) != 1 || !strings.Contains(second.moved[0], dir) {
+		t.Errorf("beside another: got %q, %v and told %q, want %q", dir, err, second.moved, first+"-2")
 	}
 }
 

@@ -36,6 +36,18 @@ func lockDataDir(dir string) (io.Closer, error) {
 	return lock, nil
 }
 
+// Taken reports whether a server that runs now has dir as its data directory.
+func Taken(dir string) bool {
+	if _, err := os.Stat(filepath.Join(dir, lockFile)); err != nil {
+		return false
+	}
+	lock, err := lockDataDir(dir)
+	if err == nil {
+		_ = lock.Close() // it was free
+	}
+	return fault.Has(err, fault.DataDirLocked)
+}
+
 // checkMode refuses a directory in which everybody may write: whoever does could
 // put keys of their own there. A group that may is the operator's choice, and
 // some systems give each user one. The mode is not mended, because by then it is
