@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/culvert-project/culvert/internal/strictyaml"
+	"github.com/culvert-project/culvert/server/internal/control"
 	"github.com/culvert-project/culvert/server/internal/edge"
 	"github.com/culvert-project/culvert/server/internal/tunnel"
 )
@@ -12,8 +13,9 @@ import (
 // limits are the keys under limits: in the file. Each part of the server names
 // its own.
 type limits struct {
-	Edge   edge.Limits   `yaml:",inline"`
-	Agents tunnel.Limits `yaml:",inline"`
+	Edge      edge.Limits    `yaml:",inline"`
+	Agents    tunnel.Limits  `yaml:",inline"`
+	Endpoints control.Limits `yaml:",inline"`
 }
 
 // check refuses values that would switch a part of the server off, in limits
@@ -32,6 +34,7 @@ func (l *limits) check(doc *strictyaml.Document, found strictyaml.Problems) stri
 		}
 	}
 	each(l.Agents, func(n int64) bool { return n <= 0 }, "must be above zero", "")
+	each(l.Endpoints, func(n int64) bool { return n <= 0 }, "must be above zero", "")
 	each(l.Edge, func(n int64) bool { return n == 0 }, "must not be zero", "a negative value means no limit")
 	return ps
 }

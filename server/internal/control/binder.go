@@ -15,15 +15,25 @@ import (
 	"github.com/culvert-project/culvert/internal/wire"
 )
 
-// Defaults of a Config.
-const (
-	// DefaultGrace is how long a place is held for an agent that was lost.
-	DefaultGrace = 15 * time.Minute
-	// DefaultMaxHeld bounds the held places.
-	DefaultMaxHeld = 10_000
-	// DefaultMaxEndpoints bounds the endpoints online.
-	DefaultMaxEndpoints = 250_000
-)
+// Limits bound what agents may hold. A zero field means its default.
+type Limits struct {
+	// Endpoints is how many endpoints may be online on the server. Default
+	// 250 000.
+	Endpoints int `yaml:"endpoints"`
+	// Held is how many places are held for agents that were lost; beyond it the oldest is given up. Default
+	// 10 000.
+	Held int `yaml:"held_endpoints"`
+	// Grace is how long each of them is held. Default 15 min; negative: not at all.
+	Grace time.Duration `yaml:"hold_time"`
+}
+
+func (l Limits) withDefaults() Limits {
+	return Limits{
+		Endpoints: cmp.Or(l.Endpoints, 250_000),
+		Held:      cmp.Or(l.Held, 10_000),
+		Grace:     cmp.Or(l.Grace, 15*time.Minute),
+	}
+}
 
 // Sealer makes resume tokens that nobody else can read or make.
 type Sealer interface {
@@ -62,13 +72,8 @@ type Config struct {
 	TCPFirst, TCPLast uint16
 	// Ports opens the ports of TCP endpoints. Nil means that nothing has to be opened.
 	Ports Ports
-	// Grace is how long a place is held for an agent that was lost. Default [DefaultGrace]; negative: not
-	// at all.
-	Grace time.Duration
-	// MaxHeld bounds the held places; beyond it the oldest is given up. Default [DefaultMaxHeld].
-	MaxHeld int
-	// MaxEndpoints bounds the endpoints online. Default [DefaultMaxEndpoints].
-	MaxEndpoints int
+	// Limits bound what agents may hold.
+	Limits Limits
 }
 
 // Binder decides which URL a bind gets and keeps it for its holder. Make one with [New].
@@ -107,9 +112,7 @@ func New(cfg Config) (*Binder, error) {
 	}
 	cfg.HTTPPort = cmp.Or(cfg.HTTPPort, endpoint.HTTP.DefaultPort())
 	cfg.HTTPSPort = cmp.Or(cfg.HTTPSPort, endpoint.HTTPS.DefaultPort())
-	cfg.Grace = cmp.Or(cfg.Grace, DefaultGrace)
-	cfg.MaxHeld = cmp.Or(cfg.MaxHeld, DefaultMaxHeld)
-	cfg.MaxEndpoints = cmp.Or(cfg.MaxEndpoints, DefaultMaxEndpoints)
+	cfg.Limits = cfg.Limits.withDefaults()
 	b := &Binder{
 		cfg: cfg, tcpHost: cfg.Domains[0], kept: KeptNames(cfg.Domains),
 		sites: map[place]*site{}, byID: map[string]*claim{}, held: list.New(),
@@ -124,11 +127,11 @@ func New(cfg Config) (*Binder, error) {
 // next claim is made or released.
 func (b *Binder) Run(ctx context.Context) error {
 	const checks = 30 // per grace period
-	if b.cfg.Grace < 0 {
+	if b.cfg.Limits.Grace < 0 {
 		<-ctx.Done()
 		return nil
 	}
-	tick := time.NewTicker(max(b.cfg.Grace/checks, time.Millisecond))
+	tick := time.NewTicker(max(b.cfg.Limits.Grace/checks, time.Millisecond))
 	defer tick.Stop()
 	for {
 		select {
@@ -235,10 +238,10 @@ func (b *Binder) Release(_ context.Context, tunnelID string, agent wire.Agent, c
 	now := time.Now()
 	closing := b.expire(now)
 	if c := b.byID[tunnelID]; c != nil && c.elem == nil && c.session == agent.SessionID && c.account == agent.Account {
-		if clean || b.cfg.Grace < 0 {
+		if clean || b.cfg.Limits.Grace < 0 {
 			closing = append(closing, b.drop(c)...)
 		} else {
-			closing = append(closing, b.hold(c, now.Add(b.cfg.Grace))...)
+			closing = append(closing, b.hold(c, now.Add(b.cfg.Limits.Grace))...)
 		}
 	}
 	b.mu.Unlock()

@@ -99,7 +99,7 @@ func (b *Binder) tryPlace(agent wire.Agent, r request, want claim, free bool) (c
 		return c, false, nil, closing, b.takeOver(c, s, agent, r)
 	case s != nil && free:
 		return nil, false, nil, closing, errTaken
-	case len(b.byID)-b.held.Len() >= b.cfg.MaxEndpoints:
+	case len(b.byID)-b.held.Len() >= b.cfg.Limits.Endpoints:
 		return nil, false, nil, closing, errFull
 	}
 	if s == nil {
@@ -181,7 +181,7 @@ func (b *Binder) drop(c *claim) (closing []uint16) {
 func (b *Binder) hold(c *claim, until time.Time) (closing []uint16) {
 	c.until = until
 	c.elem = b.held.PushBack(c)
-	for b.held.Len() > b.cfg.MaxHeld {
+	for b.held.Len() > b.cfg.Limits.Held {
 		closing = append(closing, b.drop(b.held.Front().Value.(*claim))...) //nolint:forcetypeassert // of claims only
 	}
 	return closing
@@ -241,7 +241,7 @@ func (b *Binder) refusal(err error, u endpoint.URL) error {
 	case errors.Is(err, errFails):
 		return fault.Wrap(err, fault.TCPPortFailed, u.Port, why(err))
 	case errors.Is(err, errFull):
-		return fault.New(fault.TooManyEndpoints, b.cfg.MaxEndpoints)
+		return fault.New(fault.TooManyEndpoints, b.cfg.Limits.Endpoints)
 	}
 	return err
 }

@@ -133,7 +133,7 @@ func TestTCPPorts(t *testing.T) {
 func TestMaxEndpoints(t *testing.T) {
 	t.Parallel()
 	cfg := config(t)
-	cfg.MaxEndpoints = 2
+	cfg.Limits.Endpoints = 2
 	b := newBinder(t, cfg)
 	one := reserve(t, b, agent("a"), bind("https", ""))
 	reserve(t, b, agent("a"), bind("https", ""))
@@ -235,7 +235,7 @@ func TestManyAtOnce(t *testing.T) {
 	t.Parallel()
 	p := newPorts(20005)
 	cfg := config(t)
-	cfg.Ports, cfg.MaxHeld = p, 5
+	cfg.Ports, cfg.Limits.Held = p, 5
 	b := newBinder(t, cfg)
 	ctx := context.WithoutCancel(t.Context())
 	wants := []wire.Bind{
@@ -271,8 +271,8 @@ func TestManyAtOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if got := p.opened(t); len(got) > cfg.MaxHeld {
-		t.Errorf("ports left open: %v, want at most those of %d held places", got, cfg.MaxHeld)
+	if got := p.opened(t); len(got) > cfg.Limits.Held {
+		t.Errorf("ports left open: %v, want at most those of %d held places", got, cfg.Limits.Held)
 	}
 	for _, w := range []wire.Bind{wants[1], wants[2], wants[5]} {
 		reserve(t, b, agent("last"), w)

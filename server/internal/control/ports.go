@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
+	"net"
 	"syscall"
 
 	"github.com/culvert-project/culvert/internal/endpoint"
@@ -26,12 +27,15 @@ func noDescriptor(err error) bool {
 	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }
 
-// why is what the system said about a port.
-func why(err error) string {
-	if e, ok := errors.AsType[syscall.Errno](err); ok {
-		return e.Error()
+// why is what kept a port from being opened, without its address, which the message names already.
+func why(err error) error {
+	if both, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // made by openFailure
+		err = both.Unwrap()[1]
 	}
-	return "the reason is in the server's log"
+	if oe, ok := errors.AsType[*net.OpError](err); ok {
+		return oe.Err
+	}
+	return err
 }
 
 // claimRandomPort claims a port of the range that nobody has, from a random one upwards. If there is none, or

@@ -285,7 +285,7 @@ func TestHeldPlacesAreBounded(t *testing.T) {
 	t.Parallel()
 	p := newPorts()
 	cfg := config(t)
-	cfg.Ports, cfg.MaxHeld = p, 2
+	cfg.Ports, cfg.Limits.Held = p, 2
 	b := newBinder(t, cfg)
 	for _, url := range []string{"tcp://localhost:20000", "tcp://localhost:20001", "tcp://localhost:20002"} {
 		release(b, agent("a"), reserve(t, b, agent("a"), bind("tcp", url)), false)
@@ -294,7 +294,7 @@ func TestHeldPlacesAreBounded(t *testing.T) {
 		t.Errorf("held ports = %v, want the last two, %v", got, want)
 	}
 	none := withPorts(cfg)
-	none.Grace = -1
+	none.Limits.Grace = -1
 	b = newBinder(t, none)
 	release(b, agent("a"), reserve(t, b, agent("a"), bind("https", "https://h.example.com")), false)
 	reserve(t, b, agentOf("other", "b"), bind("https", "https://h.example.com"))

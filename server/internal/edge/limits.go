@@ -13,9 +13,12 @@ import (
 // a negative one no limit (reliability-security.md 9.1).
 type Limits struct {
 	// Connections is how many public connections may be open. Beyond it
-	// nothing is accepted until one ends. Default: half of the descriptors
-	// that the process may open.
+	// nothing is accepted until one ends. Default: no limit of its own; a node
+	// gives clients half of its descriptors.
 	Connections int `yaml:"connections"`
+	// TCPListeners is how many ports Claim keeps open. Default: no limit of
+	// its own; a node gives them a share of its descriptors.
+	TCPListeners int `yaml:"tcp_listeners"`
 	// SourceConnections is how many of them one source may have, an IPv4
 	// address or an IPv6 /64; more are closed. Default 2000. Loopback and
 	// trusted proxies are exempt.
@@ -68,7 +71,8 @@ func (l Limits) withDefaults() Limits {
 		}
 		return cmp.Or(v, def)
 	}
-	l.Connections = count(l.Connections, descriptors()/2)
+	l.Connections = count(l.Connections, noLimit)
+	l.TCPListeners = count(l.TCPListeners, noLimit)
 	l.SourceConnections = count(l.SourceConnections, 2000)
 	l.SourceRate = count(l.SourceRate, 200)
 	l.SniffTimeout = wait(l.SniffTimeout, 3*time.Second)
@@ -86,8 +90,11 @@ func (l Limits) withDefaults() Limits {
 type limiter struct {
 	limits Limits
 
-	mu      sync.Mutex
-	open    int
+	mu   sync.Mutex
+	open int
+	// waiting counts the connections that were accepted for the last place by
+	// several listeners at once.
+	waiting int
 	freed   chan struct{} // closed when a place gets free; nil while nobody waits
 	sources map[netip.Prefix]*source
 	sweepAt time.Time
@@ -105,27 +112,70 @@ func newLimiter(l Limits) *limiter {
 	return &limiter{limits: l, sources: make(map[netip.Prefix]*source)}
 }
 
-// place waits until there is room for one more connection and takes it. It
-// returns false if stop is closed first.
-func (l *limiter) place(stop <-chan struct{}) bool {
+// maxWaiting bounds the connections that wait for a place after they were
+// accepted: each has a descriptor beyond those that are planned for.
+const maxWaiting = 8
+
+// room waits until there is room for one more connection, without taking it.
+// Listeners ask before they accept. It returns early if stop is closed.
+func (l *limiter) room(stop <-chan struct{}) {
 	for {
 		l.mu.Lock()
-		if l.open < l.limits.Connections {
-			l.open++
+		if l.open+l.waiting < l.limits.Connections {
 			l.mu.Unlock()
-			return true
+			return
 		}
-		if l.freed == nil {
-			l.freed = make(chan struct{})
-		}
-		freed := l.freed
+		freed := l.wake()
 		l.mu.Unlock()
 		select {
 		case <-freed:
 		case <-stop:
+			return
+		}
+	}
+}
+
+// place takes the room of one connection, waiting for it if another listener
+// was faster. It returns false if stop is closed first or too many wait.
+func (l *limiter) place(stop <-chan struct{}) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for l.open >= l.limits.Connections {
+		if l.waiting >= maxWaiting {
+			return false
+		}
+		l.waiting++
+		freed := l.wake()
+		l.mu.Unlock()
+		stopped := false
+		select {
+		case <-freed:
+		case <-stop:
+			stopped = true
+		}
+		l.mu.Lock()
+		if l.waiting--; stopped {
 			return false
 		}
 	}
+	l.open++
+	return true
+}
+
+// wake returns the channel that is closed when the next place gets free. It is
+// called with mu held.
+func (l *limiter) wake() <-chan struct{} {
+	if l.freed == nil {
+		l.freed = make(chan struct{})
+	}
+	return l.freed
+}
+
+// half reports whether more than half of the places are taken.
+func (l *limiter) half() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.open > l.limits.Connections/2
 }
 
 // leave gives back what place took, and what admit took for from.

@@ -3,9 +3,11 @@ package edge
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/culvert-project/culvert/internal/backoff"
@@ -98,7 +100,8 @@ func cause(err error) error {
 }
 
 // Claim opens a port for a TCP endpoint on Config.TCPHost. It fails if another
-// program or endpoint has it, or if the server is not running.
+// program or endpoint has it, if the server is not running, and, like the
+// system with EMFILE, beyond Limits.TCPListeners.
 func (s *Server) Claim(port uint16) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -106,7 +109,10 @@ func (s *Server) Claim(port uint16) error {
 		return errors.New("the server is not running")
 	}
 	if _, taken := s.tcp[port]; taken {
-		return errors.New("the port is in use")
+		return fmt.Errorf("the port has an endpoint: %w", syscall.EADDRINUSE)
+	}
+	if n := len(s.tcp); n >= s.cfg.Limits.TCPListeners {
+		return fmt.Errorf("%d ports of TCP endpoints are open, which is the limit: %w", n, syscall.EMFILE)
 	}
 	nl, err := s.cfg.Listen(s.ctx, "tcp", net.JoinHostPort(s.cfg.TCPHost, strconv.Itoa(int(port))))
 	if err != nil {
@@ -157,6 +163,7 @@ const (
 func (s *Server) accept(ctx context.Context, l *listener) {
 	wait := acceptPauseMin
 	for {
+		s.limits.room(s.stop)
 		c, err := l.Accept()
 		switch {
 		case errors.Is(err, net.ErrClosed):
@@ -174,8 +181,7 @@ func (s *Server) accept(ctx context.Context, l *listener) {
 	}
 }
 
-// admit takes a connection in if the limits allow it. While the server is full
-// it waits, and with it the listener.
+// admit takes a connection in if the limits allow it.
 func (s *Server) admit(ctx context.Context, l *listener, c net.Conn) {
 	peer := netx.AddrPort(c.RemoteAddr())
 	trusted := s.trusts(peer.Addr())

@@ -45,7 +45,7 @@ func (n *Node) assemble(ctx context.Context, lns *listeners) (*parts, error) {
 	ports := &ports{}
 	binder, err := control.New(control.Config{
 		Sealer: keys, Domains: c.Domains, HTTPPort: httpPort, HTTPSPort: httpsPort, Extra: controlListeners(c),
-		TCPFirst: c.TCPPorts.First, TCPLast: c.TCPPorts.Last, Ports: ports,
+		TCPFirst: c.TCPPorts.First, TCPLast: c.TCPPorts.Last, Ports: ports, Limits: c.Endpoints,
 	})
 	if err != nil {
 		return nil, err

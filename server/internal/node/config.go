@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/culvert-project/culvert/internal/endpoint"
+	"github.com/culvert-project/culvert/server/internal/control"
 	"github.com/culvert-project/culvert/server/internal/edge"
 	"github.com/culvert-project/culvert/server/internal/tunnel"
 )
@@ -62,9 +63,12 @@ type Config struct {
 	Region string
 	// Version is the server's version, shown to agents.
 	Version string
-	// Edge bounds what public clients may cost, Agents what agents may.
-	Edge   edge.Limits
-	Agents tunnel.Limits
+	// Edge bounds what public clients may cost, Agents what agents may, and
+	// Endpoints what they may hold. Connections and listeners that are not
+	// bounded get a share of the descriptors that the process may open.
+	Edge      edge.Limits
+	Agents    tunnel.Limits
+	Endpoints control.Limits
 	// TrustedProxies are peers that begin their connections to the public
 	// listeners with a PROXY header.
 	TrustedProxies []netip.Prefix
@@ -87,6 +91,8 @@ type Config struct {
 	AccessLog *slog.Logger
 	// Listen opens listeners. Default: a net.ListenConfig.
 	Listen func(ctx context.Context, network, addr string) (net.Listener, error)
+
+	apiConns int // connections of the API
 }
 
 // ExtraListener is a further public port.
@@ -128,5 +134,5 @@ func (c Config) withDefaults() Config {
 	if c.Listen == nil {
 		c.Listen = new(net.ListenConfig).Listen
 	}
-	return c
+	return c.shared(descriptors())
 }

@@ -12,9 +12,6 @@ import (
 	"time"
 )
 
-// apiConns is how many connections the API takes at once; more wait.
-const apiConns = 256
-
 // apiShutdown bounds how long calls of the API may take to finish at the end.
 const apiShutdown = time.Second
 
@@ -46,8 +43,9 @@ func (h *health) handler() http.Handler {
 	return mux
 }
 
-// serveAPI serves the API on ln until ctx ends.
-func serveAPI(ctx context.Context, ln net.Listener, h http.Handler, logger *slog.Logger) error {
+// serveAPI serves the API on ln until ctx ends, to so many connections at once;
+// more wait.
+func serveAPI(ctx context.Context, ln net.Listener, conns int, h http.Handler, logger *slog.Logger) error {
 	srv := &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: 10 * time.Second,
@@ -58,7 +56,7 @@ func serveAPI(ctx context.Context, ln net.Listener, h http.Handler, logger *slog
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- srv.Serve(&bounded{Listener: ln, places: make(chan struct{}, apiConns)}) }()
+	go func() { ended <- srv.Serve(&bounded{Listener: ln, places: make(chan struct{}, conns)}) }()
 	select {
 	case err := <-ended:
 		return err

@@ -144,7 +144,7 @@ func (p *parts) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		return serveAPI(ctx, ln, p.n.health.handler(), p.n.log)
+		return serveAPI(ctx, ln, p.n.cfg.apiConns, p.n.health.handler(), p.n.log)
 	})
 	start("claims", p.binder.Run)
 
@@ -206,22 +206,29 @@ func (p *parts) acceptAgents(ctx context.Context) error {
 	defer ln.Close() //nolint:errcheck // closed already, or about to be lost with the process
 	var wg sync.WaitGroup
 	defer wg.Wait()
+	wait := acceptPauseMin
 	for {
+		p.tunnels.AwaitPlace(ctx)
 		conn, err := ln.Accept()
 		switch {
 		case err == nil:
+			wait = acceptPauseMin
 			wg.Go(func() { p.tunnels.ServeConn(ctx, conn) })
 		case errors.Is(err, net.ErrClosed):
 			return nil
 		default:
 			// Out of descriptors, most likely: others give theirs back.
-			p.n.log.Warn("accept agent", "err", err)
-			if !backoff.Sleep(ctx, acceptPause) {
+			p.n.log.Warn("accept agent", "err", err, "retry_in", wait)
+			if !backoff.Sleep(ctx, wait) {
 				return nil
 			}
+			wait = min(2*wait, acceptPauseMax)
 		}
 	}
 }
 
-// acceptPause is how long accepting rests after it has failed.
-const acceptPause = 50 * time.Millisecond
+// Accepting rests after it has failed, for longer from failure to failure.
+const (
+	acceptPauseMin = 5 * time.Millisecond
+	acceptPauseMax = time.Second
+)

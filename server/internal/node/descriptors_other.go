@@ -1,6 +1,6 @@
 //go:build !unix
 
-package edge
+package node
 
 // descriptors returns how many connections are taken for possible where the
 // system has no limit that could be asked for.
