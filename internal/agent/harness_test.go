@@ -13,7 +13,7 @@ import (
 
 	"github.com/culvert-project/culvert/internal/agent"
 	"github.com/culvert-project/culvert/internal/agent/config"
-	"github.com/culvert-project/culvert/internal/agent/logs"
+	"github.com/culvert-project/culvert/internal/logs"
 	"github.com/culvert-project/culvert/internal/wire/wiretest"
 )
 

@@ -49,7 +49,7 @@ contacted. Exit code 0 means that the server can be reached and takes the token.
 			}
 			specs, err := s.config.Specs()
 			if err != nil {
-				p.warn("the endpoints of the configuration are not checked: " + describe(err).lines[0])
+				p.warn("the endpoints of the configuration are not checked: " + describe(err).Lines[0])
 			}
 			for _, spec := range specs {
 				c.Upstreams = append(c.Upstreams, diagnose.Upstream{Endpoint: spec.Name, Target: spec.Upstream})

@@ -13,8 +13,8 @@ import (
 	"github.com/culvert-project/culvert/internal/agent"
 	"github.com/culvert-project/culvert/internal/agent/config"
 	"github.com/culvert-project/culvert/internal/agent/console"
-	"github.com/culvert-project/culvert/internal/agent/logs"
 	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/internal/logs"
 	"github.com/culvert-project/culvert/internal/tty"
 	"github.com/culvert-project/culvert/internal/version"
 )

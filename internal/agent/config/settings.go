@@ -12,8 +12,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/culvert-project/culvert/internal/agent/logs"
 	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/internal/logs"
 	"github.com/culvert-project/culvert/internal/strictyaml"
 )
 

@@ -9,8 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/culvert-project/culvert/internal/agent/logs"
 	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/internal/logs"
 	"github.com/culvert-project/culvert/internal/version"
 	"github.com/culvert-project/culvert/server/internal/node"
 )

@@ -3,7 +3,7 @@ package main
 import (
 	"log/slog"
 
-	"github.com/culvert-project/culvert/internal/agent/logs"
+	"github.com/culvert-project/culvert/internal/logs"
 	"github.com/culvert-project/culvert/server/internal/node"
 )
 

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/culvert-project/culvert/internal/agent/logs"
 	"github.com/culvert-project/culvert/internal/endpoint"
+	"github.com/culvert-project/culvert/internal/logs"
 	"github.com/culvert-project/culvert/server/internal/node"
 )
 

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/culvert-project/culvert/internal/agent/logs"
+	"github.com/culvert-project/culvert/internal/logs"
 )
 
 var at = time.Date(2026, 3, 4, 5, 6, 7, 89_000_000, time.UTC)

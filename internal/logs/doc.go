@@ -1,5 +1,5 @@
-// Package logs writes the agent's log: where it goes, how a line looks, and
-// what may never appear in it.
+// Package logs writes the programs' logs: where they go, how a line looks, and
+// what may never appear in them.
 //
 // The keys of a line are a contract. Programs that wrap the agent look for
 // msg="started tunnel" and read its url, so the names t, lvl, msg and obj, and
