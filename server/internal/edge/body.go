@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -32,10 +33,13 @@ type requestBody struct {
 	// trailer has the fields that were announced and may be sent. Its values
 	// are there once Read has returned io.EOF.
 	trailer, from http.Header
+	most          int // bytes of it
+
+	pace pace
+	slow atomic.Bool // it was stopped for being too slow
 
 	done    atomic.Bool // nothing of it is left on the connection
 	stopped atomic.Bool // nobody wants the rest
-	read    atomic.Int64
 }
 
 // takeBody prepares the body of the request. A small one is read now.
@@ -46,6 +50,13 @@ func (x *exchange) takeBody() error {
 	}
 	b := &requestBody{src: r.Body, rc: http.NewResponseController(x.w), length: r.ContentLength}
 	x.body = b
+	if len(r.Trailer) > x.h.limits.TrailerFields {
+		return x.refuse(fault.New(fault.BadRequest, "its trailer section is too large"))
+	}
+	b.most = x.h.limits.TrailerBytes
+	if !strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc") {
+		x.judged.Store(b)
+	}
 	if r.ProtoMajor == 1 {
 		// The answer may begin while the body is under way.
 		if err := b.rc.EnableFullDuplex(); err != nil {
@@ -58,9 +69,7 @@ func (x *exchange) takeBody() error {
 		return nil
 	}
 	b.small = make([]byte, r.ContentLength)
-	n, err := io.ReadFull(b.src, b.small)
-	b.read.Store(int64(n))
-	if err != nil {
+	if _, err := io.ReadFull(readerFunc(b.receive), b.small); err != nil {
 		return x.bodyFault(err)
 	}
 	b.done.Store(true)
@@ -107,18 +116,40 @@ func (b *requestBody) Read(p []byte) (int, error) {
 		b.off += n
 		return n, nil
 	}
-	n, err := b.src.Read(p)
-	total := b.read.Add(int64(n))
+	n, err := b.receive(p)
 	if errors.Is(err, io.EOF) {
+		left := b.most
 		for name := range b.trailer {
 			b.trailer[name] = b.from[name]
+			for _, v := range b.from[name] {
+				left -= len(name) + len(v)
+			}
+		}
+		if left < 0 {
+			return n, errTrailer
 		}
 	}
-	if errors.Is(err, io.EOF) || b.length > 0 && total == b.length {
+	if errors.Is(err, io.EOF) || b.length > 0 && b.received() == b.length {
 		b.done.Store(true)
 	}
 	return n, err
 }
+
+var errTrailer = errors.New("trailer section too large")
+
+// receive reads from the client.
+func (b *requestBody) receive(p []byte) (int, error) {
+	b.pace.waiting.Store(true)
+	n, err := b.src.Read(p)
+	b.pace.waiting.Store(false)
+	b.pace.bytes.Add(int64(n))
+	return n, err
+}
+
+// readerFunc is an io.Reader made of a function.
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 // rewind makes Read begin anew and reports whether it can.
 func (b *requestBody) rewind() bool {
@@ -148,11 +179,13 @@ func (b *requestBody) Close() error {
 func (b *requestBody) complete() bool { return b == nil || b.done.Load() }
 
 // received returns how many bytes the client has sent.
-func (b *requestBody) received() int64 { return b.read.Load() }
+func (b *requestBody) received() int64 { return b.pace.bytes.Load() }
 
 // bodyFault tells why the client's body could not be read.
 func (x *exchange) bodyFault(err error) error {
 	switch {
+	case x.body.slow.Load():
+		return x.refuse(fault.Wrap(err, fault.RequestTimeout))
 	case x.ctx.Err() != nil, errors.Is(err, io.ErrUnexpectedEOF):
 		return errClientGone
 	case errors.Is(err, os.ErrDeadlineExceeded):

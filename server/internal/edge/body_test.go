@@ -215,10 +215,6 @@ func TestExpectContinue(t *testing.T) {
 	}
 }
 
-type readerFunc func([]byte) (int, error)
-
-func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
-
 func TestEarlyHints(t *testing.T) {
 	t.Parallel()
 	for _, http2 := range []bool{false, true} {

@@ -5,13 +5,17 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/culvert-project/culvert/internal/endpoint"
+	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/internal/id"
 	"github.com/culvert-project/culvert/internal/netx"
 	"github.com/culvert-project/culvert/server/internal/sniff"
 )
@@ -39,7 +43,7 @@ type clientConn struct {
 	upstreams upstreamSet
 
 	// watch ends it when nothing moves while requests are under way.
-	watch idleWatch
+	watch watch
 	// breakOff closes the connection at once, with a reset where it can.
 	breakOff func()
 
@@ -64,10 +68,15 @@ func connFrom(ctx context.Context) *clientConn { return ctx.Value(connKey{}).(*c
 
 // withConn is the ConnContext of net/http's server.
 func withConn(ctx context.Context, c net.Conn) context.Context {
+	return context.WithValue(ctx, connKey{}, &public(c).clientConn)
+}
+
+// public is the public connection that net/http's server has as c.
+func public(c net.Conn) *edgeConn {
 	if t, ok := c.(*tls.Conn); ok {
 		c = t.NetConn()
 	}
-	return context.WithValue(ctx, connKey{}, &c.(*edgeConn).clientConn)
+	return c.(*edgeConn)
 }
 
 // Lingering lasts until the client ends, says nothing for lingerIdle, or
@@ -92,6 +101,16 @@ type edgeConn struct {
 	// all of them before until.
 	stall time.Duration
 	until time.Time
+	head  headClock
+	tls   *tls.Conn // what net/http's server has, nil for the connection itself
+	http2 bool
+	// armed is when the write deadline was last set, Unix nanoseconds; bounded
+	// says that somebody else has set one.
+	armed   atomic.Int64
+	bounded atomic.Bool
+	// idleSince is when net/http's server began to wait for another request,
+	// Unix nanoseconds, 0 while it does not.
+	idleSince atomic.Int64
 }
 
 func (s *Server) newConn(l *listener, c net.Conn, from netip.Prefix) *edgeConn {
@@ -124,27 +143,117 @@ func (ec *edgeConn) readProxyHeader(deadline time.Time) error {
 // RemoteAddr returns the client's address.
 func (ec *edgeConn) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(ec.remote) }
 
-// Read reads from the connection. See stall.
+// Read reads from the connection. See stall and headClock.
 func (ec *edgeConn) Read(p []byte) (int, error) {
+	by := ec.head.deadline(&ec.server.cfg.Limits)
 	if !ec.until.IsZero() {
-		by := time.Now().Add(ec.stall)
+		by = time.Now().Add(ec.stall)
 		if by.After(ec.until) {
 			by = ec.until
 		}
+	}
+	if !by.IsZero() {
 		if err := ec.SetReadDeadline(by); err != nil {
 			return 0, err
 		}
 	}
 	n, err := ec.Conn.Read(p)
 	ec.watch.moved.Add(int64(n))
+	if ec.head.read(n) && errors.Is(err, os.ErrDeadlineExceeded) {
+		ec.answerLate()
+	}
 	return n, err
 }
 
-// Write writes to the connection.
+// answerLate says 408 to a head that has begun and does not end: net/http's
+// server only closes.
+func (ec *edgeConn) answerLate() {
+	var c net.Conn = ec
+	if ec.tls != nil {
+		c = ec.tls // it is reading, and writing has a lock of its own
+	}
+	f := fault.New(fault.RequestTimeout)
+	body, contentType := render(asText, f, f.Status, id.New("req"))
+	_, _ = fmt.Fprintf(c, "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nCache-Control: no-store\r\n%s: %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s",
+		errorCodeField, f.Code, contentType, len(body), body) // it may be gone
+}
+
+// headClock holds the head of an HTTP/1 request to a rate. Time runs from its
+// first byte, so that a kept connection may be silent before. It is changed by
+// the goroutine that serves the connection, which nobody else reads for while
+// it is on.
+type headClock struct {
+	on    bool
+	since time.Time
+	bytes int
+}
+
+// awaitHead starts or stops the clock of an HTTP/1 connection.
+func (ec *edgeConn) awaitHead(on bool) {
+	if !ec.http2 {
+		ec.head = headClock{on: on}
+	}
+}
+
+// headGrace is how long a head may take before its rate counts.
+const headGrace = 5 * time.Second
+
+// deadline is the latest time for the next byte, zero for none.
+func (h *headClock) deadline(l *Limits) time.Time {
+	if !h.on || h.bytes == 0 || l.HeadRate <= 0 {
+		return time.Time{}
+	}
+	after := headGrace + time.Duration(h.bytes)*time.Second/time.Duration(l.HeadRate)
+	if l.HeadTimeout > 0 {
+		after = min(after, l.HeadTimeout)
+	}
+	return h.since.Add(after)
+}
+
+// read notes bytes and reports whether a head has begun.
+func (h *headClock) read(n int) bool {
+	if !h.on {
+		return false
+	}
+	if h.bytes == 0 {
+		h.since = time.Now()
+	}
+	h.bytes += n
+	return h.bytes > 0
+}
+
+// Write writes to the connection. It fails when nothing can be written for the
+// idle time, which is kept to an eighth.
 func (ec *edgeConn) Write(p []byte) (int, error) {
+	if idle := ec.server.cfg.Limits.IdleTimeout; idle > 0 && !ec.bounded.Load() {
+		now := time.Now()
+		if now.UnixNano()-ec.armed.Load() > int64(idle/8) {
+			ec.armed.Store(now.UnixNano())
+			if err := ec.Conn.SetWriteDeadline(now.Add(idle)); err != nil {
+				return 0, err
+			}
+		}
+	}
 	n, err := ec.Conn.Write(p)
 	ec.watch.moved.Add(int64(n))
 	return n, err
+}
+
+// SetWriteDeadline sets the write deadline. None means that of Write.
+func (ec *edgeConn) SetWriteDeadline(t time.Time) error {
+	if t.IsZero() && !ec.bounded.Load() {
+		return nil
+	}
+	ec.bounded.Store(!t.IsZero())
+	ec.armed.Store(0)
+	return ec.Conn.SetWriteDeadline(t)
+}
+
+// Detach returns the socket, which has no deadline for writing any more, and
+// the bytes read ahead.
+func (ec *edgeConn) Detach() (below net.Conn, ahead []byte) {
+	_ = ec.Conn.SetWriteDeadline(time.Time{}) // if it fails so does what follows
+	return ec.Conn.Detach()
 }
 
 // Close ends the connection, after a while if it is to linger.

@@ -158,7 +158,7 @@ func (s *Server) Run(ctx context.Context) error {
 	s.handler = newHandler(handlerConfig{
 		router: s.cfg.Router, returning: s.returning, redirect: s.cfg.RedirectHTTP,
 		httpsPort: s.cfg.HTTPSPort, forwarded: s.cfg.ForwardedHeaders,
-		idle: s.cfg.Limits.IdleTimeout, accessLog: s.cfg.AccessLog, logger: s.log,
+		limits: s.cfg.Limits, accessLog: s.cfg.AccessLog, logger: s.log,
 	})
 	s.http = s.newHTTPServer(ctx)
 	s.mu.Lock()
@@ -174,6 +174,7 @@ func (s *Server) Run(ctx context.Context) error {
 			s.log.Error("http server ended", "err", err)
 		}
 	})
+	s.group.Go(func() { s.closeIdle(ctx) })
 	close(s.ready)
 	<-ctx.Done()
 	s.stopAccepting()
@@ -221,13 +222,22 @@ func (s *Server) closeConns() {
 	_ = s.http.Close() // errors of connections that end anyway
 	s.mu.Lock()
 	s.closed = true
-	conns := make([]*edgeConn, 0, len(s.conns))
-	for c := range s.conns {
-		conns = append(conns, c)
+	s.mu.Unlock()
+	s.abandon(func(*edgeConn) bool { return true })
+}
+
+// abandon closes the public connections that which picks.
+func (s *Server) abandon(which func(*edgeConn) bool) {
+	var conns []*edgeConn
+	s.mu.Lock()
+	for ec := range s.conns {
+		if which(ec) {
+			conns = append(conns, ec)
+		}
 	}
 	s.mu.Unlock()
-	for _, c := range conns {
-		c.abandon()
+	for _, ec := range conns {
+		ec.abandon()
 	}
 }
 
@@ -242,7 +252,7 @@ func (s *Server) newHTTPServer(ctx context.Context) *http.Server {
 		Handler:           s.counted(s.handler),
 		Protocols:         &p,
 		ReadHeaderTimeout: l.HeadTimeout,
-		IdleTimeout:       l.IdleTimeout,
+		IdleTimeout:       l.KeepAlive,
 		MaxHeaderBytes:    l.HeadBytes,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 		// "OPTIONS *" is the endpoint's to answer.
@@ -269,10 +279,42 @@ func (s *Server) give(c net.Conn) {
 	}
 }
 
-// connState notes when net/http's server is done with a connection.
-func (s *Server) connState(_ net.Conn, state http.ConnState) {
-	if state == http.StateClosed || state == http.StateHijacked {
-		s.serving.done()
+// connState follows what net/http's server does with a connection.
+func (s *Server) connState(c net.Conn, state http.ConnState) {
+	ec := public(c)
+	ec.idleSince.Store(0)
+	switch state {
+	case http.StateNew:
+		ec.awaitHead(true)
+	case http.StateActive:
+		ec.awaitHead(false)
+	case http.StateIdle:
+		ec.awaitHead(true)
+		ec.idleSince.Store(time.Now().UnixNano())
+	case http.StateClosed, http.StateHijacked:
+		s.serving.done() // somebody may still be reading
+	}
+}
+
+// closeIdle closes connections that have waited for their next request longer
+// than they may while more than half of the places are taken, until ctx ends.
+func (s *Server) closeIdle(ctx context.Context) {
+	l := s.cfg.Limits
+	t := time.NewTicker(max(l.KeepAliveFull/4, time.Second))
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-t.C:
+			if !s.limits.half() {
+				continue
+			}
+			s.abandon(func(ec *edgeConn) bool {
+				since := ec.idleSince.Load()
+				return since != 0 && now.UnixNano()-since > int64(l.KeepAliveFull)
+			})
+		}
 	}
 }
 

@@ -113,6 +113,7 @@ func (x *exchange) writeHead(resp *http.Response) {
 		h["Trailer"] = []string{strings.Join(names, ", ")}
 	}
 	x.wrote, x.dirty, x.status = true, true, resp.StatusCode
+	x.judged.Store(nil) // from here on it may be a conversation
 	x.w.WriteHeader(resp.StatusCode)
 }
 
@@ -134,7 +135,10 @@ func (x *exchange) relay(resp *http.Response) error {
 		n, err := resp.Body.Read(buf[:])
 		short = n < len(buf)
 		if n > 0 {
+			x.out.waiting.Store(true)
 			m, werr := x.w.Write(buf[:n])
+			x.out.waiting.Store(false)
+			x.out.bytes.Add(int64(m))
 			x.sent += int64(m)
 			x.dirty = true
 			if werr != nil {
@@ -192,7 +196,9 @@ func (x *exchange) interim(code int, from http.Header) {
 func (x *exchange) flush() {
 	x.dirty = false
 	if f, ok := x.w.(http.Flusher); ok {
+		x.out.waiting.Store(true)
 		f.Flush()
+		x.out.waiting.Store(false)
 	}
 }
 

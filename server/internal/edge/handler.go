@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"github.com/culvert-project/culvert/internal/fault"
@@ -24,9 +25,7 @@ type handlerConfig struct {
 	// httpsPort is the port that clients use for https.
 	httpsPort uint16
 	forwarded Forwarded
-	// idle ends exchanges and upgraded connections in which nothing moves.
-	// Negative: never.
-	idle time.Duration
+	limits    Limits
 	// accessLog gets a line for each request. nil: none.
 	accessLog *slog.Logger
 	logger    *slog.Logger
@@ -43,8 +42,16 @@ type handler struct {
 func newHandler(cfg handlerConfig) *handler {
 	return &handler{
 		handlerConfig: cfg,
-		plain:         h1.NewClient(h1.Config{Idle: cfg.idle}),
-		records:       h1.NewClient(h1.Config{Idle: cfg.idle, Foreign: parseRecord}),
+		plain:         h1.NewClient(upstreamLimits(cfg.limits, nil)),
+		records:       h1.NewClient(upstreamLimits(cfg.limits, parseRecord)),
+	}
+}
+
+// upstreamLimits are the bounds of what an upstream answers.
+func upstreamLimits(l Limits, foreign func([]byte) (error, bool)) h1.Config {
+	return h1.Config{
+		MaxFields: l.Fields, MaxTrailer: l.TrailerBytes, MaxTrailerFields: l.TrailerFields,
+		MaxInterim: l.Interim, Idle: l.IdleTimeout, Foreign: foreign,
 	}
 }
 
@@ -64,6 +71,10 @@ type exchange struct {
 	body   *requestBody
 	expect bool      // the client waits for 100 before it sends the body
 	fields [3]string // values of the fields that the edge sets
+
+	out pace // of the response
+	// judged is the body whose pace counts, nil for none.
+	judged atomic.Pointer[requestBody]
 
 	unwatched bool
 	detached  func() bool // ends the link of ctx to the request's; may be nil
@@ -92,7 +103,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		defer x.log() //nolint:contextcheck // the request in x has it
 	}
 	defer x.contain()
-	x.last = x.cc.watch.begin(h.idle, x.cc.breakOff) >= maxRequests
+	x.last = x.cc.watch.begin(x) >= h.limits.Requests
 	defer x.leave()
 	x.cc.linger(false)
 	x.finish(x.serve()) //nolint:contextcheck // the request in x has it
@@ -110,7 +121,7 @@ func (x *exchange) leave() {
 func (x *exchange) unwatch() {
 	if !x.unwatched {
 		x.unwatched = true
-		x.cc.watch.done()
+		x.cc.watch.done(x)
 	}
 }
 
@@ -213,7 +224,7 @@ func (x *exchange) admit() error {
 	if x.target, ok = requestTarget(r, x.cc.scheme); !ok {
 		return x.refuse(fault.New(fault.BadRequest, "the request target is malformed"))
 	}
-	if headerTooLarge(r.Header) {
+	if x.h.limits.headerTooLarge(r.Header) {
 		return x.refuse(fault.New(fault.HeaderTooLarge))
 	}
 	return nil

@@ -24,17 +24,6 @@ const (
 	ForwardOff Forwarded = "off"
 )
 
-const (
-	maxFields = 500      // fields of a request (reliability-security.md 9.1)
-	maxName   = 256      // bytes of one name
-	maxValue  = 64 << 10 // bytes of one value
-	// maxCookies bounds the cookies of a request.
-	maxCookies = 3000
-	// maxRequests is how many requests a connection takes before it ends, so
-	// that long-lived ones spread over the nodes behind a balancer in time.
-	maxRequests = 100_000
-)
-
 // The fields that the edge sets on requests.
 const (
 	forwardedFor   = "X-Forwarded-For"
@@ -153,15 +142,15 @@ func setByEdge(name string) bool {
 
 // headerTooLarge reports whether a request's fields exceed their number or
 // size. The size of the whole is net/http's to judge.
-func headerTooLarge(h http.Header) bool {
+func (l *Limits) headerTooLarge(h http.Header) bool {
 	n, cookies := 0, 0
 	for name, values := range h {
 		n += len(values)
-		if len(name) > maxName {
+		if len(name) > l.Name {
 			return true
 		}
 		for _, v := range values {
-			if len(v) > maxValue {
+			if len(v) > l.Value {
 				return true
 			}
 			if name == "Cookie" {
@@ -169,7 +158,7 @@ func headerTooLarge(h http.Header) bool {
 			}
 		}
 	}
-	return n > maxFields || cookies > maxCookies
+	return n > l.Fields || cookies > l.Cookies
 }
 
 // trailerAllowed reports whether a field may stand in a trailer section:

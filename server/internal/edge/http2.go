@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -11,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/culvert-project/culvert/internal/fault"
 	"github.com/culvert-project/culvert/server/internal/route"
 )
 
@@ -120,9 +122,11 @@ func (x *exchange) roundTrip2() (*http.Response, error) {
 		resp, err := client.RoundTrip(x.request2(httptrace.WithClientTrace(x.ctx, &httptrace.ClientTrace{
 			Got1xxResponse: hints.pass,
 		})))
-		hints.stop()
-		if err == nil {
+		switch tooMany := hints.stop(); {
+		case err == nil:
 			return resp, nil
+		case tooMany:
+			return nil, fault.Wrap(err, fault.UpstreamInvalid, "it sent too many interim responses")
 		}
 		// A kept connection may have ended just now.
 		if !kept || client.Err() == nil || !safe(x.r.Method) || !x.body.rewind() || x.ctx.Err() != nil {
@@ -136,23 +140,31 @@ func (x *exchange) roundTrip2() (*http.Response, error) {
 type interimRelay struct {
 	mu   sync.Mutex
 	x    *exchange
+	n    int
 	over bool
 }
 
 func (i *interimRelay) pass(code int, h textproto.MIMEHeader) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	if i.n++; i.n > i.x.h.limits.Interim {
+		return errInterim
+	}
 	if !i.over && code != http.StatusContinue {
 		i.x.interim(code, http.Header(h))
 	}
 	return nil
 }
 
-func (i *interimRelay) stop() {
+// stop ends the passing on and reports whether there were too many.
+func (i *interimRelay) stop() bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.over = true
+	return i.n > i.x.h.limits.Interim
 }
+
+var errInterim = errors.New("too many interim responses")
 
 // request2 is the request as HTTP/2 sends it.
 func (x *exchange) request2(ctx context.Context) *http.Request {

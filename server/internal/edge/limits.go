@@ -38,9 +38,42 @@ type Limits struct {
 	HeadTimeout time.Duration `yaml:"head_timeout"`
 	// HeadBytes bounds the head of a request. Default 1 MiB.
 	HeadBytes int `yaml:"head_bytes"`
-	// IdleTimeout ends connections on which no byte moves either way. Default
-	// 5 min.
+	// HeadRate is how many bytes a second the head of an HTTP/1 request has to
+	// come at, after its first 5 s. Default 500.
+	HeadRate int `yaml:"head_rate"`
+	// Fields is how many fields a head may have, Name and Value how many bytes
+	// one of them, and Cookies how many cookies are in it. Defaults 500, 256,
+	// 64 KiB and 3000.
+	Fields  int `yaml:"header_fields"`
+	Name    int `yaml:"header_name_bytes"`
+	Value   int `yaml:"header_value_bytes"`
+	Cookies int `yaml:"cookies"`
+	// TrailerBytes and TrailerFields bound a trailer section. Defaults 64 KiB
+	// and 100; of an HTTP/1 client net/http takes 4 KiB.
+	TrailerBytes  int `yaml:"trailer_bytes"`
+	TrailerFields int `yaml:"trailer_fields"`
+	// Interim is how many interim responses an upstream may send to a request.
+	// Default 10.
+	Interim int `yaml:"interim_responses"`
+	// BodyRate is how many bytes a second a client has to send of a request
+	// body while they are waited for, and WriteRate how many it has to take of
+	// a response that is there. Who falls a minute behind is cut off; what came
+	// faster counts for up to 5 min. BodyRate holds until the response begins,
+	// and not for gRPC. Defaults 240.
+	BodyRate  int `yaml:"body_rate"`
+	WriteRate int `yaml:"write_rate"`
+	// IdleTimeout ends connections on which no byte moves either way while a
+	// request or stream is under way. Default 5 min.
 	IdleTimeout time.Duration `yaml:"idle_timeout"`
+	// KeepAlive is how long a connection is kept for the next request, and
+	// KeepAliveFull that while more than half of Connections are open. Defaults
+	// 5 min and 1 min.
+	KeepAlive     time.Duration `yaml:"keep_alive"`
+	KeepAliveFull time.Duration `yaml:"keep_alive_full"`
+	// Requests is how many requests a connection takes before it ends, so that
+	// long-lived ones spread over the nodes behind a balancer in time. Default
+	// 100 000.
+	Requests int `yaml:"connection_requests"`
 	// Streams is how many requests an HTTP/2 connection may have at once.
 	// Default 100.
 	Streams int `yaml:"http2_streams"`
@@ -57,7 +90,8 @@ const (
 )
 
 // withDefaults replaces zeros by the defaults and negative values by noLimit
-// and forever, but for HeadTimeout and IdleTimeout, which stay negative.
+// and forever, but for those that net/http's server or the watch understand:
+// HeadTimeout, IdleTimeout, KeepAlive and the rates stay negative.
 func (l Limits) withDefaults() Limits {
 	count := func(v int, def int) int {
 		if v < 0 {
@@ -80,7 +114,20 @@ func (l Limits) withDefaults() Limits {
 	l.HandshakeStall = wait(l.HandshakeStall, 10*time.Second)
 	l.HeadTimeout = cmp.Or(l.HeadTimeout, time.Minute)
 	l.HeadBytes = count(l.HeadBytes, 1<<20)
+	l.HeadRate = cmp.Or(l.HeadRate, 500)
+	l.Fields = count(l.Fields, 500)
+	l.Name = count(l.Name, 256)
+	l.Value = count(l.Value, 64<<10)
+	l.Cookies = count(l.Cookies, 3000)
+	l.TrailerBytes = count(l.TrailerBytes, 64<<10)
+	l.TrailerFields = count(l.TrailerFields, 100)
+	l.Interim = count(l.Interim, 10)
+	l.BodyRate = cmp.Or(l.BodyRate, 240)
+	l.WriteRate = cmp.Or(l.WriteRate, 240)
 	l.IdleTimeout = cmp.Or(l.IdleTimeout, 5*time.Minute)
+	l.KeepAlive = cmp.Or(l.KeepAlive, 5*time.Minute)
+	l.KeepAliveFull = wait(l.KeepAliveFull, time.Minute)
+	l.Requests = count(l.Requests, 100_000)
 	l.Streams = count(l.Streams, 100)
 	l.Waiting = count(l.Waiting, 1024)
 	return l

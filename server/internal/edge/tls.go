@@ -203,6 +203,7 @@ func (s *Server) serveHTTPS(ctx context.Context, ec *edgeConn, ep *route.Endpoin
 	if err != nil {
 		return err
 	}
+	ec.tls, ec.http2 = tc, tc.ConnectionState().NegotiatedProtocol == "h2"
 	s.give(tc)
 	return nil
 }

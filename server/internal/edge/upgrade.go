@@ -137,7 +137,7 @@ func (x *exchange) join(up, client net.Conn, initial []byte) int64 {
 			return 0
 		}
 	}
-	idle := max(x.h.idle, 0)
+	idle := max(x.h.limits.IdleTimeout, 0)
 	if st, ok := below.(*mux.Stream); ok {
 		res := mux.Splice(st, client, mux.SpliceOptions{Idle: idle, Initial: initial})
 		return int64(len(head)) + res.ToConn
