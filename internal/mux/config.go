@@ -40,6 +40,9 @@ type Config struct {
 	MaxUnread int64
 	// Budget, where set, bounds unread data over many sessions in the same way.
 	Budget *Budget
+	// Ended, where set, is called by Run as soon as the session has ended,
+	// before it winds down, which may take as long as a peer needs to hear it.
+	Ended func()
 }
 
 func (c Config) withDefaults() Config {

@@ -61,6 +61,11 @@ func (e *SessionError) Error() string {
 	return fmt.Sprintf("%s: %s: %v", side, e.Code, e.Cause)
 }
 
+// lost reports whether nobody listens any more on the other side.
+func (e *SessionError) lost() bool {
+	return e.Remote || e.Code == frame.PeerEOF || e.Code == frame.WriteTimeout
+}
+
 // Unwrap returns the cause and net.ErrClosed, so that ordinary network code
 // sees a closed connection.
 func (e *SessionError) Unwrap() []error { return []error{e.Cause, net.ErrClosed} }

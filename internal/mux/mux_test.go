@@ -33,6 +33,7 @@ func run(t *testing.T, c net.Conn, role mux.Role, conf mux.Config) *mux.Session 
 	go func() { done <- s.Run(context.Background()) }()
 	t.Cleanup(func() {
 		_ = s.Close()
+		_ = c.Close() // the peer, which may be a test's hand, need not
 		<-done
 	})
 	return s

@@ -29,8 +29,9 @@ const (
 	// session ends, and refresh how often the deadline is moved on.
 	stall   = 35 * time.Second
 	refresh = 5 * time.Second
-	// goodbye bounds the attempt to send a GOAWAY, and the wait for the peer's.
-	goodbye = 250 * time.Millisecond
+	// goodbyeTime bounds the attempt to send a GOAWAY, and the wait for the
+	// peer's.
+	goodbyeTime = 250 * time.Millisecond
 )
 
 // output is the sending side of a session. frames.go adds frames to it,
@@ -272,30 +273,45 @@ func (o *output) fail(err error) {
 	cause := &SessionError{Code: frame.PeerEOF, Cause: fmt.Errorf("write: %w", err)}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		cause.Code = frame.WriteTimeout
-		o.session.end(cause)
+		o.session.finish(cause)
 		return
 	}
 	// A peer that is gone may have said why: the session reader finds it, or
 	// the end of the transport, at once.
-	time.AfterFunc(goodbye, func() { o.session.end(cause) })
+	time.AfterFunc(goodbyeTime, func() { o.session.finish(cause) })
 }
 
-// close stops frames for good, waits for a flush under way and tries to send a
-// last frame. It reports whether that worked. Called once.
-func (o *output) close(last []byte) bool {
+// shut stops frames for good.
+func (o *output) shut() {
 	o.mu.Lock()
+	defer o.mu.Unlock()
 	o.closed = true
-	_ = o.conn.SetWriteDeadline(time.Now().Add(goodbye))
+	_ = o.conn.SetWriteDeadline(time.Now().Add(goodbyeTime))
+	o.queue.wake()
+}
+
+// finale waits for a flush under way, sends what is left and a last frame behind
+// it, and ends our half of the transport. It reports whether that worked. Called
+// once, after shut.
+func (o *output) finale(goAway []byte) bool {
+	o.mu.Lock()
 	for o.flushing {
 		o.idle.Wait()
 	}
 	control, data := o.control, o.data
 	o.control, o.data = nil, nil
-	o.queue.wake()
 	broken := o.broken
 	o.mu.Unlock()
-	if broken || len(last) == 0 {
+	if broken || o.encrypt(control, append(data, goAway...)) != nil {
 		return false
 	}
-	return o.write(control, append(data, last...)) == nil
+	if err := netx.CloseWrite(o.conn); err != nil {
+		return false
+	}
+	_ = o.conn.SetWriteDeadline(time.Now().Add(goodbyeTime)) // TLS leaves one that has passed
+	if err := o.release(); err != nil {
+		return false
+	}
+	_ = netx.CloseWrite(netx.Innermost(o.conn)) // TLS ends its own half only
+	return true
 }

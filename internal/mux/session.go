@@ -21,7 +21,8 @@ type Session struct {
 	unread   atomic.Int64
 	heard    atomic.Int64   // when the transport last gave bytes, Unix nanoseconds
 	done     chan struct{}  // closed first thing when the session ends
-	released chan struct{}  // closed last
+	released chan struct{}  // closed when the peer was told, or cannot be
+	polite   bool           // the peer was told; set before released is closed
 	wg       sync.WaitGroup // flushes and drains under way
 
 	mu       sync.Mutex
@@ -88,9 +89,19 @@ func findBatch(c net.Conn) *netx.Batch {
 func (s *Session) Run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { s.CloseWith(frame.NoError, context.Cause(ctx)) })
 	defer stop()
-	s.end(s.readFrames())
+	cause := s.readFrames()
+	first := s.end(cause)
+	if s.conf.Ended != nil {
+		s.conf.Ended()
+	}
+	if first {
+		s.goodbye(cause)
+	}
 	<-s.released
+	s.linger()
+	_ = netx.Innermost(s.conn).Close()
 	s.wg.Wait()
+	_ = s.conn.Close() // TLS has state of its own to end
 	if err := s.Err(); !errors.Is(err, ErrSessionClosed) {
 		return err
 	}
@@ -192,7 +203,7 @@ func (s *Session) Close() error {
 // CloseWith ends the session with a code for the peer and a cause for every
 // later call. The first end wins.
 func (s *Session) CloseWith(code frame.ErrorCode, cause error) {
-	s.end(&SessionError{Code: code, Cause: cause})
+	s.finish(&SessionError{Code: code, Cause: cause})
 }
 
 // overflow ends a session whose peer makes us answer without reading.
@@ -200,40 +211,41 @@ func (s *Session) overflow() {
 	s.CloseWith(frame.EnhanceYourCalm, errors.New("peer does not read our answers"))
 }
 
-// end records the cause, says goodbye where the transport may still carry it,
-// and releases everything.
-func (s *Session) end(cause *SessionError) {
+// finish ends the session because of cause.
+func (s *Session) finish(cause *SessionError) {
+	if s.end(cause) {
+		s.goodbye(cause)
+	}
+}
+
+// end records the cause and fails everything that waits. It reports whether it
+// was the first, who has to call goodbye then.
+func (s *Session) end(cause *SessionError) bool {
 	s.mu.Lock()
 	if s.err != nil {
 		s.mu.Unlock()
-		return
+		return false
 	}
 	s.err = cause
 	streams, waiting := s.streams, s.waiting
 	s.streams, s.waiting = nil, nil
-	lastPeer := s.lastPeer
 	close(s.done)
 	s.accepted.Broadcast()
 	s.wakeOpeners()
 	s.mu.Unlock()
 
-	var last []byte
-	if !cause.Remote && cause.Code != frame.PeerEOF && cause.Code != frame.WriteTimeout {
-		last = frame.AppendGoAway(nil, frame.GoAwayMessage{LastStream: lastPeer, Code: cause.Code, Debug: cause.Code.String()})
+	s.out.shut()
+	if cause.lost() {
+		_ = netx.Innermost(s.conn).Close() // TLS would wait to say goodbye
 	}
-	polite := s.out.close(last)
+	_ = s.conn.SetReadDeadline(time.Unix(1, 0)) // Run has to do with the end
 	for _, st := range streams {
 		st.fail(cause)
 	}
-	if !polite {
-		// TLS would wait to say goodbye to a peer that does not listen.
-		_ = netx.Innermost(s.conn).Close()
-	}
-	_ = s.conn.Close() // the cause is known already
 	for _, st := range waiting {
 		_ = st.Close() // nobody will
 	}
-	close(s.released)
+	return true
 }
 
 // Done is closed when the session has ended.

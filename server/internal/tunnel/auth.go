@@ -46,7 +46,10 @@ func (s *session) auth(ctx context.Context, body json.RawMessage) (any, error) {
 		return s.refuse(err)
 	}
 	s.version = version
-	if err := s.srv.register(ctx, s, agent, req); err != nil {
+	switch err := s.srv.register(ctx, s, agent, req); {
+	case errors.Is(err, wire.ErrNoAnswer):
+		return nil, err
+	case err != nil:
 		return s.refuse(err)
 	}
 	return s.accept(req)

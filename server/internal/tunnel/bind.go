@@ -3,6 +3,7 @@ package tunnel
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"github.com/culvert-project/culvert/internal/fault"
@@ -29,6 +30,9 @@ func (s *session) bind(ctx context.Context, body json.RawMessage) (any, error) {
 	}
 	again := req.Extra.Token != ""
 	t, err := s.srv.bind(ctx, s, req)
+	if errors.Is(err, wire.ErrNoAnswer) {
+		return nil, err
+	}
 	if err != nil {
 		f := fault.From(err)
 		if f.Code == fault.Internal {
@@ -53,6 +57,9 @@ func (srv *Server) bind(ctx context.Context, s *session, req wire.Bind) (*Tunnel
 	g := s.group
 	g.ops.Lock()
 	defer g.ops.Unlock()
+	if s.mux.Err() != nil { // it has given back what it held, or is about to
+		return nil, wire.ErrNoAnswer
+	}
 	if t := srv.lookup(g, req.Id); t != nil {
 		return srv.join(s, t, req)
 	}

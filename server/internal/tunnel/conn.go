@@ -51,6 +51,9 @@ func (g *gate) Read(b []byte) (int, error) {
 	return n, err
 }
 
+// CloseWrite closes the sending half of the connection below.
+func (g *gate) CloseWrite() error { return netx.CloseWrite(g.Conn) }
+
 // NetConn returns the transport below TLS, or the connection itself where there
 // is no TLS. Callers use it to close without a goodbye and to find the batch.
 func (g *gate) NetConn() net.Conn {

@@ -2,6 +2,7 @@ package tunnel
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net"
@@ -12,6 +13,8 @@ import (
 
 	"github.com/culvert-project/culvert/internal/fault"
 	"github.com/culvert-project/culvert/internal/mux"
+	"github.com/culvert-project/culvert/internal/mux/frame"
+	"github.com/culvert-project/culvert/internal/netx/memnet"
 	"github.com/culvert-project/culvert/internal/wire"
 )
 
@@ -294,4 +297,80 @@ func TestLegsAreBounded(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Nobody is sent to a session that has ended, even while it takes its time to
+// say goodbye to an agent that does not listen.
+func TestEndpointsGoWithTheSession(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		near, far := memnet.Pipe(&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+		go w.srv.ServeConn(t.Context(), far)
+		defer near.Close()
+		auth, err := json.Marshal(goodAuth())
+		if err != nil {
+			t.Fatal(err)
+		}
+		request := func(id uint32, typ byte, body []byte) {
+			_, err := near.Write(frame.AppendData(nil, id, frame.SYN, append([]byte{0, 0, 0, typ}, body...)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		request(3, byte(wire.TypeAuth), auth)
+		request(5, byte(wire.TypeBind), []byte(`{"Proto":"https"}`))
+		tun := w.pub.get("ep_1")
+		if tun == nil {
+			t.Fatal("the endpoint is not online")
+		}
+		time.Sleep(2 * youth)
+		for range 3 { // until the transport takes no more
+			c, err := tun.Dial(t.Context(), header())
+			if err != nil {
+				t.Fatal(err)
+			}
+			go c.Write(make([]byte, mux.Window)) //nolint:errcheck // ends with the session
+		}
+		synctest.Wait()
+		start := time.Now()
+		request(2, 0, nil) // a protocol error
+		if d := time.Since(start); w.pub.get("ep_1") != nil || d != 0 {
+			t.Errorf("the endpoint is published %v after the end of its session", d)
+		}
+		if _, err := tun.Dial(t.Context(), header()); !fault.Has(err, fault.AgentUnreachable) {
+			t.Errorf("dial: %v, want 3210", err)
+		}
+		time.Sleep(time.Second)
+		w.srv.mu.Lock()
+		defer w.srv.mu.Unlock()
+		if n := len(w.srv.conns) + len(w.srv.groups); n != 0 {
+			t.Errorf("%d sessions and groups are left", n)
+		}
+	})
+}
+
+// A bind that is under way when its session ends leaves nothing online, and one
+// behind it is not begun.
+func TestBindBehindTheEndOfItsSession(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	t.Cleanup(w.srv.Close)
+	a := w.online()
+	ses := w.srv.sessions()[0]
+	w.binder.refuse = func(wire.Bind) error {
+		a.mux.Close()
+		<-ses.mux.Done()
+		return nil
+	}
+	if resp, err := a.bind(httpsBind()); err == nil {
+		t.Errorf("got %+v, want no answer", resp)
+	}
+	<-ses.done
+	if _, err := w.srv.bind(t.Context(), ses, httpsBind()); !errors.Is(err, wire.ErrNoAnswer) {
+		t.Errorf("a bind behind the end: %v, want none", err)
+	}
+	if n := len(w.pub.online) + len(w.srv.tunnels); n != 0 {
+		t.Errorf("%d endpoints and tunnels are left", n)
+	}
 }

@@ -53,6 +53,9 @@ func (srv *Server) take(s *session, force bool) (*session, error) {
 	if srv.closed || srv.draining.Load() {
 		return nil, fault.New(fault.ServerDraining)
 	}
+	if s.ended {
+		return nil, wire.ErrNoAnswer
+	}
 	g := srv.groups[s.agent.ClientID]
 	if g == nil {
 		g = &group{clientID: s.agent.ClientID, legs: map[uint32]*session{}, tunnels: map[string]*Tunnel{}}
@@ -69,35 +72,38 @@ func (srv *Server) take(s *session, force bool) (*session, error) {
 	return nil, nil
 }
 
-// end gives back all that s held, because its connection is gone.
+// end gives back all that s held, because its connection has ended. It may be
+// winding down still.
 func (srv *Server) end(ctx context.Context, s *session, cause error) {
+	srv.mu.Lock()
+	s.ended = true
 	g := s.group
-	if g != nil {
-		ctx = context.WithoutCancel(ctx)
-		clean := leftCleanly(cause)
-		g.ops.Lock()
-		for _, t := range srv.detach(g, s) {
-			srv.retire(ctx, t, clean)
-		}
-		g.ops.Unlock()
-		if clean {
-			s.log.Info("agent left")
-		} else {
-			s.log.Info("agent offline", "cause", cause)
-		}
+	srv.mu.Unlock()
+	defer close(s.done)
+	if g == nil {
+		srv.log.Debug("agent connection ended before authentication", "addr", s.addr, "cause", cause)
+		return
+	}
+	ctx = context.WithoutCancel(ctx)
+	clean := leftCleanly(cause)
+	g.ops.Lock() // whoever binds later sees that s has ended
+	for _, t := range srv.detach(g, s) {
+		srv.retire(ctx, t, clean)
+	}
+	g.ops.Unlock()
+	if clean {
+		s.log.Info("agent left")
 	} else {
-		s.log.Debug("agent connection ended before authentication", "cause", cause)
+		s.log.Info("agent offline", "cause", cause)
 	}
 	srv.mu.Lock()
-	delete(srv.conns, s)
-	if g != nil && g.legs[s.leg] == s {
+	defer srv.mu.Unlock()
+	if g.legs[s.leg] == s {
 		delete(g.legs, s.leg)
 	}
-	if g != nil && len(g.legs) == 0 && srv.groups[g.clientID] == g {
+	if len(g.legs) == 0 && srv.groups[g.clientID] == g {
 		delete(srv.groups, g.clientID)
 	}
-	srv.mu.Unlock()
-	close(s.done)
 }
 
 // detach takes the paths over s off the group's tunnels, and returns the tunnels

@@ -161,7 +161,7 @@ func (s *Server) serve(ctx context.Context, conn net.Conn) bool {
 		s.running.Done()
 		return false
 	}
-	ses := newSession(s, secured, addr, leave)
+	ses := newSession(ctx, s, secured, addr, leave)
 	go func() {
 		defer s.running.Done()
 		defer s.places.give()

@@ -47,7 +47,9 @@ type session struct {
 	gate *gate
 	addr netip.AddrPort
 	left func()        // gives back the place among those not authenticated
-	done chan struct{} // closed when everything is given back
+	done chan struct{} // closed when all that it held is given back
+
+	ended bool // it holds nothing and takes nothing more; guarded by Server.mu
 
 	waiting atomic.Int64   // connections that wait for room
 	tasks   sync.WaitGroup // goroutines that end with the session
@@ -64,42 +66,46 @@ type session struct {
 	log     *slog.Logger
 }
 
-func newSession(srv *Server, conn net.Conn, addr netip.AddrPort, leave func()) *session {
+func newSession(ctx context.Context, srv *Server, conn net.Conn, addr netip.AddrPort, leave func()) *session {
 	g := newGate(conn, srv.limits.AuthBytes)
-	m := mux.New(g, mux.Config{Role: mux.Server, MaxStreams: maxAgentStreams, MaxUnread: srv.limits.Unread, Budget: srv.budget})
 	s := &session{
-		srv: srv, mux: m, peer: wire.NewPeer(m), gate: g, addr: addr, left: leave,
+		srv: srv, gate: g, addr: addr, left: leave,
 		done: make(chan struct{}),
 		log:  srv.log.With("addr", addr),
 	}
+	s.mux = mux.New(g, mux.Config{
+		Role: mux.Server, MaxStreams: maxAgentStreams, MaxUnread: srv.limits.Unread, Budget: srv.budget,
+		Ended: func() { srv.end(ctx, s, s.mux.Err()) },
+	})
+	s.peer = wire.NewPeer(s.mux)
 	srv.mu.Lock()
 	srv.conns[s] = struct{}{}
 	closed := srv.closed
 	srv.mu.Unlock()
 	if closed {
-		m.Close()
+		s.mux.Close()
 	}
 	return s
 }
 
-// run serves the session until it ends.
+// run serves the session until it ends. What it holds is given back as soon as
+// it has ended, and so before it has wound down.
 func (s *session) run(ctx context.Context, authBy time.Time) {
 	s.setTimer(time.AfterFunc(time.Until(authBy), func() {
 		s.mux.CloseWith(frame.EnhanceYourCalm, errAuthTimeout)
 	}))
-	s.tasks.Go(func() {
-		_ = s.peer.Serve(ctx, wire.Handler{ // its error is that of the session
-			RPC: s.rpc, Allowed: s.allowed, MaxRequests: maxAgentRequests,
-		})
-	})
-	err := s.mux.Run(ctx)
+	handled := s.peer.Handle(wire.Handler{RPC: s.rpc, Allowed: s.allowed, MaxRequests: maxAgentRequests})
+	_ = s.mux.Run(ctx) // end has its cause
+	handled()
 	s.tasks.Wait()
 	s.mu.Lock()
 	s.phase = gone
 	s.mu.Unlock()
 	s.setTimer(nil)
 	s.left()
-	s.srv.end(ctx, s, err)
+	s.srv.mu.Lock()
+	delete(s.srv.conns, s)
+	s.srv.mu.Unlock()
 }
 
 // setTimer replaces the one timer of the session: first the limit of
