@@ -48,12 +48,12 @@ type Link struct {
 	open   [2]chan struct{}
 	down   bool
 	closed bool
-	wires  map[*wire]struct{}
+	lines  map[*line]struct{}
 	dials  []time.Time
 }
 
-// wire is one connection through a link.
-type wire struct {
+// line is one connection through a link.
+type line struct {
 	link      *Link
 	near, far net.Conn
 	cut       chan struct{} // closed when it is cut
@@ -67,7 +67,7 @@ func NewLink(n Network, to string) (*Link, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Link{net: n, ln: ln, to: to, wires: map[*wire]struct{}{}}
+	l := &Link{net: n, ln: ln, to: to, lines: map[*line]struct{}{}}
 	for d := range l.open {
 		l.open[d] = make(chan struct{})
 		close(l.open[d])
@@ -130,7 +130,7 @@ func (l *Link) Down() {
 func (l *Link) Flip(d Direction) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for w := range l.wires {
+	for w := range l.lines {
 		w.flip[d] = true
 	}
 }
@@ -154,11 +154,11 @@ func (l *Link) Close() {
 	l.wg.Wait()
 }
 
-func (l *Link) all() []*wire {
+func (l *Link) all() []*line {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	all := make([]*wire, 0, len(l.wires))
-	for w := range l.wires {
+	all := make([]*line, 0, len(l.lines))
+	for w := range l.lines {
 		all = append(all, w)
 	}
 	return all
@@ -188,9 +188,9 @@ func (l *Link) join(near net.Conn) {
 		reset(near)
 		return
 	}
-	w := &wire{link: l, near: near, far: far, cut: make(chan struct{})}
+	w := &line{link: l, near: near, far: far, cut: make(chan struct{})}
 	l.mu.Lock()
-	l.wires[w] = struct{}{}
+	l.lines[w] = struct{}{}
 	late := l.down || l.closed
 	l.mu.Unlock()
 	if late {
@@ -203,12 +203,12 @@ func (l *Link) join(near net.Conn) {
 	_ = near.Close()
 	_ = far.Close()
 	l.mu.Lock()
-	delete(l.wires, w)
+	delete(l.lines, w)
 	l.mu.Unlock()
 }
 
 // reset cuts the connection on both sides.
-func (w *wire) reset() {
+func (w *line) reset() {
 	w.once.Do(func() { close(w.cut) })
 	reset(w.near)
 	reset(w.far)
@@ -232,7 +232,7 @@ type piece struct {
 const onTheWay = 512
 
 // pump carries the bytes of one direction.
-func (w *wire) pump(d Direction, to, from net.Conn) {
+func (w *line) pump(d Direction, to, from net.Conn) {
 	way := make(chan piece, onTheWay)
 	var wg sync.WaitGroup
 	wg.Go(func() { w.deliver(d, to, way) })
@@ -248,7 +248,7 @@ func (w *wire) pump(d Direction, to, from net.Conn) {
 }
 
 // collect reads until the end of from.
-func (w *wire) collect(from net.Conn, way chan<- piece) error {
+func (w *line) collect(from net.Conn, way chan<- piece) error {
 	var last time.Time
 	for {
 		buf := make([]byte, 16<<10)
@@ -274,7 +274,7 @@ func (w *wire) collect(from net.Conn, way chan<- piece) error {
 
 // deliver writes what has been collected. It goes on taking pieces when it can
 // no longer write them.
-func (w *wire) deliver(d Direction, to net.Conn, way <-chan piece) {
+func (w *line) deliver(d Direction, to net.Conn, way <-chan piece) {
 	var free time.Time // when the line is free again
 	broken := false
 	for p := range way {
@@ -293,7 +293,7 @@ func (w *wire) deliver(d Direction, to net.Conn, way <-chan piece) {
 	}
 }
 
-func (w *wire) write(d Direction, to net.Conn, data []byte, c Conditions, free *time.Time) bool {
+func (w *line) write(d Direction, to net.Conn, data []byte, c Conditions, free *time.Time) bool {
 	if w.flips(d) {
 		data[len(data)/2] ^= 0x10
 	}
@@ -341,7 +341,7 @@ func gather(data []byte, way <-chan piece) []byte {
 
 // passable waits until bytes pass in direction d. It reports false if the wire
 // is cut first.
-func (w *wire) passable(d Direction) bool {
+func (w *line) passable(d Direction) bool {
 	w.link.mu.Lock()
 	open := w.link.open[d]
 	w.link.mu.Unlock()
@@ -353,7 +353,7 @@ func (w *wire) passable(d Direction) bool {
 	}
 }
 
-func (w *wire) flips(d Direction) bool {
+func (w *line) flips(d Direction) bool {
 	w.link.mu.Lock()
 	defer w.link.mu.Unlock()
 	f := w.flip[d]
@@ -362,7 +362,7 @@ func (w *wire) flips(d Direction) bool {
 }
 
 // pause waits, and reports false if the wire is cut meanwhile.
-func (w *wire) pause(d time.Duration) bool {
+func (w *line) pause(d time.Duration) bool {
 	if d <= 0 {
 		return true
 	}

@@ -77,7 +77,7 @@ func newWorld(t *testing.T, n Network, edit ...func(*node.Config)) *world {
 	t.Cleanup(func() {
 		w.stop()
 		if t.Failed() {
-			t.Logf("server log:\n%s", w.log.tail(8000))
+			t.Logf("server log:\n%s", w.log.tail(4000))
 		}
 	})
 	return w
