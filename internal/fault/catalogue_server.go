@@ -28,8 +28,6 @@ const (
 	BootstrapTokenInvalid Code = "ERR_CULVERT_1011"
 	// CAUnusable means that the CA's files are damaged. Arguments: the directory, what is wrong.
 	CAUnusable Code = "ERR_CULVERT_1012"
-	// AddressInvalid means that an address setting is malformed. Arguments: the value, the setting, what is wrong.
-	AddressInvalid Code = "ERR_CULVERT_1013"
 	// SettingInvalid means that a server setting has an impossible value. Arguments: the value, the setting, what is wrong.
 	SettingInvalid Code = "ERR_CULVERT_1014"
 	// ShutdownForced is shown when the grace period ends first. Argument: the number of connections.
@@ -108,11 +106,6 @@ func serverEntries() []Entry {
 			Code: CAUnusable, Status: 0, Title: "The development CA cannot be used",
 			Message: "The development CA in %s cannot be used: %s.",
 			Remedy:  "Restore ca.pem and its key from a backup, or remove both to have new ones made; agents then need the new fingerprint.",
-		},
-		{
-			Code: AddressInvalid, Status: 0, Title: "The address is not valid",
-			Message: "The address %q of %s is not valid: %s.",
-			Remedy:  "Write it as host:port, for example 127.0.0.1:9443.",
 		},
 		{
 			Code: SettingInvalid, Status: 0, Title: "The setting is not valid",

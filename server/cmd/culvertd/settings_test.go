@@ -231,7 +231,7 @@ func TestBadLimitIsToldOnce(t *testing.T) {
 func TestValues(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct{ good, bad []string }{
-		"domain":            {[]string{"a.test", "A.Test.", "localhost"}, []string{"", "https://a.test", "a.test:80", "*.a.test", "a b", "-x.test"}},
+		"domain":            {[]string{"a.test", "A.Test.", "localhost"}, []string{"", "https://a.test", "a.test:80", "*.a.test", "a.internal", "a_b.test", "a b", "-x.test"}},
 		"http-addr":         {[]string{":80", "127.0.0.1:0", "[::1]:80", "host:80"}, []string{"80", "host", "host:http", "host:99999"}},
 		"tcp-addr":          {[]string{"127.0.0.1", "::1", "host", ""}, []string{"127.0.0.1:80"}},
 		"tcp-ports":         {[]string{"1-2", "7", "7 - 9"}, []string{"", "0-1", "a-b", "2-1", "1-70000"}},

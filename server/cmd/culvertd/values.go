@@ -80,6 +80,8 @@ func (o *options) addDomain(v string) error {
 		return errors.New("it is a name alone, without scheme, port and path")
 	case strings.Contains(name, "*"):
 		return errors.New("it has no wildcard; every name under it can be used anyway")
+	case strings.HasSuffix("."+name, endpoint.InternalSuffix):
+		return errors.New("names in .internal are not public")
 	}
 	if err := endpoint.CheckHost(name); err != nil {
 		return err

@@ -100,7 +100,7 @@ func controlListeners(c Config) []control.Listener {
 }
 
 func edgeListeners(c Config) []edge.ExtraListener {
-	host, _, _ := net.SplitHostPort(c.HTTPSAddr) // checked by New
+	host, _, _ := net.SplitHostPort(c.HTTPSAddr) // valid, as the field says
 	all := make([]edge.ExtraListener, 0, len(c.ExtraListeners))
 	for _, x := range c.ExtraListeners {
 		all = append(all, edge.ExtraListener{

@@ -121,7 +121,7 @@ func (c Config) withDefaults() Config {
 	c.AgentAddr = cmp.Or(c.AgentAddr, DefaultAgentAddr)
 	c.APIAddr = cmp.Or(c.APIAddr, DefaultAPIAddr)
 	if c.TCPAddr == "" {
-		c.TCPAddr, _, _ = net.SplitHostPort(c.HTTPSAddr) // checked by New
+		c.TCPAddr, _, _ = net.SplitHostPort(c.HTTPSAddr) // valid, as the field says
 	}
 	c.TCPPorts = cmp.Or(c.TCPPorts, DefaultTCPPorts())
 	c.ShutdownGrace = max(0, cmp.Or(c.ShutdownGrace, DefaultGrace))

@@ -36,7 +36,7 @@ func connectURL(c Config, agent net.Listener) string {
 	if c.AdvertiseAgent != "" {
 		return c.AdvertiseAgent
 	}
-	host, _, _ := net.SplitHostPort(c.AgentAddr) // checked by New
+	host, _, _ := net.SplitHostPort(c.AgentAddr) // valid, as the field says
 	return net.JoinHostPort(connectHost(host, c.Domains[0]), strconv.Itoa(int(portOf(agent))))
 }
 

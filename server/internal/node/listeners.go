@@ -39,7 +39,7 @@ func openListeners(ctx context.Context, c Config) (*listeners, error) {
 		{&l.agent, c.AgentAddr, "agents", "--agent-addr"},
 		{&l.api, c.APIAddr, "the API", "--api-addr"},
 	}
-	host, _, _ := net.SplitHostPort(c.HTTPSAddr) // checked by New
+	host, _, _ := net.SplitHostPort(c.HTTPSAddr) // valid, as the field says
 	for _, x := range c.ExtraListeners {
 		addr := net.JoinHostPort(host, strconv.Itoa(int(x.Port)))
 		all = append(all, one{new(net.Listener), addr, string(x.Scheme), extraSetting})

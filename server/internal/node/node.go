@@ -30,8 +30,9 @@ type Node struct {
 	tunnels  *tunnel.Server
 }
 
-// New checks the configuration. It opens nothing and starts nothing. Its error
-// joins one fault for each problem.
+// New checks that the values of the configuration fit together; each of them is
+// valid, as the fields say. It opens nothing and starts nothing. Its error joins
+// one fault for each problem.
 func New(cfg Config) (*Node, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.check(); err != nil {
