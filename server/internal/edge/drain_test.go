@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-func TestD3_DrainLetsWorkFinish(t *testing.T) {
+func TestD03_DrainLetsWorkFinish(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, tcpHost)
@@ -68,7 +68,7 @@ func TestD3_DrainLetsWorkFinish(t *testing.T) {
 	})
 }
 
-func TestD3_DrainEndsWithItsContext(t *testing.T) {
+func TestD03_DrainEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, tcpHost)

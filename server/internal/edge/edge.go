@@ -86,6 +86,7 @@ type Server struct {
 	limits  *limiter
 	https   *tls.Config // for endpoints without TLS settings of their own
 	handler *handler
+	leave   context.CancelFunc // tells upgraded connections that the server goes
 	http    *http.Server
 	feed    *feed // the connections for http
 	// returning is where requests and connections wait for agents.
@@ -155,8 +156,11 @@ func (s *Server) Run(ctx context.Context) error {
 	s.returning = &returning{
 		router: s.cfg.Router, domains: s.cfg.Domains, startedAt: s.cfg.StartedAt, most: s.cfg.Limits.Waiting, stop: s.stop,
 	}
+	leaving, leave := context.WithCancel(context.WithoutCancel(ctx))
+	defer leave()
+	s.leave = leave
 	s.handler = newHandler(handlerConfig{
-		router: s.cfg.Router, returning: s.returning, redirect: s.cfg.RedirectHTTP,
+		leaving: leaving, router: s.cfg.Router, returning: s.returning, redirect: s.cfg.RedirectHTTP,
 		httpsPort: s.cfg.HTTPSPort, forwarded: s.cfg.ForwardedHeaders,
 		limits: s.cfg.Limits, accessLog: s.cfg.AccessLog, logger: s.log,
 	})
@@ -179,7 +183,7 @@ func (s *Server) Run(ctx context.Context) error {
 	<-ctx.Done()
 	s.stopAccepting()
 	s.closeConns()
-	s.handler.waitUpgraded(ctx)
+	<-s.handler.sockets.zero()
 	<-s.serving.zero()
 	<-s.open.zero()
 	s.group.Wait()
@@ -204,14 +208,22 @@ func (s *Server) Drain(ctx context.Context) {
 	// net/http's server closes idle connections at once, and its feed takes
 	// no more.
 	wg.Go(func() { _ = s.http.Shutdown(ctx) }) // its only error is that of ctx
-	wg.Go(func() { s.handler.waitUpgraded(ctx) })
-	wg.Go(func() {
-		select {
-		case <-s.streams.zero():
-		case <-ctx.Done():
-		}
-	})
+	for _, c := range []*counter{&s.handler.sockets, &s.streams} {
+		wg.Go(func() {
+			select {
+			case <-c.zero():
+			case <-ctx.Done():
+			}
+		})
+	}
 	wg.Wait()
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) { // who cancels is in a hurry
+		s.leave()
+		select {
+		case <-s.handler.sockets.zero():
+		case <-time.After(farewellTime):
+		}
+	}
 	s.closeConns()
 	<-s.serving.zero()
 	<-s.open.zero()

@@ -26,6 +26,9 @@ type handlerConfig struct {
 	httpsPort uint16
 	forwarded Forwarded
 	limits    Limits
+	// leaving ends when upgraded connections are to be told that the server
+	// goes.
+	leaving context.Context //nolint:containedctx // an event for all connections
 	// accessLog gets a line for each request. nil: none.
 	accessLog *slog.Logger
 	logger    *slog.Logger
@@ -36,7 +39,9 @@ type handler struct {
 	handlerConfig
 	plain   *h1.Client // for upstreams that send no fault records
 	records *h1.Client // for those that do
-	upgraded
+	// sockets counts the connections that switched protocols, of which net/http
+	// knows no longer.
+	sockets counter
 }
 
 func newHandler(cfg handlerConfig) *handler {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -144,6 +145,38 @@ func TestH04_AbortWakesTheAgent(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Error("the agent saw nothing")
 	}
+}
+
+// TestH17_StreamOpensWithTheRequest: agents wait 3 s for the head of a request,
+// however slow the client is. They get the stream with all of it at once.
+func TestH17_StreamOpensWithTheRequest(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		opened := make(chan string, 1)
+		w.online("http://app.example.com", session(t, func(st *mux.Stream, _ wire.ProxyHeader) {
+			first := make([]byte, 64<<10)
+			n, err := st.Read(first)
+			if err != nil {
+				t.Errorf("the agent reads: %v", err)
+			}
+			opened <- string(first[:n])
+			_, _ = io.WriteString(st, "HTTP/1.1 204 No Content\r\n\r\n")
+		}))
+		conn := w.dial(false)
+		defer conn.Close()
+		for _, part := range []string{"GET / HTTP/1.1\r\nHost: app.", "example.com\r\nX-Long: " + strings.Repeat("x", 4000), "\r\n"} {
+			_, _ = io.WriteString(conn, part)
+			time.Sleep(2 * time.Second)
+			if len(opened) > 0 {
+				t.Fatalf("a stream was opened after %.40q", part)
+			}
+		}
+		_, _ = io.WriteString(conn, "\r\n")
+		if head := <-opened; !strings.HasSuffix(head, "\r\n\r\n") {
+			t.Errorf("the agent reads %d bytes first, which end with %.40q; want the whole head", len(head), head[max(0, len(head)-40):])
+		}
+	})
 }
 
 // TestT05_UnaskedResponse: a response on a kept stream that nobody asked for

@@ -15,64 +15,6 @@ import (
 	"github.com/culvert-project/culvert/server/internal/h1"
 )
 
-// upgraded is the set of connections that switched protocols. net/http no
-// longer knows of them. Its zero value is ready.
-type upgraded struct {
-	mu    sync.Mutex
-	conns map[net.Conn]struct{}
-	empty chan struct{} // closed when the last one has gone; nil while nobody waits
-}
-
-func (u *upgraded) add(c net.Conn) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.conns == nil {
-		u.conns = make(map[net.Conn]struct{})
-	}
-	u.conns[c] = struct{}{}
-}
-
-func (u *upgraded) remove(c net.Conn) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	delete(u.conns, c)
-	if len(u.conns) == 0 && u.empty != nil {
-		close(u.empty)
-		u.empty = nil
-	}
-}
-
-// waitUpgraded waits until no upgraded connection is left, and closes those
-// that outlast ctx.
-func (u *upgraded) waitUpgraded(ctx context.Context) {
-	empty := u.none()
-	select {
-	case <-empty:
-		return
-	case <-ctx.Done():
-	}
-	u.mu.Lock()
-	for c := range u.conns {
-		_ = c.Close()
-	}
-	u.mu.Unlock()
-	<-empty
-}
-
-func (u *upgraded) none() <-chan struct{} {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.empty == nil {
-		u.empty = make(chan struct{})
-	}
-	ch := u.empty
-	if len(u.conns) == 0 {
-		close(u.empty)
-		u.empty = nil
-	}
-	return ch
-}
-
 // switchProtocols answers 101 and joins client and upstream until both are
 // done. Bytes that the client sent early waited until now (T04).
 func (x *exchange) switchProtocols(resp *http.Response) error {
@@ -88,8 +30,8 @@ func (x *exchange) switchProtocols(resp *http.Response) error {
 	x.wrote, x.status = true, resp.StatusCode
 	x.unwatch() // joined connections have a limit of their own
 	defer client.Close()
-	x.h.add(client)
-	defer x.h.remove(client)
+	x.h.sockets.add()
+	defer x.h.sockets.done()
 	up, early := s.Take()
 	defer up.Close()
 	if _, err := client.Write(append(switchHead(resp), early...)); err != nil {
@@ -105,7 +47,11 @@ func (x *exchange) switchProtocols(resp *http.Response) error {
 		below, ahead := ec.Detach() // sockets are joined faster than wrapped ones
 		client, initial = below, append(slices.Clip(initial), ahead...)
 	}
-	x.sent = int64(len(early)) + x.join(up, client, initial)
+	ws := &socket{Conn: client}
+	ws.in.pass(initial)
+	ws.out.pass(early)
+	defer context.AfterFunc(x.h.leaving, ws.leave)()
+	x.sent = int64(len(early)) + x.join(up, ws, initial)
 	return errDone
 }
 
