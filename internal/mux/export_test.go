@@ -3,6 +3,13 @@ package mux
 // HighWater is how much data waits for the transport before writers queue.
 const HighWater = highWater
 
+// Unread returns how much memory received data takes that waits for its
+// readers, in bytes.
+func (s *Session) Unread() int64 { return s.unread.Load() }
+
+// Session returns the session that carries the stream.
+func (st *Stream) Session() *Session { return st.session }
+
 // SetNextID sets the id of the next stream that s opens.
 func (s *Session) SetNextID(id uint32) {
 	s.out.mu.Lock()

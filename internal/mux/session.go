@@ -265,10 +265,6 @@ func (s *Session) NumStreams() int {
 	return len(s.streams)
 }
 
-// Unread returns how much memory received data takes that waits for its
-// readers, in bytes.
-func (s *Session) Unread() int64 { return s.unread.Load() }
-
 // LastReceived returns when the peer was last heard, at first the time of New.
 func (s *Session) LastReceived() time.Time { return time.Unix(0, s.heard.Load()) }
 

@@ -217,9 +217,9 @@ func (p *pair) readInto(size int, credit int64) (n int, err error) {
 	return n, err
 }
 
-// leastCredit is the credit that a read of the connection is worth. The rest
-// of a window would make a tiny frame; more comes when the peer has read half
-// of the window at the latest.
+// leastCredit is the credit that a read of the connection is worth: the rest of
+// a window would make a tiny frame, and most peers return more before it is
+// used up.
 const leastCredit = 8 << 10
 
 // pump calls step whenever the stream has credit, until step says that the

@@ -60,9 +60,6 @@ func (st *Stream) ID() uint32 {
 	return st.id
 }
 
-// Session returns the session that carries the stream.
-func (st *Stream) Session() *Session { return st.session }
-
 // Acked reports whether the peer has sent a frame on a stream of ours.
 func (st *Stream) Acked() bool { return st.acked.Load() }
 
@@ -109,14 +106,30 @@ func (st *Stream) reserve(n int) (int, error) {
 	}
 }
 
-// awaitCredit waits until at least so much may be sent, and returns how much.
-// Only writes of the caller's own make it less.
+// creditPatience is how long awaitCredit waits for as much credit as it wants
+// when there is some. A peer may return more only once it has all that it let
+// us send, however little that is.
+const creditPatience = 5 * time.Millisecond
+
+// awaitCredit waits until at least so much may be sent, or in the end less, and
+// returns how much. Only writes of the caller's own make it less.
 func (st *Stream) awaitCredit(least int64) (int64, error) {
 	st.sendMu.Lock()
 	defer st.sendMu.Unlock()
-	for st.credit < least {
+	var patience *time.Timer
+	patient := true
+	for st.credit <= 0 || st.credit < least && patient {
 		if err := st.sendStopped(); err != nil {
 			return 0, err
+		}
+		if st.credit > 0 && patience == nil {
+			patience = time.AfterFunc(creditPatience, func() {
+				st.sendMu.Lock()
+				defer st.sendMu.Unlock()
+				patient = false
+				st.sendCond.Broadcast()
+			})
+			defer patience.Stop()
 		}
 		st.sendCond.Wait()
 	}
