@@ -376,7 +376,9 @@ func TestPendingPlaceIsGivenBack(t *testing.T) {
 	}, func(c *Config) { c.Limits.Pending = 1 })
 }
 
-func TestSilentSessionIsEnded(t *testing.T) {
+// TestH09_SilentSessionIsEnded: some agents never react to lost heartbeats. The
+// edge sees the silence, and closes the connection, which they notice.
+func TestH09_SilentSessionIsEnded(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {
 		a := w.online(func(r *wire.Auth) {
