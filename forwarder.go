@@ -197,12 +197,13 @@ func (f *forwarder) forward(c *Conn) {
 		relay(front, back)
 		return
 	}
+	var tap mux.Tap
 	if f.observesHTTP(t) {
 		o := newObserver(f.requestDone)
 		c.observer.Store(o)
-		back = &observedConn{Conn: back, o: o}
+		tap = o
 	}
-	f.splice(c, back)
+	f.splice(c, back, tap)
 }
 
 // observesHTTP reports whether requests are looked at on their way.
@@ -289,8 +290,8 @@ func (f *forwarder) connect(ctx context.Context, t target, head []byte, secure b
 }
 
 // splice copies raw bytes, the fast way.
-func (f *forwarder) splice(c *Conn, back net.Conn) {
-	result := mux.Splice(c.stream, back, mux.SpliceOptions{})
+func (f *forwarder) splice(c *Conn, back net.Conn, tap mux.Tap) {
+	result := mux.Splice(c.stream, back, mux.SpliceOptions{Tap: tap})
 	c.in.Add(result.ToConn)
 	c.out.Add(result.ToStream)
 }

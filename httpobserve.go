@@ -2,14 +2,11 @@ package culvert
 
 import (
 	"bytes"
-	"net"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/culvert-project/culvert/internal/netx"
 )
 
 const (
@@ -52,6 +49,18 @@ func (o *observer) request(p []byte) { o.see(&o.requests, p) }
 
 // response sees bytes from the upstream.
 func (o *observer) response(p []byte) { o.see(&o.responses, p) }
+
+// ToConn implements mux.Tap.
+func (o *observer) ToConn(p []byte) { o.request(p) }
+
+// ToStream implements mux.Tap.
+func (o *observer) ToStream(p []byte) {
+	if len(p) == 0 {
+		o.ended()
+		return
+	}
+	o.response(p)
+}
 
 func (o *observer) see(s *scanner, p []byte) {
 	if !o.off.Load() && !s.feed(p) {
@@ -308,26 +317,3 @@ func (s *scanner) line(line []byte) bool {
 	}
 	return true
 }
-
-// observedConn is a connection to an upstream that an observer reads along.
-type observedConn struct {
-	net.Conn
-	o *observer
-}
-
-func (c *observedConn) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
-	c.o.response(p[:n])
-	if err != nil {
-		c.o.ended()
-	}
-	return n, err
-}
-
-func (c *observedConn) Write(p []byte) (int, error) {
-	c.o.request(p)
-	return c.Conn.Write(p)
-}
-
-// CloseWrite closes the sending half of the observed connection.
-func (c *observedConn) CloseWrite() error { return netx.CloseWrite(c.Conn) }

@@ -19,6 +19,17 @@ type SpliceOptions struct {
 	Idle time.Duration
 	// Initial are bytes already read from the connection; they are sent first.
 	Initial []byte
+	// Tap, where set, reads along. Default: nobody does.
+	Tap Tap
+}
+
+// Tap reads along with what Splice passes on. Each method gets all bytes of its
+// direction in order, before they leave; it must not keep, change or wait. The
+// two may be called at the same time.
+type Tap interface {
+	ToConn(p []byte)
+	// ToStream is called without bytes when the connection has ended.
+	ToStream(p []byte)
 }
 
 // SpliceResult says what went through.
@@ -40,7 +51,7 @@ var ErrIdle = errors.New("idle timeout")
 func Splice(st *Stream, c net.Conn, o SpliceOptions) SpliceResult {
 	c, head := netx.Buffered(c)
 	initial := append(head, o.Initial...)
-	p := &pair{st: st, conn: c, raw: netx.NewRaw(c)}
+	p := &pair{st: st, conn: c, raw: netx.NewRaw(c), tap: o.Tap}
 	stop := p.watchIdle(o.Idle)
 	defer stop()
 	// A reset behind a FIN reaches no reader, and we may wait for the connection.
@@ -64,6 +75,7 @@ type pair struct {
 	st   *Stream
 	conn net.Conn
 	raw  *netx.Raw
+	tap  Tap // may be nil
 
 	toConn, toStream atomic.Int64
 
@@ -168,7 +180,7 @@ func (p *pair) copyBoth() {
 	p.st.session.out.openNow(p.st)
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		_, err := p.st.WriteTo(countWriter{p.conn, &p.toConn})
+		_, err := p.st.WriteTo(connWriter{p})
 		if err == nil {
 			err = netx.CloseWrite(p.conn)
 		}
@@ -242,6 +254,9 @@ func (p *pair) pump(step func(credit int64) bool) {
 
 // send passes b on to the stream and reports whether all of it went.
 func (p *pair) send(b []byte) bool {
+	if p.tap != nil {
+		p.tap.ToStream(b)
+	}
 	n, err := p.st.Write(b)
 	p.toStream.Add(int64(n))
 	if err != nil {
@@ -252,6 +267,9 @@ func (p *pair) send(b []byte) bool {
 
 // readEnded passes on that the connection has ended.
 func (p *pair) readEnded(err error) {
+	if p.tap != nil {
+		p.tap.ToStream(nil)
+	}
 	switch {
 	case errors.Is(err, io.EOF):
 		_ = p.st.CloseWrite() // never fails
@@ -260,13 +278,14 @@ func (p *pair) readEnded(err error) {
 	}
 }
 
-type countWriter struct {
-	w io.Writer
-	n *atomic.Int64
-}
+// connWriter writes to the connection of a pair.
+type connWriter struct{ p *pair }
 
-func (c countWriter) Write(b []byte) (int, error) {
-	n, err := c.w.Write(b)
-	c.n.Add(int64(n))
+func (w connWriter) Write(b []byte) (int, error) {
+	if w.p.tap != nil {
+		w.p.tap.ToConn(b)
+	}
+	n, err := w.p.conn.Write(b)
+	w.p.toConn.Add(int64(n))
 	return n, err
 }

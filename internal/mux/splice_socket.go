@@ -13,6 +13,7 @@ import (
 type socketSink struct {
 	pair     *pair
 	draining bool // guarded by receiver.mu
+	seen     int  // bytes ahead in the queue that the tap has got
 	done     chan struct{}
 	ended    bool // done is closed; guarded by pair.mu
 }
@@ -99,7 +100,11 @@ func (st *Stream) setSink(sink *socketSink) {
 
 // write passes on what the socket takes. Called with receiver.mu held.
 func (s *socketSink) write(b []byte) (int, error) {
+	if s.pair.tap != nil {
+		s.pair.tap.ToConn(b)
+	}
 	n, err := s.pair.raw.WriteReady(b)
+	s.seen = len(b) - n
 	s.pair.toConn.Add(int64(n))
 	if err != nil {
 		s.pair.note(err)
@@ -135,6 +140,13 @@ func (s *socketSink) drain() {
 		}
 		c := r.pop()
 		r.mu.Unlock()
+		if s.pair.tap != nil {
+			old := min(s.seen, c.w-c.r)
+			s.seen -= old
+			if c.r+old < c.w {
+				s.pair.tap.ToConn(c.buf[c.r+old : c.w])
+			}
+		}
 		n, err := s.pair.conn.Write(c.buf[c.r:c.w])
 		s.pair.toConn.Add(int64(n))
 		st.release(c)
