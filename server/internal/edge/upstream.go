@@ -23,8 +23,10 @@ const (
 	// idleUpstream is how long a connection is kept for the next request of
 	// the same client: less than any common server's keep-alive limit.
 	idleUpstream = 3 * time.Second
-	// maxIdleUpstream bounds the connections kept for one client.
-	maxIdleUpstream = 16
+	// maxIdleUpstream bounds the connections kept for one client: as many as
+	// an HTTP/2 connection has requests at once, or some were dialled anew for
+	// each of them.
+	maxIdleUpstream = 100
 	// retries, retryDelay: an agent whose queue was full at the moment gets
 	// the stream again after a short and growing delay.
 	retries    = 5
