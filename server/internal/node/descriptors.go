@@ -11,9 +11,9 @@ type shares struct {
 }
 
 const (
-	// ownDescriptors are those of files, of the runtime, and of connections that
-	// were accepted for a last place which others took.
-	ownDescriptors = 20
+	// ownDescriptors are some fifteen of files and of the runtime, and those of
+	// connections that were accepted for a last place which others took.
+	ownDescriptors = 24
 	// apiReserve is what no other part touches of what is left of many.
 	apiReserve = 64
 	// apiConns is how many connections the API takes at most.

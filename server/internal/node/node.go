@@ -6,11 +6,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"sync"
 	"time"
 
-	"github.com/culvert-project/culvert/internal/backoff"
 	"github.com/culvert-project/culvert/internal/fault"
 	"github.com/culvert-project/culvert/server/internal/control"
 	"github.com/culvert-project/culvert/server/internal/edge"
@@ -205,31 +203,6 @@ func (p *parts) acceptAgents(ctx context.Context) error {
 		return err
 	}
 	defer ln.Close() //nolint:errcheck // closed already, or about to be lost with the process
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	wait := acceptPauseMin
-	for {
-		p.tunnels.AwaitPlace(ctx)
-		conn, err := ln.Accept()
-		switch {
-		case err == nil:
-			wait = acceptPauseMin
-			wg.Go(func() { p.tunnels.ServeConn(ctx, conn) })
-		case errors.Is(err, net.ErrClosed):
-			return nil
-		default:
-			// Out of descriptors, most likely: others give theirs back.
-			p.n.log.Warn("accept agent", "err", err, "retry_in", wait)
-			if !backoff.Sleep(ctx, wait) {
-				return nil
-			}
-			wait = min(2*wait, acceptPauseMax)
-		}
-	}
+	p.tunnels.Serve(ctx, ln)
+	return nil
 }
-
-// Accepting rests after it has failed, for longer from failure to failure.
-const (
-	acceptPauseMin = 5 * time.Millisecond
-	acceptPauseMax = time.Second
-)

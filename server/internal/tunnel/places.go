@@ -2,7 +2,12 @@ package tunnel
 
 import (
 	"context"
+	"errors"
+	"net"
 	"sync"
+	"time"
+
+	"github.com/culvert-project/culvert/internal/backoff"
 )
 
 // places counts the open connections of agents, so that they leave descriptors
@@ -37,16 +42,15 @@ func (p *places) give() {
 	}
 }
 
-// AwaitPlace waits until one more connection may be open, or ctx ends. Who
-// accepts agents asks it before each connection: those that are not accepted
-// cost no descriptor.
-func (s *Server) AwaitPlace(ctx context.Context) {
-	p := &s.places
+// await takes a place, waiting for one until ctx ends. It reports whether it
+// has.
+func (p *places) await(ctx context.Context) bool {
 	for {
 		p.mu.Lock()
 		if p.open < p.most {
+			p.open++
 			p.mu.Unlock()
-			return
+			return true
 		}
 		if p.freed == nil {
 			p.freed = make(chan struct{})
@@ -56,7 +60,40 @@ func (s *Server) AwaitPlace(ctx context.Context) {
 		select {
 		case <-freed:
 		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// Accepting rests after it has failed, for longer from failure to failure.
+const (
+	acceptPauseMin = 5 * time.Millisecond
+	acceptPauseMax = time.Second
+)
+
+// Serve accepts agents from ln until it is closed or ctx ends, and returns when
+// the handshakes that it began are over. A connection has its place before it
+// is accepted: those that have to wait cost no descriptor.
+func (s *Server) Serve(ctx context.Context, ln net.Listener) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wait := acceptPauseMin
+	for s.places.await(ctx) {
+		conn, err := ln.Accept()
+		if err == nil {
+			wait = acceptPauseMin
+			wg.Go(func() { s.serve(ctx, conn) })
+			continue
+		}
+		s.places.give()
+		if errors.Is(err, net.ErrClosed) {
 			return
 		}
+		// Out of descriptors, most likely: others give theirs back.
+		s.log.Warn("accept agent", "err", err, "retry_in", wait)
+		if !backoff.Sleep(ctx, wait) {
+			return
+		}
+		wait = min(2*wait, acceptPauseMax)
 	}
 }

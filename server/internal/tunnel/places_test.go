@@ -2,9 +2,12 @@ package tunnel
 
 import (
 	"context"
+	"net"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
-	"time"
+
+	"github.com/culvert-project/culvert/internal/netx/memnet"
 )
 
 // Agents that sit there, authenticated or not, take no more than their share
@@ -17,13 +20,17 @@ func TestT73_AgentConnectionsAreBounded(t *testing.T) {
 		w.online()
 		w.online()
 		synctest.Wait()
-		waited := make(chan struct{})
-		go func() { w.srv.AwaitPlace(t.Context()); close(waited) }()
+		net1 := memnet.New()
+		ln, err := net1.Listen("tcp", "10.0.0.1:443")
+		if err != nil {
+			t.Fatal(err)
+		}
+		accepts := &countedAccepts{Listener: ln}
+		served := make(chan struct{})
+		go func() { w.srv.Serve(context.Background(), accepts); close(served) }()
 		synctest.Wait()
-		select {
-		case <-waited:
-			t.Fatal("another connection would be accepted")
-		default:
+		if n := accepts.n.Load(); n != 0 {
+			t.Fatalf("Accept was called %d times without a place", n)
 		}
 		over := w.connect("192.0.2.2")
 		<-over.mux.Done() // one that was accepted elsewhere is closed
@@ -33,15 +40,27 @@ func TestT73_AgentConnectionsAreBounded(t *testing.T) {
 		default:
 		}
 		a.mux.Close()
-		<-waited
-		w.online()
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		w.srv.AwaitPlace(ctx) // ends with its context
-		<-silent.mux.Done()   // it never authenticates
+		synctest.Wait()
+		if n := accepts.n.Load(); n != 1 {
+			t.Errorf("Accept was called %d times, want once for the free place", n)
+		}
+		<-silent.mux.Done() // it never authenticates
 		synctest.Wait()
 		w.online()
+		_ = ln.Close()
+		<-served
 	}, func(c *Config) { c.Limits.Connections = 4; c.Limits.Pending = 4 })
+}
+
+// countedAccepts counts the calls of Accept.
+type countedAccepts struct {
+	net.Listener
+	n atomic.Int64
+}
+
+func (l *countedAccepts) Accept() (net.Conn, error) {
+	l.n.Add(1)
+	return l.Listener.Accept()
 }
 
 // Who never authenticates leaves half of the connections to those who do.

@@ -124,15 +124,19 @@ func (s *Server) ServeConn(ctx context.Context, conn net.Conn) {
 		conn.Close()
 		return
 	}
-	if !s.serve(ctx, conn) {
+	s.serve(ctx, conn)
+}
+
+// serve is ServeConn for a connection that has a place, which it gives back.
+func (s *Server) serve(ctx context.Context, conn net.Conn) {
+	if !s.begin(ctx, conn) {
 		conn.Close()
 		s.places.give()
 	}
 }
 
-// serve is ServeConn for a connection that has a place. It reports false if
-// there is no session.
-func (s *Server) serve(ctx context.Context, conn net.Conn) bool {
+// begin starts a session on conn. It reports false if there is none.
+func (s *Server) begin(ctx context.Context, conn net.Conn) bool {
 	addr := netx.AddrPort(conn.RemoteAddr())
 	deadline := time.Now().Add(s.limits.AuthTimeout)
 	leave := s.enter(ctx, addr, deadline)
