@@ -25,6 +25,7 @@ type Batch struct {
 
 	in      inbound
 	records records
+	begun   bool // the first record was begun
 
 	quickAck atomic.Bool
 
@@ -85,7 +86,14 @@ func (b *Batch) Read(p []byte) (int, error) {
 		}
 	}
 	next := b.in.next()
-	n := copy(p, next[:b.records.within(next)])
+	end := b.records.within(next)
+	if !b.begun {
+		// TLS keeps the buffer of the longest record for good. It makes it as
+		// large as the hello needs if it learns the length first, else half as
+		// large again.
+		b.begun, end = true, min(end, recordHeader)
+	}
+	n := copy(p, next[:end])
 	b.records.pass(next[:n])
 	if b.in.r += n; b.in.r == b.in.w {
 		b.in.Drop()
