@@ -111,7 +111,7 @@ func (s *Server) routeTLS(ctx context.Context, l *listener, ec *edgeConn) error 
 	case pool == nil:
 		return s.serveHTTPS(ctx, ec, nil) // for the page that says so
 	case pool.Scheme() == endpoint.HTTPS:
-		return s.serveHTTPS(ctx, ec, pool.Pick())
+		return s.serveHTTPS(ctx, ec, pool.Next())
 	default:
 		return s.serveTLSEndpoint(ctx, ec, pool.Pick())
 	}

@@ -186,6 +186,15 @@ func TestEndpoints31_PoolSharesTraffic(t *testing.T) {
 		t.Errorf("requests went %v, want about 500 each", got)
 	}
 
+	got = map[string]int{}
+	for range 40 { // a connection for each request has a handshake for each
+		_, body := s.Get(u + ":9443/")
+		got[body]++
+	}
+	if got["1"] != 20 || got["2"] != 20 {
+		t.Errorf("requests on connections of their own went %v, want 20 each", got)
+	}
+
 	first := s.ServeEcho(one, "1", endpointTCP(), culvert.WithPoolingEnabled(true))
 	s.ServeEcho(s.Agent(), "2", culvert.WithURL(first.URL().String()), culvert.WithPoolingEnabled(true))
 	got = map[string]int{}

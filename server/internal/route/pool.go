@@ -84,6 +84,18 @@ func (p *Pool) Pick() *Endpoint {
 	return p.more.list[p.more.turn()]
 }
 
+// Next returns the member that the next Pick will choose, and leaves it its
+// turn. It is for a TLS handshake, whose first request takes the turn: if both
+// took one, every connection with a single request would end up with the same
+// member of two.
+func (p *Pool) Next() *Endpoint {
+	if p.more == nil {
+		return p.first[0]
+	}
+	m := p.more
+	return m.list[int(m.next.Load()+1)%len(m.list)]
+}
+
 // turn returns the index of the member whose turn it is.
 func (m *members) turn() int { return int(m.next.Add(1)) % len(m.list) }
 

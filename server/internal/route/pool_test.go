@@ -35,6 +35,20 @@ func TestEndpoints31_PicksAreSpreadEvenly(t *testing.T) {
 	}
 }
 
+func TestNextIsWhatPickWillChoose(t *testing.T) {
+	t.Parallel()
+	for n := 1; n <= 3; n++ {
+		tab, _ := pooled(t, n)
+		p := tab.LookupName("app.example.com", 443)
+		for i := range 10 {
+			next := p.Next()
+			if p.Next() != next || p.PickTLS("") != next {
+				t.Errorf("%d members, turn %d: the pick is not the one announced", n, i)
+			}
+		}
+	}
+}
+
 func TestEndpoints33_MemberThatLeftIsNotPicked(t *testing.T) {
 	t.Parallel()
 	tab, members := pooled(t, 3)
