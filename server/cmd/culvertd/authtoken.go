@@ -24,9 +24,11 @@ func (p *program) authtokenCommand() *cobra.Command {
 		Short: "Make an authtoken and print it, this once",
 		Long: `Make an authtoken and print it, this once. The server keeps a keyed hash of it.
 A server that is running knows the new token at once.`,
+		Example: `  culvertd authtoken new
+  culvertd authtoken new --note "build machines" --data-dir /srv/culvert`,
 		Args: noArgs,
 	}
-	addFlags(made.Flags())
+	serverFlags(made)
 	for _, s := range settings() {
 		if f := made.Flags().Lookup(s.name); f != nil && s.name != "data-dir" {
 			f.Hidden = true

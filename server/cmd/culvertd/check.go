@@ -18,9 +18,11 @@ func (p *program) configCommand() *cobra.Command {
 	check := &cobra.Command{
 		Use:   "check",
 		Short: "Check flags, variables and file as serve would, and start nothing",
-		Args:  noArgs,
+		Example: `  culvertd config check --config culvertd.yml
+  culvertd config check --domain tunnel.example.com --https-addr :443`,
+		Args: noArgs,
 	}
-	addFlags(check.Flags())
+	serverFlags(check)
 	check.RunE = func(cmd *cobra.Command, _ []string) error {
 		o, err := p.settings(cmd, p.serverDir)
 		if err != nil {

@@ -55,19 +55,24 @@ func (p *program) devCommand() *cobra.Command {
 		Short: "Run a server and an agent in one process, to try it",
 		Long: `Run a server and an agent in one process, joined by a real agent session.
 
-  culvertd dev                        a page that echoes its request
+It listens on loopback and stops with Ctrl+C. A default port that is taken gives
+way to a free one, and so does the directory when another culvertd dev runs; what
+you give yourself does not.`,
+		Example: `  culvertd dev                        a page that echoes its request
   culvertd dev http 8080              whatever serves on localhost:8080
   culvertd dev http https://10.0.0.7  another machine's web server
   culvertd dev http file:///srv/site  a folder of files
   culvertd dev tcp 22                 a TCP port
-  culvertd dev tls 8443               TLS, passed through as it is
-
-It listens on loopback and stops with Ctrl+C. A default port that is taken gives
-way to a free one, and so does the directory when another culvertd dev runs; what
-you give yourself does not.`,
+  culvertd dev tls 8443               TLS, passed through as it is`,
 		Args: atMostTwo,
+		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			if len(args) > 0 { // the upstream
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			return verbs(), cobra.ShellCompDirectiveNoFileComp
+		},
 	}
-	addFlags(cmd.Flags())
+	serverFlags(cmd)
 	name := cmd.Flags().String("name", devName, "name of the endpoints, under the base domain or whole (default "+devName+")")
 	placeholder(cmd.Flags(), "name", "NAME")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -87,22 +92,24 @@ you give yourself does not.`,
 	return cmd
 }
 
+// verbs are the kinds of endpoint.
+func verbs() []string { return []string{"http", "tcp", "tls"} }
+
 // arguments reads the kind of endpoint and the upstream. The kind may be left
 // out: what follows is then for http.
 func (d *devRun) arguments(args []string) error {
 	d.verb = "http"
-	verbs := []string{"http", "tcp", "tls"}
-	given := len(args) > 0 && slices.Contains(verbs, args[0])
+	given := len(args) > 0 && slices.Contains(verbs(), args[0])
 	if given {
 		d.verb, args = args[0], args[1:]
 	}
 	if len(args) > 1 {
-		return usage(fmt.Errorf("%q is not a kind of endpoint: want one of %s", args[0], strings.Join(verbs, ", ")))
+		return usage(fmt.Errorf("%q is not a kind of endpoint: want one of %s", args[0], strings.Join(verbs(), ", ")))
 	}
 	if len(args) == 1 {
 		if !given && !upstreamLike(args[0]) {
 			return usage(fmt.Errorf("%q is neither a kind of endpoint (%s) nor an upstream such as 8080, host:8080 or https://host",
-				args[0], strings.Join(verbs, ", ")))
+				args[0], strings.Join(verbs(), ", ")))
 		}
 		d.upstream = args[0]
 		kind := target.Web

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -115,6 +116,25 @@ func TestDevArguments(t *testing.T) {
 		}
 		if err != nil || d.verb != tt.verb || d.upstream != tt.up {
 			t.Errorf("%q: got %s %s, %v", tt.args, d.verb, d.upstream, err)
+		}
+	}
+}
+
+func TestCompletion(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ args, want string }{
+		{"serve --log-level", "debug info warn error :4"},
+		{"config check --log-format", "term logfmt json :4"},
+		{"dev", "http tcp tls :4"},
+		{"dev http", ":4"},
+	} {
+		var out strings.Builder
+		p := &program{stdout: &out, stderr: io.Discard}
+		if code := p.run(t.Context(), append(append([]string{"__complete"}, strings.Fields(tt.args)...), "")); code != 0 {
+			t.Errorf("%s: exit code %d", tt.args, code)
+		}
+		if got := strings.Join(strings.Fields(out.String()), " "); got != tt.want {
+			t.Errorf("%s: got %q, want %q", tt.args, got, tt.want)
 		}
 	}
 }

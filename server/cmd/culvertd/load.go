@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/culvert-project/culvert/internal/fault"
@@ -47,6 +48,19 @@ func addFlags(fs *pflag.FlagSet) {
 		}
 		placeholder(fs, s.name, s.arg)
 	}
+}
+
+// serverFlags gives a command the flags of all settings, and what a shell can
+// complete of their values.
+func serverFlags(cmd *cobra.Command) {
+	addFlags(cmd.Flags())
+	for _, s := range settings() {
+		if len(s.values) > 0 {
+			_ = cmd.RegisterFlagCompletionFunc(s.name, cobra.FixedCompletions(s.values, cobra.ShellCompDirectiveNoFileComp)) // it was just made
+		}
+	}
+	_ = cmd.MarkFlagFilename("config", "yml", "yaml") // as above
+	_ = cmd.MarkFlagDirname("data-dir")
 }
 
 // shown is a flag's value with a name of its own in help. The way that package

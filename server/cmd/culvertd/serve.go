@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -35,9 +36,12 @@ before the file. ` + bootstrapVariable + ` sets the first authtoken.
 
 SIGTERM or Ctrl+C stops it: it takes nothing new, lets what is open finish
 within --shutdown-grace, and lets agents go last. A second one stops it at once.`,
+		Example: `  culvertd serve
+  culvertd serve --domain tunnel.example.com --http-addr :80 --https-addr :443 --agent-addr :9444
+  culvertd serve --config culvertd.yml --log-level debug`,
 		Args: noArgs,
 	}
-	addFlags(cmd.Flags())
+	serverFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		o, err := p.settings(cmd, p.serverDir)
 		if err != nil {
@@ -61,6 +65,9 @@ func (p *program) settings(cmd *cobra.Command, dir func() (string, error)) (*opt
 		}
 	}
 	var err error
+	if o.node.DataDir, err = filepath.Abs(o.node.DataDir); err != nil { // it is shown, and pasted elsewhere
+		return nil, fault.Wrap(err, fault.SettingInvalid, o.node.DataDir, "--data-dir", err)
+	}
 	if o.node.BootstrapAuthtoken, err = p.bootstrap(); err != nil {
 		return nil, err
 	}

@@ -27,6 +27,8 @@ type setting struct {
 	name  string
 	arg   string // what the value looks like, for --help
 	usage string
+	// values are all that it can be, if they are few.
+	values []string
 	// list settings may be given several times, or with commas between.
 	list bool
 	// file settings have no flag and no variable.
@@ -92,11 +94,11 @@ func settings() []setting {
 			usage: "address that agents connect to (default derived from --agent-addr)",
 		},
 		{
-			name: "log-format", arg: "term|logfmt|json", set: (*options).setLogFormat,
+			name: "log-format", arg: "term|logfmt|json", set: (*options).setLogFormat, values: []string{"term", "logfmt", "json"},
 			usage: "format of the log on standard error (default term on a terminal, else logfmt)",
 		},
 		{
-			name: "log-level", arg: "LEVEL", set: (*options).setLogLevel,
+			name: "log-level", arg: "LEVEL", set: (*options).setLogLevel, values: []string{"debug", "info", "warn", "error"},
 			usage: "debug, info, warn or error (default info)",
 		},
 		{
