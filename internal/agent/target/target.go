@@ -232,6 +232,7 @@ func parseSocket(rest string, k Kind) (Target, string) {
 	if path == "" {
 		return Target{}, "the path of the socket is missing"
 	}
+	path = filepath.Clean(path)
 	if k == Stream {
 		return Target{Scheme: TCP, Path: path}, ""
 	}
