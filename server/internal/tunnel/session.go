@@ -94,7 +94,7 @@ func (s *session) run(ctx context.Context, authBy time.Time) {
 	s.setTimer(time.AfterFunc(time.Until(authBy), func() {
 		s.mux.CloseWith(frame.EnhanceYourCalm, errAuthTimeout)
 	}))
-	handled := s.peer.Handle(wire.Handler{RPC: s.rpc, Allowed: s.allowed, MaxRequests: maxAgentRequests})
+	handled := s.peer.Handle(wire.Handler{RPC: s.rpc, Allowed: s.allowed, MaxRequests: maxAgentRequests}) //nolint:contextcheck // its context is the session
 	_ = s.mux.Run(ctx) // end has its cause
 	handled()
 	s.tasks.Wait()
