@@ -3,7 +3,7 @@ TOOL = GOWORK=off go tool -modfile=$(CURDIR)/tools/go.mod
 MODULES = . server server/compat
 FUZZTIME ?= 10s
 
-.PHONY: help check build test race lint format tidy vuln fuzz bench bench-path generate oracles dev
+.PHONY: help check build test race lint format tidy vuln fuzz bench bench-path bench-agents bench-table generate oracles dev
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -40,6 +40,12 @@ bench: ## every benchmark, once
 
 bench-path: ## the data path beside its peers (nginx, HAProxy, wrk, h2load): make bench-path ARGS="--rounds 3"
 	go run ./server/bench $(ARGS)
+
+bench-agents: ## memory of idle agents, and their return after a restart: make bench-agents ARGS="-agents 10000 -idle 10m"
+	go run ./server/bench/agents $(ARGS)
+
+bench-table: ## the routing table: look-ups among up to a million names, binds, and the memory they depend on
+	go test -run '^$$' -bench 'Lookup|Bind|Memory' ./server/internal/route
 
 generate: ## rewrite generated files
 	go generate work && go test ./internal/fault -run TestErrorsPage -update
