@@ -95,7 +95,7 @@ func (s *session) run(ctx context.Context, authBy time.Time) {
 		s.mux.CloseWith(frame.EnhanceYourCalm, errAuthTimeout)
 	}))
 	handled := s.peer.Handle(wire.Handler{RPC: s.rpc, Allowed: s.allowed, MaxRequests: maxAgentRequests}) //nolint:contextcheck // its context is the session
-	_ = s.mux.Run(ctx) // end has its cause
+	_ = s.mux.Run(ctx)                                                                                    // end has its cause
 	handled()
 	s.tasks.Wait()
 	s.mu.Lock()
