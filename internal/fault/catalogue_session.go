@@ -46,7 +46,7 @@ func sessionEntries() []Entry {
 	return []Entry{
 		{
 			Code: MetadataTooLong, Status: 400, Title: "Metadata too long",
-			Message: "The metadata has %d characters; at most 4096 are allowed.",
+			Message: "The metadata has %d bytes; at most 4096 are allowed.",
 			Remedy:  "Shorten the metadata.",
 		},
 		{

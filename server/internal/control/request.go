@@ -18,7 +18,8 @@ import (
 // Bounds of a bind request.
 const (
 	maxOpts        = 64 << 10 // bytes; room for certificates
-	maxMetadata    = 4096     // characters
+	maxProto       = 64
+	maxMetadata    = 4096 // bytes
 	maxDescription = 255
 	maxName        = 255
 	maxForwardsTo  = 1024
@@ -38,6 +39,9 @@ type request struct {
 func read(bind wire.Bind) (request, error) {
 	r := request{
 		scheme: endpoint.Scheme(bind.Proto), bindings: bind.Extra.Bindings, pooled: bind.Extra.PoolingEnabled,
+	}
+	if len(bind.Proto) > maxProto || len(bind.ForwardsProto) > maxProto {
+		return r, fault.New(fault.BindInvalid, "a protocol's name is too long")
 	}
 	if !r.scheme.Known() {
 		return r, fault.New(fault.ProtoUnknown, bind.Proto)
@@ -81,7 +85,7 @@ func read(bind wire.Bind) (request, error) {
 
 // checkTexts bounds the texts that people give.
 func checkTexts(name, description, metadata string) error {
-	if n := utf8.RuneCountInString(metadata); n > maxMetadata {
+	if n := len(metadata); n > maxMetadata {
 		return fault.New(fault.MetadataTooLong, n)
 	}
 	if n := utf8.RuneCountInString(description); n > maxDescription {

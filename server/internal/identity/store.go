@@ -151,6 +151,22 @@ func (s *Store) List() []Record {
 	return s.sorted()
 }
 
+// Valid returns the ids of the tokens that are valid now, those that other processes have added or removed
+// included. If the file cannot be read it fails with fault.TokenFileDamaged or fault.SecretFileMode, and
+// nothing is known to be invalid.
+func (s *Store) Valid() (map[string]bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.refresh(); err != nil {
+		return nil, err
+	}
+	ids := make(map[string]bool, len(s.byHash))
+	for _, r := range s.byHash {
+		ids[r.ID] = true
+	}
+	return ids, nil
+}
+
 func (s *Store) sorted() []Record {
 	all := make([]Record, 0, len(s.byHash))
 	for _, r := range s.byHash {

@@ -74,7 +74,7 @@ func (n *Node) assemble(ctx context.Context, lns *listeners) (*parts, error) {
 	if c.TLSCert == "" {
 		n.info.CAFile, n.info.CAFingerprint = filepath.Join(c.DataDir, "ca.pem"), store.Fingerprint()
 	}
-	return &parts{n: n, lns: lns, binder: binder, tunnels: tunnels, edge: public}, nil
+	return &parts{n: n, lns: lns, tokens: tokens, binder: binder, tunnels: tunnels, edge: public}, nil
 }
 
 // ports opens the ports of TCP endpoints at the edge, which is made after the

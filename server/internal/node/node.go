@@ -12,6 +12,7 @@ import (
 	"github.com/culvert-project/culvert/internal/fault"
 	"github.com/culvert-project/culvert/server/internal/control"
 	"github.com/culvert-project/culvert/server/internal/edge"
+	"github.com/culvert-project/culvert/server/internal/identity"
 	"github.com/culvert-project/culvert/server/internal/tunnel"
 )
 
@@ -115,6 +116,7 @@ func closeLock(lock io.Closer) error {
 type parts struct {
 	n       *Node
 	lns     *listeners
+	tokens  *identity.Store
 	binder  *control.Binder
 	tunnels *tunnel.Server
 	edge    *edge.Server
@@ -126,7 +128,7 @@ func (p *parts) run(ctx context.Context) error {
 	// exchanges live on until the shutdown is through with them.
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
-	failed := make(chan error, 4) // one for each part below
+	failed := make(chan error, 5) // one for each part below
 	var wg sync.WaitGroup
 	start := func(name string, f func(context.Context) error) {
 		wg.Go(func() {
@@ -146,6 +148,7 @@ func (p *parts) run(ctx context.Context) error {
 		return serveAPI(ctx, ln, p.n.cfg.apiConns, p.n.health.handler(), p.n.log)
 	})
 	start("claims", p.binder.Run)
+	start("tokens", p.watchTokens)
 
 	var err error
 	select {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/culvert-project/culvert/internal/fault"
@@ -90,7 +91,7 @@ func (s *session) refuse(err error) (any, error) {
 	if f.Code == fault.Internal {
 		s.log.Error("agent authentication", "err", err)
 	} else {
-		s.log.Info("agent refused", "code", f.Code, "err", f.Message)
+		s.log.Info("agent refused", "code", f.Code, "err", short(f.Message))
 	}
 	s.setTimer(time.AfterFunc(s.srv.limits.Linger, func() {
 		s.mux.CloseWith(frame.NoError, errors.Join(errRefused, f))
@@ -113,7 +114,7 @@ func (s *session) accept(req wire.Auth) (any, error) {
 	s.phase = online
 	s.mu.Unlock()
 	s.watchSilence(wire.SilenceLimit(req.Extra.HeartbeatInterval, req.Extra.HeartbeatTolerance))
-	s.log.Info("agent online", "user_agent", req.Extra.UserAgent, "version", req.Extra.Version, "leg", s.leg)
+	s.log.Info("agent online", "user_agent", short(req.Extra.UserAgent), "version", short(req.Extra.Version), "leg", s.leg)
 	resp := wire.AuthResp{
 		Version:  s.version,
 		ClientId: s.agent.ClientID,
@@ -157,4 +158,15 @@ func (srv *Server) newIDs(account string, req wire.Auth) (clientID, sessionID st
 		return c.ClientID, c.SessionID
 	}
 	return id.New("cl"), id.New("ts")
+}
+
+// maxLogged bounds the texts of agents in log lines.
+const maxLogged = 512
+
+// short is a text that an agent has a hand in, fit for a log line.
+func short(text string) string {
+	if len(text) <= maxLogged {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxLogged], "") + "…"
 }

@@ -92,7 +92,7 @@ func TestAuthOnlyOnceOnAConnection(t *testing.T) {
 	})
 }
 
-func TestAuthMetadataTooLong(t *testing.T) {
+func TestLimit_SessionMetadata(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {
 		req := goodAuth()
@@ -127,7 +127,7 @@ func TestBeforeAuthOnlyServerInfoAndBeats(t *testing.T) {
 	})
 }
 
-func TestAuthTimeout(t *testing.T) {
+func TestLimit_AgentBeforeAuth_Time(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {
 		a := w.connect("127.0.0.1")
@@ -155,7 +155,7 @@ func TestStalledHandshakeIsCutOff(t *testing.T) {
 	}, func(c *Config) { c.TLS = &tls.Config{} })
 }
 
-func TestAuthBytesAreBounded(t *testing.T) {
+func TestLimit_AgentBeforeAuth_Bytes(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {
 		a := w.connect("127.0.0.1")
@@ -232,7 +232,7 @@ func TestH10_NewerSessionReplacesTheOlder(t *testing.T) {
 	})
 }
 
-func TestH14_RefusedTokensAreLimitedByAddress(t *testing.T) {
+func TestH14_Limit_AgentAuthFailures_Address(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {
 		bad := goodAuth()
@@ -255,7 +255,7 @@ func TestH14_RefusedTokensAreLimitedByAddress(t *testing.T) {
 	})
 }
 
-func TestRefusedTokensAreLimitedByTokenPrefix(t *testing.T) {
+func TestLimit_AgentAuthFailures_TokenPrefix(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {
 		bad := goodAuth()
@@ -279,7 +279,7 @@ func TestLoopbackIsExemptFromLimitsPerSource(t *testing.T) {
 	})
 }
 
-func TestPendingConnectionsAreBounded(t *testing.T) {
+func TestLimit_AgentBeforeAuth_Pending(t *testing.T) {
 	t.Parallel()
 	a := newAdmission(Limits{Pending: 3, PendingPerSource: 2, Queue: -1}.withDefaults())
 	one, two, six := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2"), netip.MustParseAddr("2001:db8::1")

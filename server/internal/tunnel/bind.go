@@ -36,9 +36,9 @@ func (s *session) bind(ctx context.Context, body json.RawMessage) (any, error) {
 	if err != nil {
 		f := fault.From(err)
 		if f.Code == fault.Internal {
-			s.log.Error("bind", "scheme", req.Proto, "err", err)
+			s.log.Error("bind", "scheme", short(req.Proto), "err", err)
 		} else {
-			s.log.Info("bind refused", "scheme", req.Proto, "code", f.Code, "err", f.Message)
+			s.log.Info("bind refused", "scheme", short(req.Proto), "code", f.Code, "err", short(f.Message))
 		}
 		if again && req.Id != "" && s.agent.Family != wire.FamilyCulvert && s.version != "2" && ctx.Err() == nil {
 			return s.acceptLost(ctx, req, f), nil
@@ -91,7 +91,7 @@ func (srv *Server) bind(ctx context.Context, s *session, req wire.Bind) (*Tunnel
 		overtaken.paths.Store(nil)
 		srv.cfg.Publisher.Withdraw(overtaken, true)
 	}
-	s.log.Info("endpoint online", "url", bound.URL, "endpoint", t.id, "forwards_to", req.ForwardsTo)
+	s.log.Info("endpoint online", "url", bound.URL, "endpoint", t.id, "forwards_to", short(bound.ForwardsTo))
 	return t, nil
 }
 

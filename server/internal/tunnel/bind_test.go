@@ -104,7 +104,7 @@ func TestBindThatCannotBePublishedIsGivenBack(t *testing.T) {
 	})
 }
 
-func TestEndpointsPerSessionAreBounded(t *testing.T) {
+func TestLimit_EndpointsPerSession(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {
 		a := w.online()

@@ -43,7 +43,7 @@ func dialAll(t *testing.T, tun *Tunnel, n int) []net.Conn {
 	return all
 }
 
-func TestH07_UnacknowledgedStreamsAreBounded(t *testing.T) {
+func TestH07_Limit_UnacknowledgedStreams(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {
 		a := w.online()
@@ -92,7 +92,7 @@ func TestH19_BurstOfStreamsLosesNone(t *testing.T) {
 	})
 }
 
-func TestH05_RustSessionsCarryAtMost500Streams(t *testing.T) {
+func TestH05_Limit_StreamsPerSession(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {
 		a := w.online(func(r *wire.Auth) { r.Extra.UserAgent = "ngrok-javascript/1.7.0 ngrok-rust/0.18.0" })
