@@ -13,6 +13,7 @@ import (
 	"github.com/culvert-project/culvert/internal/agent"
 	"github.com/culvert-project/culvert/internal/agent/config"
 	"github.com/culvert-project/culvert/internal/agent/console"
+	"github.com/culvert-project/culvert/internal/coredump"
 	"github.com/culvert-project/culvert/internal/fault"
 	"github.com/culvert-project/culvert/internal/logs"
 	"github.com/culvert-project/culvert/internal/tty"
@@ -174,6 +175,9 @@ func (p *Program) online(ctx context.Context, cmd *cobra.Command, f *sessionFlag
 		defer func() { <-p.hangup }()
 	}
 
+	if err := coredump.Off(); err != nil {
+		log.Logger().Warn("core dumps stay on", "err", err)
+	}
 	c := agent.Config{
 		Settings: s.settings, Proxy: s.proxy, Specs: specs, KeepGoing: keepGoing, Version: version.Read().Version,
 		Logger: log.Logger(), View: view, Resized: p.Resized, Force: p.force,

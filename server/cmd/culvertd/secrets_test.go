@@ -9,7 +9,7 @@ import (
 	"github.com/culvert-project/culvert/internal/fault"
 )
 
-func TestSecret(t *testing.T) {
+func TestK10_SecretsLeaveTheEnvironment(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	file := filepath.Join(dir, "token")

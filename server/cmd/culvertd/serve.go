@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/culvert-project/culvert/internal/coredump"
 	"github.com/culvert-project/culvert/internal/fault"
 	"github.com/culvert-project/culvert/internal/logs"
 	"github.com/culvert-project/culvert/internal/version"
@@ -97,7 +98,7 @@ func (p *program) newNode(o *options) (n *node.Node, closeLogs func(), err error
 		closeLogs()
 		return nil, nil, err
 	}
-	if err := noCoreDumps(); err != nil {
+	if err := coredump.Off(); err != nil {
 		o.node.Logger.Warn("core dumps stay on", "err", err)
 	}
 	return n, closeLogs, nil

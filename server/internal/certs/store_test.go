@@ -237,7 +237,7 @@ func sign(t *testing.T, dir string, tmpl *x509.Certificate) *x509.Certificate {
 	return cert
 }
 
-func TestK8_CAIsConstrained(t *testing.T) {
+func TestK08_CAIsConstrained(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	s := open(t, certs.Config{Dir: dir, Domains: []string{"tunnel.example.com"}})
@@ -276,7 +276,7 @@ func TestK8_CAIsConstrained(t *testing.T) {
 	}
 }
 
-func TestK8_FilesOfTheCA(t *testing.T) {
+func TestK08_FilesOfTheCA(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	cfg := certs.Config{Dir: dir, Domains: []string{"culvert.localhost"}}

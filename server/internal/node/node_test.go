@@ -157,7 +157,7 @@ func TestTakenAddressIsNamedAndNothingStaysOpen(t *testing.T) {
 	}
 }
 
-func TestFilesOfTheDataDirectoryArePrivate(t *testing.T) {
+func TestK08_FilesOfTheDataDirectoryArePrivate(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "a", "b")
 	nodetest.Start(t, func(c *node.Config) { c.DataDir = dir })

@@ -35,7 +35,7 @@ func (b *buffer) String() string {
 	return b.b.String()
 }
 
-func TestSecretsAreInNoLogAndNoFile(t *testing.T) {
+func TestK09_SecretsAreInNoLogAndNoFile(t *testing.T) {
 	t.Parallel()
 	const (
 		good   = "canary_good_0123456789abcdef"
