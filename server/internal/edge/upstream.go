@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -169,6 +170,7 @@ func (x *exchange) prefix() []byte {
 func (x *exchange) roundTrip1(upgrade string) (*http.Response, upstream, error) {
 	ctx := x.ctx
 	req := x.request1(upgrade)
+	var last error // of the attempt before
 	for attempt := 0; ; attempt++ {
 		up := x.cc.upstreams.take(x.ep)
 		kept := up.conn != nil
@@ -176,7 +178,9 @@ func (x *exchange) roundTrip1(upgrade string) (*http.Response, upstream, error) 
 		if !kept {
 			c, err := x.dial(ctx)
 			if err != nil {
-				return nil, up, err
+				// Where something was sent before, this is not a request that no
+				// member has seen: it goes to no other one.
+				return nil, up, cmp.Or(last, err)
 			}
 			client := x.h.plain
 			if x.ep.FaultRecord {
@@ -189,6 +193,7 @@ func (x *exchange) roundTrip1(upgrade string) (*http.Response, upstream, error) 
 		if err == nil {
 			return resp, up, nil
 		}
+		last = err
 		_ = up.conn.Close()
 		if !x.mayRetry(err, kept, attempt) || !x.body.rewind() {
 			return nil, up, err
