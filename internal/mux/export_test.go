@@ -48,3 +48,10 @@ func (s *Session) Flushes() int {
 	defer s.out.mu.Unlock()
 	return int(s.out.flushes) //nolint:gosec // a count
 }
+
+// Credit returns how much the peer lets us send, in bytes.
+func (st *Stream) Credit() int64 {
+	st.sendMu.Lock()
+	defer st.sendMu.Unlock()
+	return st.credit
+}

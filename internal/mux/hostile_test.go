@@ -131,7 +131,7 @@ func TestH18_GiantFrameIsNotBuffered(t *testing.T) {
 	}
 }
 
-func TestPeerThatNeverReadsIsBounded(t *testing.T) {
+func TestT64_PeerThatNeverReadsIsBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		a, b := memnet.Pipe(&net.TCPAddr{}, &net.TCPAddr{})
@@ -144,6 +144,9 @@ func TestPeerThatNeverReadsIsBounded(t *testing.T) {
 		for {
 			if _, err := b.Write(frames); err != nil {
 				break
+			}
+			if n := s.Output(); n > 1<<20 {
+				t.Fatalf("%d bytes of answers wait", n)
 			}
 		}
 		<-s.Done()

@@ -19,7 +19,7 @@ const (
 	highWater = 256 << 10
 	// maxOutput ends a session whose peer makes us answer without reading
 	// what we answer.
-	maxOutput = 4 << 20
+	maxOutput = 512 << 10
 	// smallFlush is the most that the session reader sends by itself.
 	smallFlush = 4 << 10
 	// flushRounds is how often a caller flushes what others append before a

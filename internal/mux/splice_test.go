@@ -7,11 +7,13 @@ import (
 	"errors"
 	"io"
 	"net"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/culvert-project/culvert/internal/mux"
+	"github.com/culvert-project/culvert/internal/mux/frame"
 	"github.com/culvert-project/culvert/internal/netx"
 	"github.com/culvert-project/culvert/internal/netx/memnet"
 )
@@ -71,7 +73,7 @@ var transports = []struct {
 	pair func(*testing.T) (net.Conn, net.Conn)
 }{{"socket", tcpPair}, {"memory", memPair}}
 
-func TestSpliceBothWays(t *testing.T) {
+func TestT79_SplicePassesHalfClosesOn(t *testing.T) {
 	t.Parallel()
 	for _, tt := range transports {
 		t.Run(tt.name, func(t *testing.T) {
@@ -192,7 +194,7 @@ func TestSpliceIdle(t *testing.T) {
 	})
 }
 
-func TestSpliceSlowClientBoundsMemory(t *testing.T) {
+func TestT79_SlowClientHoldsAWindow(t *testing.T) {
 	t.Parallel()
 	agent, edge := sessions(t, mux.Config{})
 	client, public := tcpPair(t)
@@ -215,4 +217,30 @@ func TestSpliceSlowClientBoundsMemory(t *testing.T) {
 	}
 	_ = client.Close()
 	<-done
+}
+
+// TestT79_DeadAgentHoldsLittle: a connection whose agent takes nothing holds one
+// read, which is two frames, besides what the session has room for.
+func TestT79_DeadAgentHoldsLittle(t *testing.T) {
+	edge, peer := against(t, mux.Server, mux.Config{}) // nobody reads the other end
+	_ = peer
+	const connections = 40
+	chunk := make([]byte, 1<<20)
+	before := heap()
+	var wg sync.WaitGroup
+	for range connections {
+		client, public := tcpPair(t)
+		st := open(t, edge, "h")
+		wg.Go(func() { mux.Splice(st, public, mux.SpliceOptions{}) })
+		_ = client.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+		_, _ = client.Write(chunk) // as much as goes
+	}
+	shared := int64(2*256<<10+2*(mux.HighWater+2*frame.MaxSend)) + pooled() // transport, output
+	each := (heap() - before - shared) / connections
+	t.Logf("%d KiB each", each>>10)
+	if each > 64<<10+16<<10 { // and stacks
+		t.Errorf("a connection holds %d bytes, want two frames", each)
+	}
+	_ = edge.Close()
+	wg.Wait()
 }

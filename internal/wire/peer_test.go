@@ -144,6 +144,33 @@ func TestH02_AnswerEndsTheStream(t *testing.T) {
 	}
 }
 
+// TestH16_AnsweredCommandLeavesNoStream: agents that answer a command never
+// close its stream.
+func TestH16_AnsweredCommandLeavesNoStream(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		agent, server := sessions(t)
+		go func() {
+			for {
+				st, err := agent.Accept(context.Background())
+				if err != nil {
+					return
+				}
+				_, _ = io.WriteString(st, `{"Error":""}`)
+			}
+		}()
+		for _, typ := range []wire.ReqType{wire.TypeStop, wire.TypeRestart, wire.TypeUpdate} {
+			if err := wire.NewPeer(server).Call(t.Context(), typ, wire.Stop{}, &wire.ErrorResp{}); err != nil {
+				t.Errorf("%v: %v", typ, err)
+			}
+		}
+		synctest.Wait()
+		if n, m := agent.NumStreams(), server.NumStreams(); n != 0 || m != 0 {
+			t.Errorf("the agent is left with %d streams, the server with %d", n, m)
+		}
+	})
+}
+
 func TestRequestsThatAreRefused(t *testing.T) {
 	t.Parallel()
 	agent, server := sessions(t)

@@ -69,7 +69,17 @@ func (p *Peer) Serve(ctx context.Context, h Handler) error {
 func (p *Peer) Handle(h Handler) (wait func()) {
 	sv := newServer(h)
 	p.s.Handle(func(st *mux.Stream) {
-		sv.handlers.Go(func() { sv.serve(life{p.s}, st) })
+		// A stream that the other side resets makes room for another one at once,
+		// its handler only when it has run.
+		if sv.running.Add(1) > int64(2*sv.h.MaxRequests) {
+			sv.running.Add(-1)
+			st.Reset(frame.EnhanceYourCalm)
+			return
+		}
+		sv.handlers.Go(func() {
+			defer sv.running.Add(-1)
+			sv.serve(life{p.s}, st)
+		})
 	})
 	return sv.handlers.Wait
 }
@@ -100,6 +110,7 @@ func (life) Value(any) any { return nil }
 type server struct {
 	h        Handler
 	handlers sync.WaitGroup
+	running  atomic.Int64 // handlers of Handle
 	requests atomic.Int64 // under way
 	beats    atomic.Int64 // heartbeat streams
 }
