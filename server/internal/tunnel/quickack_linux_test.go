@@ -24,9 +24,9 @@ import (
 // on wait for an acknowledgement; others spare us the system call.
 func TestH01_RustSessionsAreAcknowledgedAtOnce(t *testing.T) {
 	t.Parallel()
-	for userAgent, want := range map[string]int{
-		"ngrok-javascript/1.7.0 ngrok-rust/0.18.0": 1,
-		"ngrok-go/2.1.1": 0,
+	for userAgent, want := range map[string]bool{
+		"ngrok-javascript/1.7.0 ngrok-rust/0.18.0": true,
+		"ngrok-go/2.1.1": false,
 	} {
 		t.Run(userAgent, func(t *testing.T) {
 			t.Parallel()
@@ -53,21 +53,31 @@ func TestH01_RustSessionsAreAcknowledgedAtOnce(t *testing.T) {
 				}
 			}
 			session := w.srv.sessions()[0].mux
-			before := session.LastReceived()
-			quickAck := 0
-			option(t, socket, func(fd int) error { return syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, 12, 0) })
-			if _, err := client.Write(frame.AppendWndInc(nil, 99, 1)); err != nil { // asks for no answer
-				t.Fatal(err)
+			read := func() (atOnce bool) {
+				option(t, socket, func(fd int) error { return syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, 12, 0) })
+				before := session.LastReceived()
+				if _, err := client.Write(frame.AppendData(nil, 99, 0, nil)); err != nil { // one read, and no answer
+					t.Fatal(err)
+				}
+				for session.LastReceived().Equal(before) {
+					runtime.Gosched()
+				}
+				option(t, socket, func(fd int) error {
+					v, err := syscall.GetsockoptInt(fd, syscall.IPPROTO_TCP, 12)
+					atOnce = v != 0
+					return err
+				})
+				return atOnce
 			}
-			for session.LastReceived().Equal(before) {
-				runtime.Gosched()
+			// When a read comes late, Linux acknowledges at once by itself.
+			delayed := 0
+			for range 50 {
+				if !read() {
+					delayed++
+				}
 			}
-			option(t, socket, func(fd int) (err error) {
-				quickAck, err = syscall.GetsockoptInt(fd, syscall.IPPROTO_TCP, 12)
-				return err
-			})
-			if quickAck != want {
-				t.Errorf("TCP_QUICKACK is %d after a read, want %d", quickAck, want)
+			if want != (delayed == 0) {
+				t.Errorf("%d of 50 reads are acknowledged with delay, want none for Rust sessions and some for others", delayed)
 			}
 		})
 	}
