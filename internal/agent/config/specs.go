@@ -20,7 +20,11 @@ func (c *Config) Specs(names ...string) ([]Spec, error) {
 		for _, name := range names {
 			at := slices.IndexFunc(c.Definitions, func(d Definition) bool { return d.Name == name })
 			if at < 0 {
-				return nil, fault.New(fault.EndpointNameUnknown, name, c.NameList())
+				f := fault.New(fault.EndpointNameUnknown, name, c.NameList())
+				if len(c.Definitions) == 0 {
+					f.Remedy = "Add it under \"endpoints:\"; \"culvert config edit\" opens the file. Without a file, \"culvert http 8080\" does."
+				}
+				return nil, f
 			}
 			if !slices.ContainsFunc(chosen, func(d Definition) bool { return d.Name == name }) {
 				chosen = append(chosen, c.Definitions[at])
