@@ -81,9 +81,9 @@ func TestWaitersAreBounded(t *testing.T) {
 	})
 }
 
-// TestEndpoints19_HostOfAnotherEndpoint: a connection is good for the hosts of
+// TestEndpoints19_T11_HostOfAnotherEndpoint: a connection is good for the hosts of
 // its certificate that have the same TLS settings, and for no others.
-func TestEndpoints19_HostOfAnotherEndpoint(t *testing.T) {
+func TestEndpoints19_T11_HostOfAnotherEndpoint(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	up := w.serve(echoRequest)

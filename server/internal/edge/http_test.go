@@ -90,7 +90,7 @@ func TestEndpoints23_ServerSentEvents(t *testing.T) {
 	}
 }
 
-func TestEndpoints24_ForwardedHeaders(t *testing.T) {
+func TestEndpoints24_T20_T21_ForwardedHeaders(t *testing.T) {
 	t.Parallel()
 	send := http.Header{
 		"X-Forwarded-For": {"198.51.100.1", "198.51.100.2"}, "X-Forwarded-Proto": {"gopher"},

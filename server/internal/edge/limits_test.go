@@ -56,7 +56,7 @@ func TestLimitsPerSource(t *testing.T) {
 	}
 }
 
-func TestLimitsOfNewConnections(t *testing.T) {
+func TestT75_HandshakesOfOneAddressAreLimited(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1000, 0)
 	l := newLimiter(Limits{SourceRate: 5}.withDefaults())

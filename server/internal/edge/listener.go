@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"runtime/debug"
 	"strconv"
 	"syscall"
 	"time"
@@ -207,8 +208,17 @@ func (s *Server) admit(ctx context.Context, l *listener, c net.Conn) {
 	s.streams.add()
 	s.group.Go(func() {
 		defer s.streams.done()
+		defer s.contain(ec)
 		s.serve(ctx, l, ec, trusted)
 	})
+}
+
+// contain makes a panic cost the connection alone (T83).
+func (s *Server) contain(ec *edgeConn) {
+	if v := recover(); v != nil {
+		s.log.Error("panic in a connection", "panic", v, "client", ec.remote.String(), "stack", string(debug.Stack()))
+		ec.reset()
+	}
 }
 
 // trusts reports whether a peer is a balancer whose PROXY header is believed.

@@ -59,7 +59,7 @@ func TestTCPStreamHeader(t *testing.T) {
 	}
 }
 
-func TestTCPHalfClose(t *testing.T) {
+func TestT79_TCPHalfClose(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, tcpHost)
 	w.claim()
@@ -265,7 +265,7 @@ func TestClaimWithoutRun(t *testing.T) {
 	}
 }
 
-func TestTCPIdleConnectionEndsAfterFiveMinutes(t *testing.T) {
+func TestT79_TCPIdleConnectionEndsAfterFiveMinutes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, tcpHost)

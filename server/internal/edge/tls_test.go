@@ -312,7 +312,7 @@ func TestT14_EndpointsWithClientCAsGiveNoTickets(t *testing.T) {
 	}
 }
 
-func TestEndpoints19_HostOfAnotherEndpointOnAMutualTLSConnection(t *testing.T) {
+func TestEndpoints19_T11_HostOfAnotherEndpointOnAMutualTLSConnection(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	ca := newPKI(t, "ours")
@@ -462,7 +462,7 @@ func TestTLSVersionsAndSuites(t *testing.T) {
 	}
 }
 
-func TestHandshakeThatStallsIsClosed(t *testing.T) {
+func TestT09_HandshakeThatStallsIsClosed(t *testing.T) {
 	t.Parallel()
 	hello := clientHello(t, "app.example.com")
 	synctest.Test(t, func(t *testing.T) {
