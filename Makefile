@@ -3,7 +3,7 @@ TOOL = GOWORK=off go tool -modfile=$(CURDIR)/tools/go.mod
 MODULES = . server server/compat
 FUZZTIME ?= 10s
 
-.PHONY: help check build test race lint format tidy vuln fuzz bench bench-path bench-agents bench-table generate oracles dev
+.PHONY: help check build test race lint format tidy vuln fuzz bench bench-path bench-agents bench-table soak generate oracles dev
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -46,6 +46,9 @@ bench-agents: ## memory of idle agents, and their return after a restart: make b
 
 bench-table: ## the routing table: look-ups among up to a million names, binds, and the memory they depend on
 	go test -run '^$$' -bench 'Lookup|Bind|Memory' ./server/internal/route
+
+soak: ## half an hour of load with faults, and 10 GiB bodies: make soak ARGS="--for 4m --body 2GiB"
+	go run ./server/reliability/soak $(ARGS)
 
 generate: ## rewrite generated files
 	go generate work && go test ./internal/fault -run TestErrorsPage -update

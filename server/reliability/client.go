@@ -119,6 +119,19 @@ func Upload(ctx context.Context, c *http.Client, base string, n int64) (Outcome,
 	})
 }
 
+// Fetch gets a URL whose body is not checked: one that ends cleanly is [OK].
+func Fetch(ctx context.Context, c *http.Client, url string) Outcome {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return failure(err)
+	}
+	o, _ := do(c, req, func(r io.Reader) error {
+		_, err := io.Copy(io.Discard, r)
+		return err
+	})
+	return o
+}
+
 func do(c *http.Client, req *http.Request, check func(io.Reader) error) (Outcome, string) {
 	resp, err := c.Do(req)
 	if err != nil {

@@ -38,6 +38,7 @@ func TestF01_AgentLinkIsCut(t *testing.T) {
 	// From now on there is one member, and it gets everything.
 	fresh := w.client(true)
 	for i := range 50 {
+		fresh.CloseIdleConnections() // a connection stays with its member
 		if o, member := Get(t.Context(), fresh, u, i%2 == 0, 1000); o != OK || member != "second" {
 			t.Fatalf("request %d after the cut: got %q from %q, want ok from second", i, o, member)
 		}
@@ -49,6 +50,7 @@ func TestF01_AgentLinkIsCut(t *testing.T) {
 	l.Heal()
 	healed := time.Now()
 	eventually(t, "the agent serves again", func() bool {
+		fresh.CloseIdleConnections()
 		_, member := Get(t.Context(), fresh, u, false, 10)
 		return member == "first"
 	})
@@ -104,12 +106,14 @@ func TestF02_AgentLinkFallsSilent(t *testing.T) {
 				// It has left the pool.
 				c := w.client(true)
 				for i := range 20 {
+					c.CloseIdleConnections() // a connection stays with its member
 					if o, member := Get(t.Context(), c, u, false, 10); o != OK || member != "second" {
 						t.Errorf("request %d: got %q from %q, want ok from second", i, o, member)
 					}
 				}
 				l.Heal()
 				eventually(t, "the agent serves again", func() bool {
+					c.CloseIdleConnections()
 					_, member := Get(t.Context(), c, u, false, 10)
 					return member == "first"
 				})

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// sample is what a process has at one moment.
+type sample struct {
+	at                  time.Time
+	rss                 int64 // bytes
+	goroutines, handles int
+}
+
+// look takes a sample. It makes the process give back what it does not use.
+func (c *child) look(ctx context.Context) (s sample, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.Stats, http.NoBody)
+	if err != nil {
+		return s, err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return s, err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return s, err
+	}
+	s.at = time.Now()
+	if s.goroutines, err = strconv.Atoi(string(text)); err != nil {
+		return s, err
+	}
+	s.rss = resident(c.pid)
+	if files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", c.pid)); err == nil {
+		s.handles = len(files)
+	}
+	return s, nil
+}
+
+// resident is the memory of a process in bytes, 0 where the system does not say.
+func resident(pid int) int64 {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(text)) {
+		if kb, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			n, _ := strconv.ParseInt(strings.Fields(kb)[0], 10, 64) // 0 says as much
+			return n << 10
+		}
+	}
+	return 0
+}
+
+// history are samples of one process under the same load.
+type history []sample
+
+// slope is the growth of memory in percent of its mean an hour, by least
+// squares.
+func (h history) slope() float64 {
+	if len(h) < 3 {
+		return 0
+	}
+	var sx, sy, sxx, sxy float64
+	for _, s := range h {
+		x, y := s.at.Sub(h[0].at).Hours(), float64(s.rss)
+		sx, sy, sxx, sxy = sx+x, sy+y, sxx+x*x, sxy+x*y
+	}
+	n := float64(len(h))
+	d := n*sxx - sx*sx
+	if d == 0 || sy == 0 {
+		return 0
+	}
+	return 100 * (n*sxy - sx*sy) / d / (sy / n)
+}
+
+// spread is the range of what f picks.
+func (h history) spread(f func(sample) int64) (low, high int64) {
+	for i, s := range h {
+		v := f(s)
+		if i == 0 || v < low {
+			low = v
+		}
+		high = max(high, v)
+	}
+	return low, high
+}
+
+// thirds are the means of what f picks in the first and in the last third.
+func (h history) thirds(f func(sample) int64) (first, last float64) {
+	n := max(1, len(h)/3)
+	if len(h) < n {
+		return 0, 0
+	}
+	for _, s := range h[:n] {
+		first += float64(f(s)) / float64(n)
+	}
+	for _, s := range h[len(h)-n:] {
+		last += float64(f(s)) / float64(n)
+	}
+	return first, last
+}
