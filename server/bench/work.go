@@ -135,7 +135,7 @@ func (m *measuring) record(ctx context.Context, round int, run, way string) (don
 	for i, pid := range m.ways[way].pids {
 		role := [...]string{"edge", "agent"}[i]
 		file := filepath.Join(m.profile, strings.NewReplacer(", ", "-", " ", "-", "/", "").Replace(run)+"."+role+".perf")
-		perf := exec.CommandContext(ctx, "perf", "record", "-q", "-g", "-F", "499", "-p", strconv.Itoa(pid), "-o", file)
+		perf := exec.CommandContext(ctx, "perf", "record", "-q", "-g", "-F", "999", "-p", strconv.Itoa(pid), "-o", file)
 		perf.Stderr = os.Stderr
 		if err := perf.Start(); err != nil {
 			fmt.Fprintln(os.Stderr, "perf:", err)
