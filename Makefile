@@ -3,7 +3,7 @@ TOOL = GOWORK=off go tool -modfile=$(CURDIR)/tools/go.mod
 MODULES = . server server/compat
 FUZZTIME ?= 10s
 
-.PHONY: help check build test race lint format tidy vuln fuzz bench bench-path bench-agents bench-table soak generate oracles dev
+.PHONY: help check build test race lint format tidy vuln fuzz bench bench-path bench-agents bench-table soak suites generate oracles dev
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -49,6 +49,9 @@ bench-table: ## the routing table: look-ups among up to a million names, binds, 
 
 soak: ## half an hour of load with faults, and 10 GiB bodies: make soak ARGS="--for 4m --body 2GiB"
 	go run ./server/reliability/soak $(ARGS)
+
+suites: ## the public suites, whole, and their scores (slowhttptest and testssl.sh have to be there)
+	CULVERT_SUITES=full go test -count=1 -v -parallel 1 -timeout 60m ./server/compat/suites
 
 generate: ## rewrite generated files
 	go generate work && go test ./internal/fault -run TestErrorsPage -update

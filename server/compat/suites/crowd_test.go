@@ -66,8 +66,8 @@ func TestT09_NormalClientAmongSlowOnes(t *testing.T) {
 	for _, c := range slow {
 		all.Go(func() {
 			_ = c.SetReadDeadline(time.Now().Add(time.Minute))
-			if _, err := io.Copy(io.Discard, c); errors.Is(err, os.ErrDeadlineExceeded) {
-				t.Errorf("slow %s: still open after a minute", c.kind)
+			if n, err := io.Copy(io.Discard, c); errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("slow %s: still open after a minute, when it has got %d bytes", c.kind, n)
 			}
 		})
 	}

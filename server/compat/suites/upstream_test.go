@@ -9,7 +9,7 @@ import (
 )
 
 // slowPage is larger than what the buffers between an upstream and a client hold.
-const slowPage = 8 << 20
+const slowPage = 64 << 20
 
 // slowUpstream answers with a large page under /-X and with a small one elsewhere, once it has read what was sent.
 type slowUpstream struct {
