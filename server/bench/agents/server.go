@@ -74,6 +74,7 @@ func serve(ctx context.Context, args []string) error {
 		for in := bufio.NewScanner(os.Stdin); in.Scan(); {
 			switch in.Text() {
 			case "collect":
+				runtime.GC() // pools let go at the second one
 				debug.FreeOSMemory()
 			case "profile":
 				endProfile()
