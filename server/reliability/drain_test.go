@@ -98,7 +98,9 @@ func TestD3_ShutdownGoesInOrder(t *testing.T) {
 		if d := time.Since(start); d < 30*time.Second-time.Millisecond {
 			t.Errorf("the WebSocket ended after %v with %v, want the end of the grace period", d, err)
 		}
-		t.Logf("the WebSocket ended with: %v", err)
+		if websocket.CloseStatus(err) != websocket.StatusGoingAway {
+			t.Errorf("the WebSocket ended with %v, want 1001", err)
+		}
 		<-ended
 		if d := (<-gone).Sub(start); d < 30*time.Second-time.Millisecond {
 			t.Errorf("the agent was let go after %v, before its last connection", d)
