@@ -116,7 +116,7 @@ func TestT70_MemoryOfHeads(t *testing.T) { //nolint:paralleltest // measures the
 			close(release)
 			// What a connection takes by itself, both of its pipes included, and
 			// what the pipe to the service still holds of the head.
-			const idle = 128 << 10
+			const idle = 256 << 10
 			if most := int64(3*len(head)) + int64(len(head)) + idle; used > most {
 				t.Errorf("%d bytes for a head of %d, want at most %d", used, len(head), most)
 			}

@@ -271,7 +271,7 @@ func TestT09_SlowClients(t *testing.T) {
 		}))
 		var wg sync.WaitGroup
 		slow := func(addr, text string) {
-			for range 50 {
+			for range 20 {
 				c := w.connect("127.0.0.1", addr)
 				wg.Go(func() { drip(c, text, 1, time.Second) })
 			}
@@ -280,7 +280,7 @@ func TestT09_SlowClients(t *testing.T) {
 		slow(plainAddr, strings.Repeat("GET / HTTP/1.1\r\nX: y", 100))
 		slow(tlsAddr, strings.Repeat("\x16\x03\x01\x02\x00\x01\x00", 100))
 		slow(plainAddr, "")
-		for range 50 {
+		for range 20 {
 			c := w.connect("127.0.0.1", plainAddr)
 			_, _ = io.WriteString(c, post)
 			wg.Go(func() { drip(c, strings.Repeat("x", 100_000), 1, time.Second) })
@@ -384,7 +384,7 @@ func TestT81_FloodOfUnknownHosts(t *testing.T) {
 	conn := w.dial(false)
 	br := bufio.NewReader(conn)
 	var size int64
-	for i := range 2000 {
+	for i := range 500 {
 		fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: h%08d.example.com\r\n\r\n", i)
 		resp, err := http.ReadResponse(br, nil)
 		if err != nil || resp.StatusCode != 404 {
