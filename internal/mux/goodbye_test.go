@@ -30,7 +30,7 @@ func TestLostPeerEndsTheSessionAtOnce(t *testing.T) {
 					t.Parallel()
 					synctest.Test(t, func(t *testing.T) {
 						a, b := memnet.Pipe(&net.TCPAddr{}, &net.TCPAddr{})
-						var near net.Conn = a
+						near := a
 						if secured {
 							near = handshaken(t, a, b)
 						}

@@ -431,3 +431,37 @@ func TestHandle(t *testing.T) {
 		}
 	})
 }
+
+// TestT64_HandlersAreBounded: streams that are reset at once make room for
+// others, but their handlers count until they have run.
+func TestT64_HandlersAreBounded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a, b := memnet.Pipe(&net.TCPAddr{Port: 1}, &net.TCPAddr{Port: 2})
+		agent, server := mux.New(a, mux.Config{Role: mux.Client}), mux.New(b, mux.Config{Role: mux.Server})
+		held := make(chan struct{})
+		wait := wire.NewPeer(server).Handle(wire.Handler{MaxRequests: 5, RPC: func(context.Context, wire.ReqType, json.RawMessage) (any, error) {
+			<-held
+			return nil, wire.ErrNoAnswer
+		}})
+		ended := make(chan struct{})
+		go func() { _ = agent.Run(context.Background()) }()
+		go func() { defer close(ended); _ = server.Run(context.Background()); wait() }()
+		for range 5 {
+			_, _ = open(t, agent, wire.TypeBind, "{").Write([]byte("}"))
+		}
+		for range 5 { // which say only half of what they want
+			st, err := agent.Open(t.Context(), []byte{0, 0})
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _ = st.Write([]byte{0})
+		}
+		if got := resetCode(t, open(t, agent, wire.TypeSrvInfo, "{}")); got != frame.EnhanceYourCalm {
+			t.Errorf("the eleventh stream is reset with %v, want %v", got, frame.EnhanceYourCalm)
+		}
+		close(held)
+		_ = agent.Close()
+		<-ended
+	})
+}
