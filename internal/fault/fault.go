@@ -115,7 +115,7 @@ func All() []Entry {
 
 func entries() []Entry {
 	return slices.Concat(edgeEntries(), requestEntries(), sessionEntries(), nameEntries(), bindEntries(),
-		agentEntries(), cliEntries(), serverEntries())
+		agentEntries(), cliEntries(), serverEntries(), policyEntries())
 }
 
 // index is built on first use and never changed afterwards.

@@ -1,0 +1,470 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/server/internal/expr"
+)
+
+// Field is an entry of a mapping from names to texts, such as a header.
+type Field struct {
+	// Name is the key as written.
+	Name string
+	// Value is the text, perhaps with ${…}.
+	Value *expr.Template
+}
+
+// Fields are the entries of such a mapping, in their order.
+type Fields []Field
+
+// Pattern is a regular expression in the syntax of Go (RE2), perhaps with ${…}
+// in it.
+type Pattern struct {
+	text   *expr.Template
+	static *regexp.Regexp
+}
+
+// maxPattern is the longest regular expression, in bytes.
+const maxPattern = 1 << 10
+
+// Regexp returns the compiled expression for an exchange.
+func (p *Pattern) Regexp(x *Exchange) (*regexp.Regexp, error) {
+	if p.static != nil {
+		return p.static, nil
+	}
+	text, err := x.Text(p.text)
+	if err != nil {
+		return nil, err
+	}
+	return compilePattern(text)
+}
+
+func compilePattern(text string) (*regexp.Regexp, error) {
+	if len(text) > maxPattern {
+		return nil, fmt.Errorf("a regular expression has at most %d bytes", maxPattern)
+	}
+	return regexp.Compile(text)
+}
+
+// Tree is any value of a document with ${…} at any depth.
+type Tree struct {
+	text  *expr.Template
+	value any // of a number, bool or null
+	list  []Tree
+	names []string // of a mapping
+}
+
+// Value evaluates the tree.
+func (t *Tree) Value(x *Exchange) (any, error) {
+	switch {
+	case t.text != nil:
+		return x.Value(t.text)
+	case t.names != nil:
+		m := make(map[string]any, len(t.names))
+		for i, name := range t.names {
+			v, err := t.list[i].Value(x)
+			if err != nil {
+				return nil, err
+			}
+			m[name] = v
+		}
+		return m, nil
+	case t.list != nil:
+		l := make([]any, len(t.list))
+		for i := range t.list {
+			v, err := t.list[i].Value(x)
+			if err != nil {
+				return nil, err
+			}
+			l[i] = v
+		}
+		return l, nil
+	}
+	return t.value, nil
+}
+
+// Entries returns the keys of a mapping and their values, in order.
+func (t *Tree) Entries() ([]string, []Tree) { return t.names, t.list }
+
+// Depth is how deep the tree nests: 1 for a scalar.
+func (t *Tree) Depth() int {
+	d := 0
+	for i := range t.list {
+		d = max(d, t.list[i].Depth())
+	}
+	return d + 1
+}
+
+var errReported = errors.New("reported")
+
+// decoder fills a configuration from a node.
+type decoder struct {
+	*Build
+	scope expr.Scope
+}
+
+// bad reports a problem at a place inside config.
+func (d *decoder) bad(n *node, path string, code fault.Code, format string, args ...any) {
+	d.failed = true
+	d.c.problem(n, path, code, format, args...)
+}
+
+var (
+	templateType = reflect.TypeFor[*expr.Template]()
+	valueType    = reflect.TypeFor[*expr.Value]()
+	patternType  = reflect.TypeFor[*Pattern]()
+	fieldsType   = reflect.TypeFor[Fields]()
+	treeType     = reflect.TypeFor[Tree]()
+	durationType = reflect.TypeFor[time.Duration]()
+)
+
+// structure decodes a mapping. extra are keys that somebody else handles.
+func (d *decoder) structure(n *node, path string, into reflect.Value, extra ...string) {
+	t := into.Type()
+	known := slices.Clone(extra)
+	taken := make(map[string]bool)
+	for f := range t.Fields() {
+		name, required := tagName(f)
+		known = append(known, name)
+		value, key := d.field(n, path, f, name, taken)
+		if value == nil || value.kind == null {
+			if required {
+				d.bad(n, path, fault.PolicyElementMissing, "%s is missing", name)
+			}
+			continue
+		}
+		at := path + "." + key
+		d.value(value, at, into.FieldByIndex(f.Index), f.Tag)
+	}
+	if n == nil {
+		return
+	}
+	for _, k := range n.keys {
+		if !taken[k.text] && !slices.Contains(known, k.text) {
+			d.bad(k, path+"."+k.text, fault.ActionConfigInvalid, "there is no setting %s%s", k.text, didYouMean(k.text, known))
+		}
+	}
+}
+
+func tagName(f reflect.StructField) (name string, required bool) {
+	name, option, _ := strings.Cut(f.Tag.Get("field"), ",")
+	return name, option == "required"
+}
+
+// field finds the value of a field by its name or an alias.
+func (d *decoder) field(n *node, path string, f reflect.StructField, name string, taken map[string]bool) (*node, string) {
+	taken[name] = true
+	value, key := n.get(name), name
+	if aliases := f.Tag.Get("alias"); aliases != "" {
+		for alias := range strings.SplitSeq(aliases, ",") {
+			taken[alias] = true
+			if v := n.get(alias); v != nil {
+				d.c.warn(v, path+"."+alias, fault.ActionConfigInvalid, "%s is another name for %s; write %s", alias, name, name)
+				if value == nil {
+					value, key = v, alias
+				}
+			}
+		}
+	}
+	return value, key
+}
+
+func (d *decoder) value(n *node, path string, into reflect.Value, tag reflect.StructTag) {
+	switch into.Type() {
+	case templateType:
+		if t := d.template(n, path, fault.TemplateInvalid); t != nil {
+			into.Set(reflect.ValueOf(t))
+			if s, ok := t.Static(); ok {
+				d.length(n, path, s, tag)
+			}
+		}
+	case valueType:
+		if v := d.expression(n, path); v != nil {
+			into.Set(reflect.ValueOf(v))
+		}
+	case patternType:
+		if p := d.pattern(n, path); p != nil {
+			into.Set(reflect.ValueOf(p))
+		}
+	case fieldsType:
+		into.Set(reflect.ValueOf(d.fields(n, path, tag)))
+	case treeType:
+		into.Set(reflect.ValueOf(d.tree(n, path)))
+	case durationType:
+		if v, ok := d.duration(n, path); ok && d.inRange(n, path, tag, float64(v), func(s string) float64 { b, _ := time.ParseDuration(s); return float64(b) }) {
+			into.SetInt(int64(v))
+		}
+	default:
+		d.plain(n, path, into, tag)
+	}
+}
+
+func (d *decoder) plain(n *node, path string, into reflect.Value, tag reflect.StructTag) {
+	asNumber := func(s string) float64 { f, _ := strconv.ParseFloat(s, 64); return f }
+	switch into.Kind() {
+	case reflect.String:
+		if !n.scalar() {
+			d.wrong(n, path, text)
+			return
+		}
+		if d.enum(n, path, tag) && d.length(n, path, n.text, tag) {
+			into.SetString(n.text)
+		}
+	case reflect.Bool:
+		if n.kind != boolean {
+			d.wrong(n, path, boolean)
+			return
+		}
+		into.SetBool(n.text == "true")
+	case reflect.Int:
+		v, err := strconv.ParseInt(strings.ReplaceAll(n.text, "_", ""), 0, 64)
+		if n.kind != number || !n.integer || err != nil {
+			d.wrong(n, path, number)
+			return
+		}
+		if d.inRange(n, path, tag, float64(v), asNumber) {
+			into.SetInt(v)
+		}
+	case reflect.Float64:
+		v, err := strconv.ParseFloat(n.text, 64)
+		if n.kind != number || err != nil {
+			d.wrong(n, path, number)
+			return
+		}
+		if d.inRange(n, path, tag, v, asNumber) {
+			into.SetFloat(v)
+		}
+	case reflect.Slice:
+		d.slice(n, path, into, tag)
+	case reflect.Struct:
+		if n.kind != mapping {
+			d.wrong(n, path, mapping)
+			return
+		}
+		d.structure(n, path, into)
+	case reflect.Pointer:
+		into.Set(reflect.New(into.Type().Elem()))
+		d.value(n, path, into.Elem(), tag)
+	default:
+		panic("policy: a configuration cannot have a field of type " + into.Type().String())
+	}
+}
+
+func (d *decoder) wrong(n *node, path string, want kind) {
+	d.bad(n, path, fault.ActionConfigInvalid, "this is %s, and %s is needed", n.kind, want)
+}
+
+// slice decodes a list; one value stands for a list of one.
+func (d *decoder) slice(n *node, path string, into reflect.Value, tag reflect.StructTag) {
+	items := n.items
+	if n.kind != list {
+		if n.kind == mapping && into.Type().Elem().Kind() != reflect.Struct {
+			d.wrong(n, path, list)
+			return
+		}
+		items = []*node{n}
+	}
+	if !d.count(n, path, len(items), tag, fault.PolicyTooMany) {
+		return
+	}
+	out := reflect.MakeSlice(into.Type(), len(items), len(items))
+	for i, item := range items {
+		at := path
+		if n.kind == list {
+			at = fmt.Sprintf("%s[%d]", path, i)
+		}
+		d.value(item, at, out.Index(i), tag)
+	}
+	into.Set(out)
+}
+
+func (d *decoder) template(n *node, path string, code fault.Code) *expr.Template {
+	if !n.scalar() && n.kind != null {
+		d.wrong(n, path, text)
+		return nil
+	}
+	t, problems := d.c.env.Template(n.text, d.scope)
+	d.failed = d.c.expressionProblems(n, path, code, problems) || d.failed
+	if t != nil {
+		d.c.reads(t.Reads())
+	}
+	return t
+}
+
+func (d *decoder) expression(n *node, path string) *expr.Value {
+	if !n.scalar() {
+		d.wrong(n, path, text)
+		return nil
+	}
+	v, problems := d.c.env.Value(n.text, d.scope)
+	d.failed = d.c.expressionProblems(n, path, fault.ExpressionInvalid, problems) || d.failed
+	if v != nil {
+		d.c.reads(v.Reads())
+	}
+	return v
+}
+
+func (d *decoder) pattern(n *node, path string) *Pattern {
+	t := d.template(n, path, fault.TemplateInvalid)
+	if t == nil {
+		return nil
+	}
+	p := &Pattern{text: t}
+	if s, ok := t.Static(); ok {
+		var err error
+		if p.static, err = compilePattern(s); err != nil {
+			d.bad(n, path, fault.PatternInvalid, "not a regular expression: %s", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+			return nil
+		}
+	}
+	return p
+}
+
+func (d *decoder) fields(n *node, path string, tag reflect.StructTag) Fields {
+	if n.kind != mapping {
+		d.wrong(n, path, mapping)
+		return nil
+	}
+	if !d.count(n, path, len(n.keys), tag, fault.TooManyHeaders) {
+		return nil
+	}
+	var all Fields
+	for i, k := range n.keys {
+		if t := d.template(n.items[i], path+"."+k.text, fault.TemplateInvalid); t != nil {
+			all = append(all, Field{Name: k.text, Value: t})
+		}
+	}
+	return all
+}
+
+func (d *decoder) tree(n *node, path string) Tree {
+	switch n.kind {
+	case text:
+		return Tree{text: d.template(n, path, fault.TemplateInvalid)}
+	case number:
+		if i, err := strconv.ParseInt(n.text, 0, 64); n.integer && err == nil {
+			return Tree{value: i}
+		}
+		f, _ := strconv.ParseFloat(n.text, 64)
+		return Tree{value: f}
+	case boolean:
+		return Tree{value: n.text == "true"}
+	case list:
+		t := Tree{list: []Tree{}}
+		for i, item := range n.items {
+			t.list = append(t.list, d.tree(item, fmt.Sprintf("%s[%d]", path, i)))
+		}
+		return t
+	case mapping:
+		t := Tree{names: []string{}}
+		for i, k := range n.keys {
+			t.names, t.list = append(t.names, k.text), append(t.list, d.tree(n.items[i], path+"."+k.text))
+		}
+		return t
+	case null:
+	}
+	return Tree{}
+}
+
+// duration takes "90s", or an integer as nanoseconds.
+func (d *decoder) duration(n *node, path string) (time.Duration, bool) {
+	if n.kind == number && n.integer {
+		if v, err := strconv.ParseInt(n.text, 0, 64); err == nil {
+			return time.Duration(v), true
+		}
+	}
+	if n.kind == text {
+		if v, err := time.ParseDuration(n.text); err == nil && strings.ContainsAny(n.text, "nuµmsh") {
+			return v, true
+		}
+	}
+	d.bad(n, path, fault.ActionConfigInvalid, "%q is no duration; write it like 90s or 1h30m", n.text)
+	return 0, false
+}
+
+func bounds(tag reflect.StructTag, key string) (low, high string, ok bool) {
+	low, high, ok = strings.Cut(tag.Get(key), ",")
+	return low, high, ok
+}
+
+func (d *decoder) inRange(n *node, path string, tag reflect.StructTag, v float64, parse func(string) float64) bool {
+	low, high, ok := bounds(tag, "range")
+	if !ok || v >= parse(low) && v <= parse(high) {
+		return true
+	}
+	d.bad(n, path, fault.NumberOutOfRange, "%s is outside of %s to %s", n.text, low, high)
+	return false
+}
+
+func (d *decoder) count(n *node, path string, have int, tag reflect.StructTag, code fault.Code) bool {
+	low, high, ok := bounds(tag, "count")
+	if !ok {
+		return true
+	}
+	least, _ := strconv.Atoi(low)
+	most, _ := strconv.Atoi(high)
+	switch {
+	case have < least:
+		d.bad(n, path, fault.PolicyValueEmpty, "%d of these are needed at least", least)
+		return false
+	case have > most:
+		d.bad(n, path, code, "there are %d, and at most %d are allowed", have, most)
+		return false
+	}
+	return true
+}
+
+func (d *decoder) length(n *node, path, s string, tag reflect.StructTag) bool {
+	low, high, ok := bounds(tag, "length")
+	if !ok {
+		return true
+	}
+	least, _ := strconv.Atoi(low)
+	most, _ := strconv.Atoi(high)
+	switch have := len([]rune(s)); {
+	case have == 0 && least > 0:
+		d.bad(n, path, fault.PolicyValueEmpty, "this must not be empty")
+		return false
+	case have < least:
+		d.bad(n, path, fault.TextTooShort, "the text has %d characters, and %d are needed at least", have, least)
+		return false
+	case have > most:
+		d.bad(n, path, fault.TextTooLong, "the text has %d characters, and at most %d are allowed", have, most)
+		return false
+	}
+	return true
+}
+
+func (d *decoder) enum(n *node, path string, tag reflect.StructTag) bool {
+	values := tag.Get("enum")
+	if values == "" {
+		return true
+	}
+	list := strings.Split(values, ",")
+	if slices.Contains(list, n.text) {
+		return true
+	}
+	d.bad(n, path, fault.PolicyValueUnknown, "%q is not one of %s%s", n.text, strings.Join(list, ", "), didYouMean(n.text, list))
+	return false
+}
+
+// steps splits a path such as a.b[1].c into names and indexes.
+func steps(path string) []any {
+	var all []any
+	for part := range strings.FieldsFuncSeq(path, func(r rune) bool { return r == '.' || r == '[' || r == ']' }) {
+		if i, err := strconv.Atoi(part); err == nil {
+			all = append(all, i)
+		} else {
+			all = append(all, part)
+		}
+	}
+	return all
+}
