@@ -331,7 +331,7 @@ func (f *forwarder) fail(c *Conn, t target, cause error) {
 	// Closing would answer the rest of the request with a reset, which could
 	// overtake what was written.
 	_ = c.CloseWrite()
-	var rest io.Writer = io.Discard
+	rest := io.Discard
 	var o *observer
 	if f.http == nil && f.observesHTTP(t) {
 		o = newObserver(f.requestDone)
