@@ -196,7 +196,7 @@ func (l *Load) webSockets(ctx context.Context, c *http.Client) {
 
 // webSocket opens one and sends messages until it fails.
 func (l *Load) webSocket(ctx context.Context, c *http.Client) bool {
-	ws, resp, err := websocket.Dial(ctx, l.cfg.URL+"/ws", &websocket.DialOptions{HTTPClient: c})
+	ws, resp, err := websocket.Dial(ctx, l.cfg.URL+"/ws", &websocket.DialOptions{HTTPClient: c}) //nolint:bodyclose // Dial has read it
 	switch {
 	case err != nil && resp != nil && resp.StatusCode != http.StatusOK:
 		return l.note(ctx, kindWS, Answered(resp))

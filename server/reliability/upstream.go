@@ -1,7 +1,6 @@
 package reliability
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net"
@@ -145,11 +144,11 @@ func (u *Upstream) webSocket(w http.ResponseWriter, r *http.Request) {
 	}
 	defer c.CloseNow() //nolint:errcheck // the loop below knows
 	for {
-		typ, msg, err := c.Read(context.Background())
+		typ, msg, err := c.Read(r.Context())
 		if err != nil {
 			return
 		}
-		if c.Write(context.Background(), typ, msg) != nil {
+		if c.Write(r.Context(), typ, msg) != nil {
 			return
 		}
 	}

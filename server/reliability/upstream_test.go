@@ -16,7 +16,7 @@ import (
 
 // TestF09_UpstreamFails: what an upstream does to a request is seen by the
 // client, and by nobody else.
-func TestF09_UpstreamFails(t *testing.T) {
+func TestF09_UpstreamFails(t *testing.T) { //nolint:tparallel // its parts go by turns, and the load is judged behind them
 	t.Parallel()
 	w := newWorld(t, Loopback{})
 	up := w.upstream("one")

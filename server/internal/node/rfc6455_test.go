@@ -57,7 +57,7 @@ func TestRFC6455_SameVerdictAsTheOrigin(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			want := wsRun(t, s.Dial("127.0.0.1:7777"), c)
-			var conn net.Conn = s.Dial(s.Info.HTTP.String())
+			conn := s.Dial(s.Info.HTTP.String())
 			if i%2 == 1 {
 				secure, err := s.DialTLS("ws.culvert.localhost", func(c *tls.Config) { c.NextProtos = []string{"http/1.1"} })
 				if err != nil {
