@@ -155,6 +155,9 @@ func holds(text []byte, names []string, value string) bool {
 // editText works on lines. It returns nil where the layout is not the usual
 // block style.
 func editText(text []byte, root *yaml.Node, names []string, value string) []byte {
+	if rareBreak.Match(text) {
+		return nil // the lines that YAML counts are others
+	}
 	lines := strings.SplitAfter(string(text), "\n")
 	if n := len(lines); lines[n-1] == "" {
 		lines = lines[:n-1]
@@ -206,6 +209,9 @@ func stripComment(line string) string {
 	}
 	return line
 }
+
+// rareBreak matches ends of lines for YAML other than a newline.
+var rareBreak = regexp.MustCompile("\r(?:[^\n]|$)|[\u0085\u2028\u2029]")
 
 // scalarOnLine matches "key: value # comment" with a plain or quoted value.
 var scalarOnLine = regexp.MustCompile(`^(\s*(?:"[^"]*"|'[^']*'|[^\s:#"']+)\s*:[ \t]*)("(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|.*?)([ \t]+#.*)?(\r?\n)$`)
