@@ -101,6 +101,9 @@ type Bound struct {
 	// TLS is how the server terminates TLS, nil for the endpoint's default:
 	// https with the name's certificate, tls not at all.
 	TLS *BoundTLS
+	// Policy is the endpoint's compiled policy, of a type that is the binder's
+	// and its reader's affair; nil for none.
+	Policy any
 	// Name, Description, Metadata and ForwardsTo are for people.
 	Name, Description, Metadata, ForwardsTo string
 }

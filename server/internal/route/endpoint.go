@@ -10,6 +10,7 @@ import (
 
 	"github.com/culvert-project/culvert/internal/endpoint"
 	"github.com/culvert-project/culvert/internal/wire"
+	"github.com/culvert-project/culvert/server/internal/policy"
 )
 
 // Upstream is where the traffic of an endpoint goes.
@@ -50,6 +51,8 @@ type Endpoint struct {
 	BoundAt time.Time
 	// ForwardsTo is the agent's own text for its upstream.
 	ForwardsTo string
+	// Policy is the Traffic Policy of the endpoint, nil for none.
+	Policy *policy.Program
 }
 
 // TLSID returns the identity of the TLS settings, "" for none.

@@ -9,12 +9,14 @@ import (
 
 	"github.com/culvert-project/culvert/internal/endpoint"
 	"github.com/culvert-project/culvert/internal/wire"
+	"github.com/culvert-project/culvert/server/internal/policy"
 	"github.com/culvert-project/culvert/server/internal/route"
 )
 
 // Endpoint returns the endpoint of the table for what an agent has bound.
 func Endpoint(b *wire.Bound, agent wire.Agent, at time.Time, up route.Upstream) *route.Endpoint {
 	scheme := endpoint.Scheme(b.Scheme)
+	program, _ := b.Policy.(*policy.Program)
 	return &route.Endpoint{
 		ID:      b.TunnelID,
 		Account: b.Account,
@@ -32,6 +34,7 @@ func Endpoint(b *wire.Bound, agent wire.Agent, at time.Time, up route.Upstream) 
 		Pooled:      b.Pooled,
 		BoundAt:     at,
 		ForwardsTo:  b.ForwardsTo,
+		Policy:      program,
 	}
 }
 
