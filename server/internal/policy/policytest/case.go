@@ -1,0 +1,137 @@
+package policytest
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/rogpeppe/go-internal/txtar"
+)
+
+// files are the files of a case by name.
+type files map[string][]byte
+
+// cases splits an archive into its cases, by name. The root is a case of its
+// own if there are no directories.
+func cases(a *txtar.Archive) (names []string, all map[string]files) {
+	root := files{}
+	all = map[string]files{}
+	for _, f := range a.Files {
+		dir, name, ok := strings.Cut(f.Name, "/")
+		if !ok {
+			root[f.Name] = f.Data
+			continue
+		}
+		if all[dir] == nil {
+			all[dir] = files{}
+			names = append(names, dir)
+		}
+		all[dir][name] = f.Data
+	}
+	if len(names) == 0 {
+		return []string{""}, map[string]files{"": root}
+	}
+	for _, c := range all {
+		for name, data := range root {
+			if _, ok := c[name]; !ok {
+				c[name] = data
+			}
+		}
+	}
+	return names, all
+}
+
+// numbered returns the files name, name.2, name.3 and so on.
+func (c files) numbered(name string) [][]byte {
+	var list [][]byte
+	data, ok := c[name]
+	for n := 2; ok; n++ {
+		list = append(list, data)
+		data, ok = c[name+"."+strconv.Itoa(n)]
+	}
+	return list
+}
+
+// line returns the content of a file of one line.
+func (c files) line(name, otherwise string) string {
+	if s := strings.TrimSpace(string(c[name])); s != "" {
+		return s
+	}
+	return otherwise
+}
+
+// policy returns the document and its name.
+func (c files) policy() (string, []byte) {
+	if doc, ok := c["policy.json"]; ok {
+		return "policy.json", doc
+	}
+	return "policy.yml", c["policy.yml"]
+}
+
+// setWant puts the outcome of a case into the archive.
+func setWant(a *txtar.Archive, dir string, want []byte) {
+	name := "want"
+	if dir != "" {
+		name = dir + "/want"
+	}
+	last := len(a.Files) - 1
+	for i, f := range a.Files {
+		if f.Name == name {
+			a.Files[i].Data = want
+			return
+		}
+		if strings.HasPrefix(f.Name, dir+"/") {
+			last = i
+		}
+	}
+	a.Files = slices.Insert(a.Files, last+1, txtar.File{Name: name, Data: want})
+}
+
+// split parts a message into its head, as HTTP has it, and its body.
+func split(text []byte) (head []byte, body []byte) {
+	head, body, _ = bytes.Cut(text, []byte("\n\n"))
+	head = bytes.TrimRight(head, "\n")
+	head = append(bytes.ReplaceAll(head, []byte("\n"), []byte("\r\n")), "\r\n\r\n"...)
+	return head, bytes.TrimSuffix(body, []byte("\n"))
+}
+
+// readRequest parses a request.
+func readRequest(text []byte) (*http.Request, error) {
+	head, body := split(text)
+	r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(head)))
+	if err != nil {
+		return nil, fmt.Errorf("request: %w", err)
+	}
+	r.Body, r.ContentLength = content(r.Header, r.TransferEncoding, body)
+	if len(body) == 0 && r.ContentLength == 0 {
+		r.Body = http.NoBody
+	}
+	return r, nil
+}
+
+// readResponse parses a response.
+func readResponse(text []byte, r *http.Request) (*http.Response, error) {
+	head, body := split(text)
+	resp, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(head)), r)
+	if err != nil {
+		return nil, fmt.Errorf("upstream: %w", err)
+	}
+	resp.Body, resp.ContentLength = content(resp.Header, resp.TransferEncoding, body)
+	return resp, nil
+}
+
+// content returns a body and its length.
+func content(h http.Header, coding []string, body []byte) (io.ReadCloser, int64) {
+	n := int64(len(body))
+	if len(coding) > 0 {
+		n = -1
+	} else if len(body) > 0 {
+		h.Set("Content-Length", strconv.Itoa(len(body)))
+	}
+	return io.NopCloser(bytes.NewReader(body)), n
+}

@@ -1,0 +1,86 @@
+package policytest
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/culvert-project/culvert/server/internal/policy"
+)
+
+// sent writes the request as it goes upstream.
+func (r *caseRun) sent(x *policy.Exchange) error {
+	q := x.Request
+	fmt.Fprintf(&r.out, "upstream gets:\n%s %s\nHost: %s\n", q.Method, q.URL.RequestURI(), q.Host)
+	for _, name := range x.Removed {
+		fmt.Fprintf(&r.out, "(no %s of the edge)\n", name)
+	}
+	return r.message(q.Header, q.ContentLength, q.Body)
+}
+
+// message writes fields and body. Their bytes other than printable ones are
+// escaped, so that what one sees is all.
+func (r *caseRun) message(h http.Header, length int64, body io.Reader) error {
+	for _, name := range slices.Sorted(maps.Keys(h)) {
+		for _, v := range h[name] {
+			fmt.Fprintf(&r.out, "%s: %s\n", name, printable(v))
+		}
+	}
+	var content []byte
+	if body != nil {
+		var err error
+		if content, err = io.ReadAll(body); err != nil {
+			return fmt.Errorf("body: %w", err)
+		}
+	}
+	if length >= 0 && length != int64(len(content)) {
+		return fmt.Errorf("the length is %d and the body has %d bytes", length, len(content))
+	}
+	if length < 0 {
+		fmt.Fprintln(&r.out, "(length unknown)")
+	}
+	if len(content) > 0 {
+		fmt.Fprintf(&r.out, "\n%s\n", printable(string(content)))
+	}
+	fmt.Fprintln(&r.out)
+	return nil
+}
+
+// printable escapes control characters other than newline and tab, and what is
+// no UTF-8.
+func printable(s string) string {
+	var b strings.Builder
+	for _, c := range strings.ToValidUTF8(s, "\uFFFD") {
+		if c < ' ' && c != '\n' && c != '\t' || c == 0x7f {
+			fmt.Fprintf(&b, "\\x%02x", c)
+			continue
+		}
+		b.WriteRune(c)
+	}
+	return b.String()
+}
+
+// left writes the results and log entries that the actions have left.
+func (r *caseRun) left(x *policy.Exchange) {
+	for _, v := range r.Registry.Results() {
+		name := strings.TrimPrefix(v.Name, "actions.ngrok.")
+		if got, ok := x.Result(name); ok {
+			fmt.Fprintf(&r.out, "%s = %s\n", name, inJSON(got))
+		}
+	}
+	for _, entry := range x.Logs {
+		fmt.Fprintf(&r.out, "log %s\n", inJSON(entry))
+	}
+}
+
+func inJSON(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Sprintf("(%v)", err)
+	}
+	return string(b)
+}
