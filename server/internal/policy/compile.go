@@ -95,6 +95,8 @@ type compilation struct {
 	program *Program
 	// ended is the first rule of a phase after which nothing is reached.
 	ended [phases]string
+	// identities counts what Build.Nth was asked.
+	identities map[string]int
 }
 
 func (c *Compiler) compile(d *Document, t Target) (*Program, Diagnostics) {

@@ -94,6 +94,9 @@ func (t *Tree) Value(x *Exchange) (any, error) {
 // Entries returns the keys of a mapping and their values, in order.
 func (t *Tree) Entries() ([]string, []Tree) { return t.names, t.list }
 
+// Template returns the text of a tree that is a text, else nil.
+func (t *Tree) Template() *expr.Template { return t.text }
+
 // Depth is how deep the tree nests: 1 for a scalar.
 func (t *Tree) Depth() int {
 	d := 0

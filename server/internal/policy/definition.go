@@ -144,6 +144,25 @@ func (b *Build) Problem(field string, code fault.Code, format string, args ...an
 	b.c.problem(b.find(field), b.path(field), code, format, args...)
 }
 
+// NotBuilt reports a setting that this version does not have yet. It refuses
+// the document, and only warns when a document is checked (decisions 40, 41).
+func (b *Build) NotBuilt(field, what string) {
+	b.failed = b.failed || !b.c.target.Check
+	b.c.add(b.find(field), b.path(field), fault.ActionNotBuilt, b.c.target.Check, what+": this is not built yet")
+}
+
+// Nth returns how many actions of the policy have asked with the same identity
+// before. State that outlives a policy is kept by identity, and two actions
+// that look the same do not share it.
+func (b *Build) Nth(identity string) int {
+	if b.c.identities == nil {
+		b.c.identities = make(map[string]int)
+	}
+	n := b.c.identities[identity]
+	b.c.identities[identity]++
+	return n
+}
+
 // Warn reports something that is accepted.
 func (b *Build) Warn(field string, code fault.Code, format string, args ...any) {
 	b.c.warn(b.find(field), b.path(field), code, format, args...)

@@ -33,7 +33,7 @@ type Exchange struct {
 	Message *Message
 	// Services answer what expressions ask of the world outside.
 	Services Services
-	// Logs are what log actions have recorded, in order.
+	// Logs are what log actions have recorded, in order; see Log.
 	Logs []map[string]any
 	// Trace, if not nil, is told what happens.
 	Trace *Trace
@@ -46,6 +46,8 @@ type Exchange struct {
 	vars    map[string]any
 	results map[string]map[string]any
 	derived derived
+	waiting []func(status int, err error) // see OnUpstream
+	logged  int                           // bytes of Logs
 }
 
 // Endpoint is what a policy may know of its endpoint.

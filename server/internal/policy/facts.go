@@ -43,13 +43,23 @@ func (x *Exchange) Lookup(name string) (any, bool) {
 	case "vars":
 		return x.vars, x.vars != nil
 	case "actions":
-		return x.Result(strings.TrimPrefix(name, resultPrefix))
+		return x.resultFact(strings.TrimPrefix(name, resultPrefix))
 	case "time":
 		return expr.Now(x.now()), true
 	case "attempts", "last_attempt":
 		return x.Result("retry." + name)
 	}
 	return nil, false
+}
+
+// resultFact looks a result up. Those of terminate-tls are known only after the
+// handshake, which follows the action, and are the facts of the connection.
+func (x *Exchange) resultFact(name string) (any, bool) {
+	v, ok := x.Result(name)
+	if fact, terminated := strings.CutPrefix(name, "terminate_tls."); !ok && terminated && x.Conn.Terminate != nil {
+		return x.Conn.tlsFact(fact)
+	}
+	return v, ok
 }
 
 func (x *Exchange) endpointFact(name string) (any, bool) {
