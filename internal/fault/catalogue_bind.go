@@ -24,6 +24,8 @@ const (
 	CIDRDenyAlone Code = "ERR_NGROK_393"
 	// PolicyTwice means that a bind carries a policy in both fields. No argument.
 	PolicyTwice Code = "ERR_NGROK_9025"
+	// PolicyRefused means that the policy of a bind has mistakes. Argument: their number; the binder appends them.
+	PolicyRefused Code = "ERR_NGROK_9026"
 	// DescriptionTooLong means that an endpoint's description is too long. Argument: its length.
 	DescriptionTooLong Code = "ERR_NGROK_18012"
 	// PolicyNotBuilt means that a bind carries a traffic policy. No argument.
@@ -107,6 +109,11 @@ func bindEntries() []Entry {
 			Code: DescriptionTooLong, Status: 400, Title: "Description too long",
 			Message: "The description has %d characters; at most 255 are allowed.",
 			Remedy:  "Shorten the description.",
+		},
+		{
+			Code: PolicyRefused, Status: 400, Title: "The traffic policy is not valid",
+			Message: "The traffic policy has mistakes (%d), each with line and column:",
+			Remedy:  "Correct the policy at these places.",
 		},
 		{
 			Code: PolicyNotBuilt, Status: 501, Title: "Traffic policies are not built yet",

@@ -53,10 +53,12 @@ func (b *Binder) wanted(r request) (endpoint.URL, error) {
 	if err := u.Check(binding); err != nil {
 		return endpoint.URL{}, err
 	}
-	if binding != endpoint.Public {
+	switch {
+	case binding == endpoint.Kubernetes:
 		return endpoint.URL{}, fault.New(fault.BindingNotBuilt, string(binding))
-	}
-	if u.Host == "" {
+	case binding == endpoint.Internal:
+		return u.WithDefaults(), nil // nothing is advertised or reserved there (decisions.md 48)
+	case u.Host == "":
 		return u, nil
 	}
 	if u.Scheme != endpoint.TCP {
@@ -65,6 +67,14 @@ func (b *Binder) wanted(r request) (endpoint.URL, error) {
 		u.Host = b.tcpHost
 	}
 	return u, b.checkPublic(u)
+}
+
+// bindingOf returns the binding of a stored URL, which its name tells.
+func bindingOf(u endpoint.URL) endpoint.Binding {
+	if strings.HasSuffix(u.Host, endpoint.InternalSuffix) {
+		return endpoint.Internal
+	}
+	return endpoint.Public
 }
 
 // storedPort turns a port as clients use it into the one under which endpoints are stored: none and the
@@ -90,7 +100,7 @@ func (b *Binder) advertised(s endpoint.Scheme) uint16 {
 
 // show returns the URL of a stored endpoint as people see it.
 func (b *Binder) show(u endpoint.URL) string {
-	if u.Port == u.Scheme.DefaultPort() && u.Scheme != endpoint.TCP {
+	if u.Port == u.Scheme.DefaultPort() && u.Scheme != endpoint.TCP && bindingOf(u) == endpoint.Public {
 		u.Port = b.advertised(u.Scheme)
 		if u.Port == u.Scheme.DefaultPort() {
 			u.Port = 0
@@ -99,8 +109,12 @@ func (b *Binder) show(u endpoint.URL) string {
 	return u.String()
 }
 
-// checkPublic judges whether the server has the place of a stored URL to give.
+// checkPublic judges whether the server has the place of a stored URL to give. Internal ones are the account's
+// own to give.
 func (b *Binder) checkPublic(u endpoint.URL) error {
+	if bindingOf(u) == endpoint.Internal {
+		return nil
+	}
 	if u.Scheme == endpoint.TCP {
 		return b.checkTCP(u)
 	}

@@ -61,6 +61,8 @@ type Listener struct {
 type Config struct {
 	// Sealer is required.
 	Sealer Sealer
+	// Policies is required.
+	Policies Policies
 	// Domains are the base domains; at least one is required. Random names come under the first.
 	Domains []string
 	// HTTPPort and HTTPSPort are the advertised ports, which stand for 80 and 443. Default: 80 and 443.
@@ -153,12 +155,23 @@ func (b *Binder) Reserve(ctx context.Context, agent wire.Agent, bind wire.Bind) 
 	if err != nil {
 		return wire.Bound{}, err
 	}
-	var c *claim
 	t, again := openToken(b.cfg.Sealer, agent.Account, bind.Extra.Token)
-	if again && t.url().Scheme == r.scheme {
+	u := t.url()
+	resumes := again && u.Scheme == r.scheme
+	if !resumes {
+		if u, err = b.wanted(r); err != nil {
+			return wire.Bound{}, err
+		}
+	}
+	program, err := b.compile(r.policy, u)
+	if err != nil {
+		return wire.Bound{}, err
+	}
+	var c *claim
+	if resumes {
 		c, err = b.resume(ctx, agent, r, t)
 	} else {
-		c, err = b.claimNew(ctx, agent, r)
+		c, err = b.claimNew(ctx, agent, r, u)
 	}
 	if err != nil {
 		return wire.Bound{}, err
@@ -167,7 +180,7 @@ func (b *Binder) Reserve(ctx context.Context, agent wire.Agent, bind wire.Bind) 
 	if !again || t != tokenOf(c) {
 		token = tokenOf(c).seal(b.cfg.Sealer)
 	}
-	bound, err := b.bound(c, agent, bind, r, token)
+	bound, err := b.bound(c, agent, bind, r, program, token)
 	if err != nil {
 		b.Release(ctx, c.id, agent, true)
 		return wire.Bound{}, err
@@ -181,11 +194,7 @@ func (b *Binder) Reserve(ctx context.Context, agent wire.Agent, bind wire.Bind) 
 }
 
 // claimNew claims what a first bind asks for.
-func (b *Binder) claimNew(ctx context.Context, agent wire.Agent, r request) (*claim, error) {
-	u, err := b.wanted(r)
-	if err != nil {
-		return nil, err
-	}
+func (b *Binder) claimNew(ctx context.Context, agent wire.Agent, r request, u endpoint.URL) (*claim, error) {
 	if u.Host == "" {
 		return b.claimRandom(ctx, agent, r, id.New("ep"))
 	}
@@ -250,16 +259,31 @@ func (b *Binder) Release(_ context.Context, tunnelID string, agent wire.Agent, c
 
 // Patch changes an endpoint that agent holds and returns what it is now. Errors are *fault.Error.
 func (b *Binder) Patch(_ context.Context, agent wire.Agent, p wire.PatchTunnelState) (wire.Bound, error) {
-	if p.TrafficPolicy != nil && strings.TrimSpace(*p.TrafficPolicy) != "" {
-		return wire.Bound{}, fault.New(fault.PolicyNotBuilt)
-	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	c := b.byID[p.TunnelId]
-	if c == nil || c.elem != nil || c.session != agent.SessionID || c.account != agent.Account {
-		return wire.Bound{}, fault.New(fault.EndpointUnknown, p.TunnelId)
+	c, err := b.holding(agent, p.TunnelId)
+	if err != nil {
+		return wire.Bound{}, err
+	}
+	var program any
+	if p.TrafficPolicy != nil {
+		b.mu.Unlock() // compiling takes a while
+		program, err = b.compile(*p.TrafficPolicy, c.url)
+		b.mu.Lock()
+		if err != nil {
+			return wire.Bound{}, err
+		}
+		if c, err = b.holding(agent, p.TunnelId); err != nil {
+			return wire.Bound{}, err
+		}
 	}
 	bound := c.bound
+	if p.TrafficPolicy != nil {
+		bound.Policy = program
+		if bound.Opts, err = withPolicy(bound.Opts, *p.TrafficPolicy); err != nil {
+			return wire.Bound{}, err
+		}
+	}
 	set(&bound.Name, p.Name)
 	set(&bound.Description, p.Description)
 	set(&bound.Metadata, p.Metadata)
@@ -267,13 +291,22 @@ func (b *Binder) Patch(_ context.Context, agent wire.Agent, p wire.PatchTunnelSt
 		return wire.Bound{}, err
 	}
 	if p.PoolingEnabled != nil {
-		if s := b.sites[placeOf(c.url)]; !*p.PoolingEnabled && len(s.members) > 1 {
+		if s := b.sites[placeOf(c.account, c.url)]; !*p.PoolingEnabled && len(s.members) > 1 {
 			return wire.Bound{}, fault.New(fault.URLTaken, b.show(c.url))
 		}
 		bound.Pooled, c.pooled = *p.PoolingEnabled, *p.PoolingEnabled
 	}
 	c.bound = bound
 	return bound, nil
+}
+
+// holding returns the claim that agent holds by the id of its endpoint. It is called with b.mu held.
+func (b *Binder) holding(agent wire.Agent, id string) (*claim, error) {
+	c := b.byID[id]
+	if c == nil || c.elem != nil || c.session != agent.SessionID || c.account != agent.Account {
+		return nil, fault.New(fault.EndpointUnknown, id)
+	}
+	return c, nil
 }
 
 func set(field *string, value *string) {

@@ -11,7 +11,7 @@ import (
 )
 
 // bound describes a claim to the tunnel layer.
-func (b *Binder) bound(c *claim, agent wire.Agent, bind wire.Bind, r request, token string) (wire.Bound, error) {
+func (b *Binder) bound(c *claim, agent wire.Agent, bind wire.Bind, r request, program any, token string) (wire.Bound, error) {
 	shown := b.show(c.url)
 	opts, err := echo(bind, c.url, shown)
 	if err != nil {
@@ -23,10 +23,11 @@ func (b *Binder) bound(c *claim, agent wire.Agent, bind wire.Bind, r request, to
 	}
 	return wire.Bound{
 		ID: bind.Id, TunnelID: c.id, URL: shown, Proto: bind.Proto, Opts: opts, Token: token,
-		Account: agent.Account, Binding: string(endpoint.Public),
+		Account: agent.Account, Binding: string(bindingOf(c.url)),
 		Scheme: string(c.url.Scheme), Host: c.url.Host, Port: c.url.Port,
 		Pooled: r.pooled, HTTP2: r.http2, ProxyProto: r.proxyProto, TLS: r.tls,
-		Name: bind.Extra.Name, Description: bind.Extra.Description, Metadata: bind.Extra.Metadata,
+		Policy: program,
+		Name:   bind.Extra.Name, Description: bind.Extra.Description, Metadata: bind.Extra.Metadata,
 		ForwardsTo: forwardsTo,
 	}, nil
 }

@@ -12,14 +12,18 @@ import (
 	"github.com/culvert-project/culvert/internal/wire"
 )
 
-// place is what endpoints compete for: a host and port, or for tcp a port, with an empty host.
+// place is what endpoints compete for: a host and port, or for public tcp a port, with an empty host. Internal
+// names are each account's own.
 type place struct {
-	host string
-	port uint16
+	account, host string
+	port          uint16
 }
 
-func placeOf(u endpoint.URL) place {
-	if u.Scheme == endpoint.TCP {
+func placeOf(account string, u endpoint.URL) place {
+	switch {
+	case bindingOf(u) == endpoint.Internal:
+		return place{account: account, host: u.Host, port: u.Port}
+	case u.Scheme == endpoint.TCP:
 		return place{port: u.Port}
 	}
 	return place{host: u.Host, port: u.Port}
@@ -78,6 +82,11 @@ func (b *Binder) place(ctx context.Context, agent wire.Agent, r request, want cl
 	}
 }
 
+// listens reports whether an endpoint has a port of its own to be opened.
+func (b *Binder) listens(u endpoint.URL) bool {
+	return u.Scheme == endpoint.TCP && bindingOf(u) == endpoint.Public && b.cfg.Ports != nil
+}
+
 // tryPlace is one try of place under the lock. If opened is true the caller has to open the claim's port;
 // if wait is not nil the try is to be repeated once it is closed.
 func (b *Binder) tryPlace(agent wire.Agent, r request, want claim, free bool) (c *claim, opened bool, wait <-chan struct{}, closing []uint16, err error) {
@@ -88,7 +97,7 @@ func (b *Binder) tryPlace(agent wire.Agent, r request, want claim, free bool) (c
 	if c = b.byID[want.id]; c != nil {
 		at = c.url
 	}
-	p := placeOf(at)
+	p := placeOf(want.account, at)
 	s := b.sites[p]
 	switch {
 	case s != nil && s.busy != nil && free:
@@ -104,7 +113,7 @@ func (b *Binder) tryPlace(agent wire.Agent, r request, want claim, free bool) (c
 	}
 	if s == nil {
 		s = &site{scheme: r.scheme}
-		if r.scheme == endpoint.TCP && b.cfg.Ports != nil {
+		if b.listens(at) {
 			s.busy, opened = make(chan struct{}), true
 		}
 	} else if err := b.admit(s, nil, agent.Account, r); err != nil {
@@ -163,12 +172,12 @@ func (b *Binder) forget(c *claim, s *site) {
 
 // drop removes a claim, and its site with the last one. It returns the port to close, if there is one.
 func (b *Binder) drop(c *claim) (closing []uint16) {
-	p := placeOf(c.url)
+	p := placeOf(c.account, c.url)
 	s := b.sites[p]
 	b.forget(c, s)
 	switch {
 	case len(s.members) > 0:
-	case c.url.Scheme == endpoint.TCP && b.cfg.Ports != nil:
+	case b.listens(c.url):
 		s.busy = make(chan struct{})
 		return []uint16{p.port}
 	default:
@@ -205,7 +214,7 @@ func (b *Binder) open(c *claim) error {
 	err := b.cfg.Ports.Claim(c.url.Port)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	p := placeOf(c.url)
+	p := placeOf(c.account, c.url)
 	s := b.sites[p]
 	close(s.busy)
 	s.busy = nil

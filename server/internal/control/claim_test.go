@@ -172,7 +172,7 @@ func TestPatch(t *testing.T) {
 		"unknown":                   {agent("a"), wire.PatchTunnelState{TunnelId: "ep_x"}, fault.EndpointUnknown},
 		"another session's":         {agent("b"), wire.PatchTunnelState{TunnelId: got.TunnelID}, fault.EndpointUnknown},
 		"another account's":         {agentOf("other", "a"), wire.PatchTunnelState{TunnelId: got.TunnelID}, fault.EndpointUnknown},
-		"policy":                    {agent("a"), wire.PatchTunnelState{TunnelId: got.TunnelID, TrafficPolicy: text("{}")}, fault.PolicyNotBuilt},
+		"policy":                    {agent("a"), wire.PatchTunnelState{TunnelId: got.TunnelID, TrafficPolicy: text("on_http_reqest: []")}, fault.PolicyRefused},
 		"metadata too long":         {agent("a"), wire.PatchTunnelState{TunnelId: got.TunnelID, Metadata: text(string(long))}, fault.MetadataTooLong},
 		"unpooled while in company": {agent("a"), wire.PatchTunnelState{TunnelId: got.TunnelID, PoolingEnabled: &no}, fault.URLTaken},
 	} {

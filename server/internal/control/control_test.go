@@ -16,6 +16,7 @@ import (
 	"github.com/culvert-project/culvert/internal/fault"
 	"github.com/culvert-project/culvert/internal/wire"
 	"github.com/culvert-project/culvert/server/internal/control"
+	"github.com/culvert-project/culvert/server/internal/policy"
 	"github.com/culvert-project/culvert/server/internal/vault"
 )
 
@@ -84,11 +85,40 @@ func newVault(t *testing.T) *vault.Vault {
 	return v
 }
 
+// deny is an action for tests.
+type deny struct {
+	Status int `field:"status_code" range:"400,599"`
+}
+
+func (*deny) Do(_ context.Context, x *policy.Exchange) (policy.Verdict, error) {
+	return policy.Refuse, nil
+}
+
+// newCompiler returns a compiler that knows one action and one that is not built.
+func newCompiler(t testing.TB) *policy.Compiler {
+	t.Helper()
+	all := []endpoint.Scheme{endpoint.HTTP, endpoint.HTTPS, endpoint.TCP, endpoint.TLS}
+	r, err := policy.NewRegistry(
+		policy.Define(policy.Definition{
+			Type: "deny", Schemes: all, Phases: []policy.Phase{policy.OnTCPConnect, policy.OnHTTPRequest, policy.OnHTTPResponse},
+		}, deny{}, func(d *deny, _ *policy.Build) policy.Action { return d }),
+		policy.NotBuilt(policy.Definition{Type: "later", Phases: []policy.Phase{policy.OnHTTPRequest}}),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := policy.NewCompiler(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
 // config is a server with the default ports.
 func config(t *testing.T) control.Config {
 	t.Helper()
 	return control.Config{
-		Sealer: newVault(t), Domains: []string{base, "example.com"}, HTTPPort: 9080, HTTPSPort: 9443,
+		Sealer: newVault(t), Policies: newCompiler(t), Domains: []string{base, "example.com"}, HTTPPort: 9080, HTTPSPort: 9443,
 		Extra:    []control.Listener{{Scheme: endpoint.HTTPS, Port: 8443}, {Scheme: endpoint.TLS, Port: 5671}, {Scheme: endpoint.TCP, Port: 5432}},
 		TCPFirst: 20000, TCPLast: 20009, Ports: newPorts(),
 	}

@@ -99,7 +99,7 @@ func TestLimit_EndpointTexts(t *testing.T) {
 		"name":           {wire.Bind{Proto: "https", Extra: wire.BindExtra{Name: x(256)}}, fault.OptionInvalid},
 		"protocol":       {wire.Bind{Proto: x(100_000)}, fault.BindInvalid},
 		"upstream":       {wire.Bind{Proto: "https", ForwardsProto: x(100_000)}, fault.BindInvalid},
-		"options":        {wire.Bind{Proto: "https", Opts: []byte(`{"URL":"` + x(70_000) + `"}`)}, fault.OptionInvalid},
+		"options":        {wire.Bind{Proto: "https", Opts: []byte(`{"URL":"` + x(270_000) + `"}`)}, fault.OptionInvalid},
 		"address":        {wire.Bind{Proto: "https", Opts: []byte(`{"URL":"https://` + x(60_000) + `.example.com"}`)}, ""},
 		"user":           {wire.Bind{Proto: "https", Opts: []byte(`{"URL":"https://` + x(60_000) + `@h.example.com"}`)}, ""},
 		"bindings":       {wire.Bind{Proto: "https", Extra: wire.BindExtra{Bindings: slices.Repeat([]string{"public"}, 10_000)}}, ""},

@@ -16,14 +16,16 @@ type option struct {
 	name string
 	// on are the schemes on which it is in force; none for what is not built.
 	on []endpoint.Scheme
+	// everywhere says that it is in force on all of them.
+	everywhere bool
 }
 
 // knownOptions are all of them, of any client and any protocol (agent-protocol.md 8), in the order in which
 // they are complained about.
 func knownOptions() []option {
 	return []option{
-		{name: "TrafficPolicy"},
-		{name: "Policy"},
+		{name: "TrafficPolicy", everywhere: true},
+		{name: "Policy", everywhere: true},
 		{name: "BasicAuth"},
 		{name: "Auth"},
 		{name: "Password"},
@@ -57,9 +59,7 @@ func checkOptions(scheme endpoint.Scheme, raw json.RawMessage) error {
 	}
 	for _, o := range known {
 		switch {
-		case !set[o.name]:
-		case o.name == "Policy" || o.name == "TrafficPolicy":
-			return fault.New(fault.PolicyNotBuilt)
+		case !set[o.name], o.everywhere:
 		case len(o.on) == 0:
 			return fault.New(fault.OptionNotBuilt, o.name)
 		case o.on[0] != scheme:

@@ -56,10 +56,6 @@ func TestOptionsNotBuilt(t *testing.T) {
 		opts  m
 		code  fault.Code
 	}{
-		{"TrafficPolicy", "https", m{"TrafficPolicy": "on_http_request: []"}, fault.PolicyNotBuilt},
-		{"TrafficPolicy", "tcp", m{"TrafficPolicy": "{}"}, fault.PolicyNotBuilt},
-		{"TrafficPolicy", "tls", m{"TrafficPolicy": "{}"}, fault.PolicyNotBuilt},
-		{"Policy", "http", m{"Policy": m{"inbound": []any{}}}, fault.PolicyNotBuilt},
 		{"both", "http", m{"Policy": m{}, "TrafficPolicy": "{}"}, fault.PolicyTwice},
 		{"BasicAuth", "https", m{"BasicAuth": m{"credentials": []any{}}}, fault.OptionNotBuilt},
 		{"Auth", "https", m{"Auth": "user:password"}, fault.OptionNotBuilt},
@@ -128,7 +124,7 @@ func TestOptionsInvalid(t *testing.T) {
 		{"key without certificate", "tls", m{"TLSTermination": m{"key": key}}, fault.OptionInvalid},
 		{"pair that does not fit", "tls", m{"TLSTermination": m{"cert": cert, "key": otherKey}}, fault.OptionInvalid},
 		{"sealed key", "tls", m{"TLSTermination": m{"cert": cert, "sealed_key": []byte("x")}}, fault.OptionInvalid},
-		{"too large", "https", m{"x": strings.Repeat("x", 70_000)}, fault.OptionInvalid},
+		{"too large", "https", m{"x": strings.Repeat("x", 270_000)}, fault.OptionInvalid},
 	}
 	b := newBinder(t, config(t))
 	for _, tt := range tests {
@@ -191,7 +187,9 @@ func FuzzReserve(f *testing.F) {
 	f.Add("tls", `{"TLSTermination":{"cert":"eA==","key":"eA=="},"MutualTLSAtEdge":{"mutual_tls_ca":"eA=="}}`, "", "", "")
 	f.Add("http", `{"Subdomain":"a/b","Hostname":null}`, "http1", "internal", "{}")
 	f.Add("https", `[`, "", "kubernetes", `{"a":"ac","i":"ep_1","b":"public","s":"https","h":"x.example.com","p":443}`)
-	b, err := control.New(control.Config{Sealer: nullSealer{}, Domains: []string{"example.com"}, TCPFirst: 20000, TCPLast: 20009})
+	f.Add("https", `{"TrafficPolicy":"on_http_request: [{actions: [{type: deny}]}]"}`, "", "", "")
+	f.Add("http", `{"Policy":{"inbound":[{"actions":[{"type":"deny","config":"e30="}]}]}}`, "", "", "")
+	b, err := control.New(control.Config{Sealer: nullSealer{}, Policies: newCompiler(f), Domains: []string{"example.com"}, TCPFirst: 20000, TCPLast: 20009})
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -55,8 +55,8 @@ func TestEveryOptionIsInForceOrRefused(t *testing.T) {
 	pem := func(b []byte) string { return base64.StdEncoding.EncodeToString(b) }
 	ca := fmt.Sprintf(`{"mutual_tls_ca":%q}`, pem(cert))
 	values := map[string]string{
-		"TrafficPolicy":         `"{\"on_http_request\":[]}"`,
-		"Policy":                `{"inbound":[]}`,
+		"TrafficPolicy":         `"{\"on_tcp_connect\":[{\"actions\":[{\"type\":\"deny\"}]}]}"`,
+		"Policy":                `{"inbound":[{"actions":[{"type":"deny"}]}]}`,
 		"BasicAuth":             `{"credentials":[{"username":"u","cleartext_password":"password"}]}`,
 		"Auth":                  `"user:password"`,
 		"Password":              `"password"`,
@@ -84,6 +84,10 @@ func TestEveryOptionIsInForceOrRefused(t *testing.T) {
 					b := newBinder(t, config(t))
 					got, err := b.Reserve(t.Context(), agent("a"), message(t, proto, spelt, value))
 					switch {
+					case name == "TrafficPolicy" || name == "Policy":
+						if err != nil || got.Policy == nil {
+							t.Errorf("Reserve = %+v, %v, want it in force", got.Policy, err)
+						}
 					case proto == "https" && name == "MutualTLSCA":
 						if err != nil || got.TLS == nil || len(got.TLS.ClientCAs) != 1 {
 							t.Errorf("Reserve = %+v, %v, want it in force", got.TLS, err)
@@ -97,7 +101,7 @@ func TestEveryOptionIsInForceOrRefused(t *testing.T) {
 						if err == nil || !strings.HasPrefix(string(f.Code), "ERR_CULVERT_1") {
 							t.Fatalf("Reserve = %v, want it refused", err)
 						}
-						if f.Code != fault.PolicyNotBuilt && !strings.Contains(f.Message, name) {
+						if !strings.Contains(f.Message, name) {
 							t.Errorf("refusal %q does not name %s", f.Message, name)
 						}
 					}

@@ -86,10 +86,10 @@ func (b *Binder) evictPort(account string, port *uint16) bool {
 	b.mu.Lock()
 	for e := b.held.Front(); e != nil; e = e.Next() {
 		c := e.Value.(*claim) //nolint:forcetypeassert // of claims only
-		if c.account != account || c.url.Scheme != endpoint.TCP || !b.inRange(c.url.Port) {
+		if c.account != account || c.url.Scheme != endpoint.TCP || bindingOf(c.url) != endpoint.Public || !b.inRange(c.url.Port) {
 			continue
 		}
-		if s := b.sites[placeOf(c.url)]; s.busy == nil && len(s.members) == 1 {
+		if s := b.sites[placeOf(c.account, c.url)]; s.busy == nil && len(s.members) == 1 {
 			closing := b.drop(c)
 			b.mu.Unlock()
 			b.close(closing)

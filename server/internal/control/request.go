@@ -17,7 +17,7 @@ import (
 
 // Bounds of a bind request.
 const (
-	maxOpts        = 64 << 10 // bytes; room for certificates
+	maxOpts        = 256 << 10 // bytes; room for certificates and a policy
 	maxProto       = 64
 	maxMetadata    = 4096 // bytes
 	maxDescription = 255
@@ -33,6 +33,7 @@ type request struct {
 	pooled, http2      bool
 	proxyProto         int
 	tls                *wire.BoundTLS
+	policy             string // the document; empty for none
 }
 
 // read understands a bind request and refuses options that cannot be, or are not built (decisions.md 27).
@@ -60,7 +61,7 @@ func read(bind wire.Bind) (request, error) {
 		return r, fault.New(fault.OptionNotBuilt, "IPPolicyRef")
 	}
 	if len(bind.Opts) > maxOpts {
-		return r, fault.New(fault.OptionInvalid, "Opts", "the options are larger than 64 KiB")
+		return r, fault.New(fault.OptionInvalid, "Opts", "the options are larger than 256 KiB")
 	}
 	err := checkOptions(r.scheme, bind.Opts)
 	if err != nil {
@@ -75,6 +76,9 @@ func read(bind wire.Bind) (request, error) {
 		err = r.readTLS(bind.Opts)
 	}
 	if err != nil {
+		return r, err
+	}
+	if r.policy, err = policyOf(bind.Opts); err != nil {
 		return r, err
 	}
 	if r.proxyProto < 0 || r.proxyProto > 2 {

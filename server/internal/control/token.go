@@ -26,7 +26,7 @@ type token struct {
 
 func tokenOf(c *claim) token {
 	return token{
-		Account: c.account, ID: c.id, Binding: endpoint.Public,
+		Account: c.account, ID: c.id, Binding: bindingOf(c.url),
 		Scheme: c.url.Scheme, Host: c.url.Host, Port: c.url.Port, Random: c.random,
 	}
 }
@@ -55,5 +55,5 @@ func openToken(s Sealer, account, text string) (token, bool) {
 	if err := json.Unmarshal(plain, &t); err != nil {
 		return token{}, false
 	}
-	return t, t.Account == account && t.Binding == endpoint.Public && t.ID != ""
+	return t, t.Account == account && t.Binding == bindingOf(t.url()) && t.ID != ""
 }

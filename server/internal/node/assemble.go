@@ -11,6 +11,7 @@ import (
 	"github.com/culvert-project/culvert/server/internal/control"
 	"github.com/culvert-project/culvert/server/internal/edge"
 	"github.com/culvert-project/culvert/server/internal/identity"
+	"github.com/culvert-project/culvert/server/internal/policy"
 	"github.com/culvert-project/culvert/server/internal/route"
 	"github.com/culvert-project/culvert/server/internal/snapshot"
 	"github.com/culvert-project/culvert/server/internal/tunnel"
@@ -43,8 +44,12 @@ func (n *Node) assemble(ctx context.Context, lns *listeners) (*parts, error) {
 	httpPort := advertised(c.AdvertiseHTTPPort, lns.http)
 	httpsPort := advertised(c.AdvertiseHTTPSPort, lns.https)
 	ports := &ports{}
+	policies, err := newCompiler()
+	if err != nil {
+		return nil, err
+	}
 	binder, err := control.New(control.Config{
-		Sealer: keys, Domains: c.Domains, HTTPPort: httpPort, HTTPSPort: httpsPort, Extra: controlListeners(c),
+		Sealer: keys, Policies: policies, Domains: c.Domains, HTTPPort: httpPort, HTTPSPort: httpsPort, Extra: controlListeners(c),
 		TCPFirst: c.TCPPorts.First, TCPLast: c.TCPPorts.Last, Ports: ports, Limits: c.Endpoints,
 	})
 	if err != nil {
@@ -75,6 +80,15 @@ func (n *Node) assemble(ctx context.Context, lns *listeners) (*parts, error) {
 		n.info.CAFile, n.info.CAFingerprint = filepath.Join(c.DataDir, "ca.pem"), store.Fingerprint()
 	}
 	return &parts{n: n, lns: lns, tokens: tokens, binder: binder, tunnels: tunnels, edge: public}, nil
+}
+
+// newCompiler returns the compiler of policies with all actions.
+func newCompiler() (*policy.Compiler, error) {
+	actions, err := policy.NewRegistry()
+	if err != nil {
+		return nil, err
+	}
+	return policy.NewCompiler(actions)
 }
 
 // ports opens the ports of TCP endpoints at the edge, which is made after the

@@ -128,10 +128,10 @@ func (p *parser) root(n *node) {
 		v := n.items[i]
 		switch k.text {
 		case phaseNames[0], phaseNames[1], phaseNames[2], phaseNames[3]:
-			p.list(k, v)
-		case inbound, outbound:
+			p.list(k, k.text, v)
+		case inbound, outbound, "Inbound", "Outbound":
 			p.warn(k, k.text, fault.PolicyInvalid, "%s is an older spelling; write on_http_request, on_http_response or on_tcp_connect", k.text)
-			p.list(k, v)
+			p.list(k, strings.ToLower(k.text), v)
 		case "enabled":
 			p.enabled(k, v)
 		default:
@@ -153,7 +153,8 @@ func (p *parser) enabled(k, v *node) {
 	}
 }
 
-func (p *parser) list(k, v *node) {
+// list reads the rules under a key, which stands for itself or for another one.
+func (p *parser) list(k *node, key string, v *node) {
 	if v.kind == null || v.kind == list && len(v.items) == 0 {
 		return
 	}
@@ -161,13 +162,14 @@ func (p *parser) list(k, v *node) {
 		p.problem(v, k.text, fault.PolicyInvalid, "%s holds a list of rules, and this is %s; begin each rule with a dash", k.text, v.kind)
 		return
 	}
-	l := ruleList{key: k.text, at: k}
+	l := ruleList{key: key, at: k}
 	for i, r := range v.items {
 		l.rules = append(l.rules, p.rule(r, fmt.Sprintf("%s[%d]", k.text, i)))
 	}
 	p.doc.lists = append(p.doc.lists, l)
 }
 
+// ruleKeys are a rule's; older clients write them with a capital.
 var ruleKeys = []string{"name", "expressions", "actions"}
 
 func (p *parser) rule(n *node, path string) rule {
@@ -179,14 +181,14 @@ func (p *parser) rule(n *node, path string) rule {
 	for i, k := range n.keys {
 		v := n.items[i]
 		switch k.text {
-		case "name":
+		case "name", "Name":
 			if !v.scalar() && v.kind != null {
 				p.problem(v, path+".name", fault.PolicyInvalid, "a name is a text, and this is %s", v.kind)
 			}
 			r.name = v.text
-		case "expressions":
+		case "expressions", "Expressions":
 			r.expressions = p.expressions(v, path+".expressions")
-		case "actions":
+		case "actions", "Actions":
 			r.actions = p.actions(v, path+".actions")
 		default:
 			p.problem(k, path+"."+k.text, fault.PolicyInvalid, "a rule has no key %s%s", k.text, didYouMean(k.text, ruleKeys))

@@ -24,7 +24,7 @@ func bindingOf(b endpoint.Binding) binding {
 
 // key addresses a pool.
 type key struct {
-	// host is a name, the suffix of a wildcard, or "" for tcp, where the port
+	// host is a name, the suffix of a wildcard, or "" for public tcp, where the port
 	// says all.
 	host string
 	// account is "" for public pools: their names are global.
@@ -40,7 +40,7 @@ func keyOf(ek endpoint.Key) key {
 	if k.binding != public {
 		k.account = ek.Account
 	}
-	if ek.URL.Scheme == endpoint.TCP {
+	if ek.URL.Scheme == endpoint.TCP && k.binding == public {
 		k.host = ""
 	} else if suffix := ek.URL.WildcardSuffix(); suffix != "" {
 		k.host = suffix

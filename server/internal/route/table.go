@@ -53,7 +53,7 @@ func (t *Table) Pools() iter.Seq[*Pool] {
 
 // Lookup returns the pool for a name on a port of a public binding, or nil. The
 // host has to be canonical: lower case, A-labels, neither trailing dot nor
-// port. For tcp the port alone counts, and host is ignored. The exact name
+// port. For public tcp the port alone counts, and host is ignored. The exact name
 // goes before wildcards, and of these the longest suffix wins. If the best
 // match has another scheme the answer is nil: traffic for a name that a tls
 // endpoint owns never falls to an https wildcard around it.
@@ -67,7 +67,7 @@ func (t *Table) Lookup(b endpoint.Binding, scheme endpoint.Scheme, host string, 
 // ignored for the public binding.
 func (t *Table) LookupAccount(account string, b endpoint.Binding, scheme endpoint.Scheme, host string, port uint16) *Pool {
 	k := key{host: host, account: account, port: port, binding: bindingOf(b)}
-	if scheme == endpoint.TCP {
+	if scheme == endpoint.TCP && k.binding == public {
 		k.host = ""
 	} else if host == "" {
 		return nil

@@ -279,3 +279,21 @@ func TestReservedNamesAreNotServedByWildcards(t *testing.T) {
 		t.Errorf("an endpoint of the reserved name itself: found %q", got)
 	}
 }
+
+// The port alone says all only of public tcp endpoints: internal ones have names.
+func TestInternalTCPEndpointsHaveNames(t *testing.T) {
+	t.Parallel()
+	tab := route.NewTable()
+	for _, host := range []string{"a.internal", "b.internal"} {
+		u := endpoint.URL{Scheme: endpoint.TCP, Host: host, Port: 22}
+		tab = tab.With(&route.Endpoint{ID: host, Account: "ac", Key: endpoint.Key{Account: "ac", Binding: endpoint.Internal, URL: u}})
+	}
+	for host, want := range map[string]string{"a.internal": "a.internal", "b.internal": "b.internal", "c.internal": "", "": ""} {
+		if got := found(tab.LookupAccount("ac", endpoint.Internal, endpoint.TCP, host, 22)); got != want {
+			t.Errorf("LookupAccount(%q) = %q, want %q", host, got, want)
+		}
+	}
+	if got := found(tab.LookupAccount("other", endpoint.Internal, endpoint.TCP, "a.internal", 22)); got != "" {
+		t.Errorf("another account finds %q", got)
+	}
+}

@@ -1,0 +1,157 @@
+package control
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"unicode"
+
+	"github.com/culvert-project/culvert/internal/endpoint"
+	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/server/internal/policy"
+)
+
+// Policies makes programs of policy documents, as policy.Compiler does.
+type Policies interface {
+	// Compile checks a document for a kind of endpoint and makes its program. The program is nil if a
+	// diagnostic is no warning, or if the document says nothing.
+	Compile(d *policy.Document, t policy.Target) (*policy.Program, policy.Diagnostics)
+}
+
+// maxDiagnoses bounds the text about the mistakes of a policy, in bytes. Agents cut lines behind 4 KiB.
+const maxDiagnoses = 3 << 10
+
+// compile makes the program of a policy's text for the endpoint at u. It returns nil, as what the data plane
+// takes for no policy, if the text says nothing. All mistakes come as one fault (traffic-policy.md 3.1).
+func (b *Binder) compile(text string, u endpoint.URL) (any, error) {
+	if strings.TrimSpace(text) == "" {
+		return nil, nil
+	}
+	doc, found := policy.Parse("", []byte(text))
+	var program *policy.Program
+	if !found.Failed() {
+		var more policy.Diagnostics
+		program, more = b.cfg.Policies.Compile(doc, policy.Target{Scheme: u.Scheme, Binding: bindingOf(u)})
+		found = append(found, more...)
+	}
+	if found.Failed() {
+		return nil, diagnosed(found.Errors())
+	}
+	if program == nil {
+		return nil, nil
+	}
+	return program, nil
+}
+
+// diagnosed is the refusal of a policy with these mistakes, of which it shows as many as there is room for.
+func diagnosed(mistakes policy.Diagnostics) *fault.Error {
+	f := fault.Wrap(mistakes, fault.PolicyRefused, len(mistakes))
+	var text strings.Builder
+	text.WriteString(f.Message)
+	for i, m := range mistakes {
+		line := oneLine(m.String())
+		if text.Len()+len(line) > maxDiagnoses && i > 0 {
+			fmt.Fprintf(&text, "; and %d more", len(mistakes)-i)
+			break
+		}
+		if i > 0 {
+			text.WriteByte(';')
+		}
+		text.WriteString(" " + line[:min(len(line), maxDiagnoses)])
+	}
+	f.Message = strings.ToValidUTF8(text.String(), "")
+	return f
+}
+
+// oneLine makes a text printable, on one line.
+func oneLine(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, text)
+	return strings.Join(strings.Fields(text), " ")
+}
+
+// olderPolicy is the policy of clients that send it as an object (agent-protocol.md 9).
+type olderPolicy struct {
+	Inbound  []olderRule `json:"inbound,omitempty"`
+	Outbound []olderRule `json:"outbound,omitempty"`
+}
+
+type olderRule struct {
+	Name        string        `json:"name,omitempty"`
+	Expressions []string      `json:"expressions,omitempty"`
+	Actions     []olderAction `json:"actions,omitempty"`
+}
+
+// olderAction has its configuration as the base64 text of a JSON object.
+type olderAction struct {
+	Type   string          `json:"type"`
+	Config json.RawMessage `json:"config,omitempty"`
+}
+
+// document returns an older policy as a document, empty if it has no rule.
+func (p olderPolicy) document() (string, error) {
+	if len(p.Inbound)+len(p.Outbound) == 0 {
+		return "", nil
+	}
+	for _, rules := range [][]olderRule{p.Inbound, p.Outbound} {
+		for i := range rules {
+			for j := range rules[i].Actions {
+				if err := rules[i].Actions[j].decode(); err != nil {
+					return "", err
+				}
+			}
+		}
+	}
+	text, err := json.Marshal(p)
+	return string(text), err
+}
+
+// decode puts the configuration itself in the place of its base64 text.
+func (a *olderAction) decode() error {
+	if len(a.Config) == 0 || a.Config[0] != '"' {
+		return nil
+	}
+	var raw []byte
+	if err := json.Unmarshal(a.Config, &raw); err != nil || len(raw) > 0 && !json.Valid(raw) {
+		return fault.Wrap(err, fault.OptionInvalid, "Policy", "the config of an action is not JSON in base64")
+	}
+	a.Config = raw
+	return nil
+}
+
+// policyOf returns the text of the policy in a bind's options, whichever way it is given.
+func policyOf(raw json.RawMessage) (string, error) {
+	var o struct {
+		TrafficPolicy string
+		Policy        *olderPolicy
+	}
+	if err := decodeOpts(raw, &o); err != nil {
+		return "", err
+	}
+	if strings.TrimSpace(o.TrafficPolicy) != "" || o.Policy == nil {
+		return o.TrafficPolicy, nil
+	}
+	return o.Policy.document()
+}
+
+// withPolicy returns the options of a bind with another policy in them.
+func withPolicy(opts json.RawMessage, text string) (json.RawMessage, error) {
+	m := map[string]json.RawMessage{}
+	if err := decodeOpts(opts, &m); err != nil {
+		return nil, err
+	}
+	for key := range m { // decoding compares without regard to case
+		if strings.EqualFold(key, "Policy") || strings.EqualFold(key, "TrafficPolicy") {
+			delete(m, key)
+		}
+	}
+	var err error
+	if m["TrafficPolicy"], err = json.Marshal(text); err != nil {
+		return nil, err
+	}
+	return json.Marshal(m)
+}
