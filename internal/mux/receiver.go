@@ -205,15 +205,13 @@ func (st *Stream) deliver(b []byte) {
 		r.cond.Signal()
 	}
 	var credit uint32
-	var err error
 	if r.sink != nil && len(b) > 0 && len(r.chunks) == 0 && !r.sink.draining {
-		var m int
-		m, err = r.sink.write(b)
+		m := r.sink.write(b)
 		credit = st.consume(m, 0)
 		b = b[m:]
 	}
 	grown := 0
-	if err == nil && len(b) > 0 {
+	if len(b) > 0 {
 		grown = r.push(b)
 		st.held.Add(int64(grown))
 		if r.sink != nil {
@@ -223,10 +221,6 @@ func (st *Stream) deliver(b []byte) {
 		}
 	}
 	r.mu.Unlock()
-	if err != nil {
-		st.abort(false)
-		return
-	}
 	st.took(0, credit, false)
 	if grown > 0 {
 		st.session.queued(int64(grown))

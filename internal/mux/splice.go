@@ -4,8 +4,10 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/culvert-project/culvert/internal/mux/frame"
@@ -44,7 +46,10 @@ var ErrIdle = errors.New("idle timeout")
 
 // Splice copies between a stream and a connection until both directions have
 // ended, passing half-closes on, and closes both. When one side breaks off, so
-// does the other: a stream is aborted, a connection cut off. Between a stream
+// does the other: a stream is aborted, a connection cut off. A connection that
+// only takes nothing more is still read to its end, and what the stream brings
+// for it dropped: a server that closes at once may have answered before.
+// Between a stream
 // and a TCP socket it is the fast path: received payload goes into the socket
 // from the session reader, by a write that does not wait, and only one
 // goroutine is used, the caller's.
@@ -81,14 +86,16 @@ type pair struct {
 
 	mu       sync.Mutex
 	err      error
-	refused  bool // the peer has finished and takes nothing more
-	answered bool // all that the peer sent is passed on
+	refused  bool  // the peer has finished and takes nothing more
+	answered bool  // all that the peer sent is passed on
+	broken   error // why the connection takes nothing more
+	read     bool  // the connection is read to its end
 }
 
 // lingerTime is how long a connection is still read, and what it sends dropped,
 // after an answer is complete whose sender takes nothing more. Closing at once
 // could cost the client the end of the answer, since unread data makes TCP
-// reset a connection.
+// reset a connection. As long may a client take for what came ahead of a reset.
 const lingerTime = 2 * time.Second
 
 // end breaks both sides off because of err; the first cause is kept.
@@ -115,15 +122,65 @@ func (p *pair) cause() error {
 
 // sendFailed judges why the stream takes nothing more. Many peers close a
 // stream as a whole once they have answered and refuse what comes then; that
-// must not cut off an answer which is still on its way. Anything else ends the
-// pair.
+// must not cut off an answer which is still on its way. Nor must a reset without
+// an end cut off what came ahead of it; who gets that ends the pair then.
+// Anything else ends the pair now.
 func (p *pair) sendFailed(err error) {
 	var se *StreamError
-	if errors.As(err, &se) && se.Remote && se.Code == frame.StreamClosed && p.st.recv.finished() {
+	remote := errors.As(err, &se) && se.Remote
+	switch finished := p.st.recv.finished(); {
+	case remote && finished && se.Code == frame.StreamClosed:
 		p.lingers(true, false)
+	case remote && !finished:
+		p.note(err)
+		_ = p.conn.SetWriteDeadline(time.Now().Add(lingerTime)) // it may have ended
+	default:
+		p.end(err)
+	}
+}
+
+// writeFailed notes that the connection takes nothing more. It is read to its
+// end still, and then the stream ends.
+func (p *pair) writeFailed(err error) {
+	if errors.Is(err, os.ErrDeadlineExceeded) { // alive, and may never end
+		p.end(err)
 		return
 	}
-	p.end(err)
+	p.note(err)
+	if p.breaks(err) {
+		p.refuse(err)
+	}
+}
+
+// breaks notes why the connection takes nothing more and reports whether it is
+// read to its end.
+func (p *pair) breaks(err error) (read bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.broken == nil {
+		p.broken = err
+	}
+	return p.read
+}
+
+// readDone notes that the connection is read to its end and returns why it takes
+// nothing more, if that is so.
+func (p *pair) readDone() (broken error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.read = true
+	return p.broken
+}
+
+// refuse ends a stream whose connection gives nothing more and takes nothing
+// more. An agent ends it so that its answer, which is complete, still reaches
+// the client. A client that is gone is to be told of at once.
+func (p *pair) refuse(err error) {
+	if p.st.session.conf.Role == Server {
+		p.end(err)
+		return
+	}
+	p.st.Reset(frame.StreamClosed)
 }
 
 // lingers notes how far a regular end has come, and reports whether the peer
@@ -180,15 +237,13 @@ func (p *pair) copyBoth() {
 	p.st.session.out.openNow(p.st)
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		_, err := p.st.WriteTo(connWriter{p})
-		if err == nil {
-			err = netx.CloseWrite(p.conn)
-		}
+		w := &connWriter{pair: p}
+		_, err := p.st.WriteTo(w)
 		if err != nil {
 			p.end(err)
 			return
 		}
-		p.lingers(false, true)
+		w.finish()
 	})
 	read := shortRead
 	p.pump(func(credit int64) (ok bool) {
@@ -270,22 +325,55 @@ func (p *pair) readEnded(err error) {
 	if p.tap != nil {
 		p.tap.ToStream(nil)
 	}
+	broken := p.readDone()
+	// Who was told of a reset when writing reads an end.
+	if errors.Is(err, io.EOF) && errors.Is(broken, syscall.ECONNRESET) {
+		err = broken
+	}
 	switch {
 	case errors.Is(err, io.EOF):
 		_ = p.st.CloseWrite() // never fails
+		if broken != nil {
+			p.refuse(broken)
+		}
 	case !p.lingers(false, false):
 		p.end(err)
 	}
 }
 
-// connWriter writes to the connection of a pair.
-type connWriter struct{ p *pair }
+// connWriter writes to the connection of a pair, and drops what it does not
+// take.
+type connWriter struct {
+	pair   *pair
+	broken bool
+}
 
-func (w connWriter) Write(b []byte) (int, error) {
-	if w.p.tap != nil {
-		w.p.tap.ToConn(b)
+func (w *connWriter) Write(b []byte) (int, error) {
+	p := w.pair
+	if w.broken {
+		return len(b), nil
 	}
-	n, err := w.p.conn.Write(b)
-	w.p.toConn.Add(int64(n))
-	return n, err
+	if p.tap != nil {
+		p.tap.ToConn(b)
+	}
+	n, err := p.conn.Write(b)
+	p.toConn.Add(int64(n))
+	if err != nil {
+		w.broken = true
+		p.writeFailed(err)
+	}
+	return len(b), nil
+}
+
+// finish passes on that the stream has ended regularly.
+func (w *connWriter) finish() {
+	p := w.pair
+	if w.broken {
+		return
+	}
+	if err := netx.CloseWrite(p.conn); err != nil {
+		p.writeFailed(err)
+		return
+	}
+	p.lingers(false, true)
 }

@@ -13,6 +13,7 @@ import (
 type socketSink struct {
 	pair     *pair
 	draining bool // guarded by receiver.mu
+	broken   bool // the socket takes nothing more, so what comes is dropped; guarded likewise
 	seen     int  // bytes ahead in the queue that the tap has got
 	done     chan struct{}
 	ended    bool // done is closed; guarded by pair.mu
@@ -98,18 +99,25 @@ func (st *Stream) setSink(sink *socketSink) {
 	r.mu.Unlock()
 }
 
-// write passes on what the socket takes. Called with receiver.mu held.
-func (s *socketSink) write(b []byte) (int, error) {
+// write passes on what the socket takes, and drops what it never will. Called
+// with receiver.mu held, by the session reader.
+func (s *socketSink) write(b []byte) int {
+	if s.broken {
+		return len(b)
+	}
 	if s.pair.tap != nil {
 		s.pair.tap.ToConn(b)
 	}
 	n, err := s.pair.raw.WriteReady(b)
-	s.seen = len(b) - n
 	s.pair.toConn.Add(int64(n))
 	if err != nil {
-		s.pair.note(err)
+		s.broken = true
+		s.pair.breaks(err)
+		go s.pair.writeFailed(err)
+		return len(b)
 	}
-	return n, err
+	s.seen = len(b) - n
+	return n
 }
 
 // startDrain starts the goroutine that empties the queue. Called with
@@ -139,7 +147,12 @@ func (s *socketSink) drain() {
 			return
 		}
 		c := r.pop()
+		broken := s.broken
 		r.mu.Unlock()
+		if broken {
+			st.release(c)
+			continue
+		}
 		if s.pair.tap != nil {
 			old := min(s.seen, c.w-c.r)
 			s.seen -= old
@@ -149,16 +162,19 @@ func (s *socketSink) drain() {
 		}
 		n, err := s.pair.conn.Write(c.buf[c.r:c.w])
 		s.pair.toConn.Add(int64(n))
-		st.release(c)
 		if err != nil {
-			s.pair.end(err)
+			r.mu.Lock()
+			s.broken = true
+			r.mu.Unlock()
+			s.pair.writeFailed(err)
 		}
+		st.release(c)
 	}
 }
 
 // finish ends the direction towards the socket: with the peer's FIN the socket
-// is half-closed, with anything else the pair breaks off. The session reader
-// may be the caller, so nothing here waits.
+// is half-closed if it still can be, with anything else the pair breaks off. The
+// session reader may be the caller, so nothing here waits.
 func (s *socketSink) finish(err error) {
 	p := s.pair
 	p.mu.Lock()
@@ -168,12 +184,12 @@ func (s *socketSink) finish(err error) {
 	if !first {
 		return
 	}
-	if err == io.EOF { //nolint:errorlint // the receiver's own value
-		err = netx.CloseWrite(p.conn)
-	}
-	if err != nil {
+	if err != io.EOF { //nolint:errorlint // the receiver's own value
 		p.note(err)
 		_ = netx.CutOff(p.conn) // wakes the reading goroutine, which ends the pair
+	} else if err := netx.CloseWrite(p.conn); err != nil {
+		p.breaks(err)
+		go p.writeFailed(err)
 	} else {
 		p.lingers(false, true)
 	}
