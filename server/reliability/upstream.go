@@ -36,9 +36,10 @@ type Upstream struct {
 	srv  *http.Server
 	wg   sync.WaitGroup
 
-	// Held counts the requests that /hold has got, Gone those of them whose
-	// client left, and Partial the bodies that ended before they should.
-	Held, Gone, Partial atomic.Int64
+	// Begun counts the bodies whose transfer has begun, Held the requests that
+	// /hold has got, Gone those of them whose client left, and Partial the
+	// bodies that ended before they should.
+	Begun, Held, Gone, Partial atomic.Int64
 
 	mu      sync.Mutex
 	release chan struct{} // closed by Release; guarded by mu
@@ -109,6 +110,7 @@ func (u *Upstream) sink(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
+	u.Begun.Add(1)
 	n, err := CheckPattern(r.Body, want)
 	switch {
 	case errors.Is(err, ErrCorrupt):
@@ -132,6 +134,7 @@ func (u *Upstream) bytes(w http.ResponseWriter, r *http.Request) {
 	} else {
 		http.NewResponseController(w).Flush() //nolint:errcheck // a client that has gone is seen by the copy
 	}
+	u.Begun.Add(1)
 	if _, err := io.Copy(w, Pattern(n)); err != nil {
 		u.Partial.Add(1)
 	}
