@@ -3,6 +3,7 @@ package culvert
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -92,9 +93,14 @@ func (k *link) beat() {
 			})
 		}
 	})
-	if k.life.Err() == nil {
-		k.mux.CloseWith(frame.NoError, err)
+	if k.life.Err() != nil {
+		return
 	}
+	code := frame.NoError
+	if errors.Is(err, wire.ErrHeartbeatLost) {
+		code = frame.PeerEOF // nobody hears a goodbye, so none is waited for
+	}
+	k.mux.CloseWith(code, err)
 }
 
 // close ends the connection and waits for its goroutines.

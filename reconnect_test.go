@@ -209,8 +209,12 @@ func TestAgent31_SilentServer(t *testing.T) {
 		if d := time.Since(start); d > 25*time.Second {
 			t.Errorf("noticed after %v, want at most 25s", d)
 		}
-		time.Sleep(5 * time.Second)
+		// Nobody hears a goodbye: only the first delay of the back-off is waited.
+		time.Sleep(501 * time.Millisecond)
 		synctest.Wait()
+		if n := count[*culvert.EventAgentConnectSucceeded](w.events); n != 2 {
+			t.Errorf("%d connections half a second later, want 2", n)
+		}
 		works(t, w, ln)
 		if n := count[*culvert.EventAgentDisconnected](w.events); n != 1 {
 			t.Errorf("%d disconnects, want 1", n)
