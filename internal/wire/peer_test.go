@@ -225,6 +225,45 @@ func TestRequestsThatAreRefused(t *testing.T) {
 	}
 }
 
+// What the requests of a session hold together is bounded, and given back.
+func TestT64_BytesOfRequestsAreBounded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		agent, server := sessions(t)
+		answer := make(chan struct{})
+		peer := serve(t, agent, wire.Handler{})
+		serve(t, server, wire.Handler{RPC: func(context.Context, wire.ReqType, json.RawMessage) (any, error) {
+			<-answer
+			return wire.ErrorResp{}, nil
+		}})
+		body := `{"x":"` + strings.Repeat("x", wire.MaxMessage-10) + `"}`
+		const room = 8 << 20 / wire.MaxMessage
+		requests := make([]*mux.Stream, room)
+		for i := range requests {
+			requests[i] = open(t, agent, wire.TypeUnbind, body[:1000])
+			if _, err := io.WriteString(requests[i], body[1000:]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait() // all are being answered
+		more := open(t, agent, wire.TypeUnbind, body[:1000])
+		_, _ = io.WriteString(more, body[1000:]) // may meet the reset
+		if got := resetCode(t, more); got != frame.EnhanceYourCalm {
+			t.Errorf("a request beyond the bound is reset with %v, want %v", got, frame.EnhanceYourCalm)
+		}
+		close(answer)
+		for i, st := range requests {
+			if _, err := io.ReadAll(st); err != nil {
+				t.Errorf("request %d: %v, want its answer", i, err)
+			}
+		}
+		var resp wire.ErrorResp
+		if err := peer.Call(t.Context(), wire.TypeUnbind, json.RawMessage(body), &resp); err != nil {
+			t.Errorf("a request after the others: %v, want its answer", err)
+		}
+	})
+}
+
 func TestSlowRequestIsGivenUp(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

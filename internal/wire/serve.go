@@ -18,6 +18,10 @@ import (
 // unless a Handler says otherwise. Requests that are held back count.
 const DefaultMaxRequests = 1024
 
+// maxHeld bounds the bytes of all requests of one session that arrive or are
+// being answered. The request with which they become more is reset.
+const maxHeld = 8 << 20
+
 // maxHeartbeats bounds the heartbeat streams of one session. Agents open one.
 const maxHeartbeats = 4
 
@@ -112,6 +116,7 @@ type server struct {
 	handlers sync.WaitGroup
 	running  atomic.Int64 // handlers of Handle
 	requests atomic.Int64 // under way
+	held     atomic.Int64 // bytes of these requests
 	beats    atomic.Int64 // heartbeat streams
 }
 
@@ -163,8 +168,14 @@ func (sv *server) request(ctx context.Context, t ReqType, st *mux.Stream) {
 		st.Reset(frame.EnhanceYourCalm)
 		return
 	}
-	body, err := readValue(st, messageLimit(t))
-	if err != nil {
+	in := &counted{r: st, all: &sv.held}
+	defer in.done()
+	body, err := readValue(in, messageLimit(t))
+	switch {
+	case errors.Is(err, errHeld):
+		st.Reset(frame.EnhanceYourCalm)
+		return
+	case err != nil:
 		st.Reset(frame.ProtocolError)
 		return
 	}
@@ -196,3 +207,25 @@ func (sv *server) request(ctx context.Context, t ReqType, st *mux.Stream) {
 		sv.h.Sent(t)
 	}
 }
+
+var errHeld = errors.New("the requests of the session are too large together")
+
+// counted reads a request and adds its bytes to those of its session.
+type counted struct {
+	r    io.Reader
+	all  *atomic.Int64
+	mine int64
+}
+
+// Read implements io.Reader. It fails where the session has too many bytes.
+func (c *counted) Read(b []byte) (int, error) {
+	n, err := c.r.Read(b)
+	c.mine += int64(n)
+	if c.all.Add(int64(n)) > maxHeld {
+		return 0, errHeld
+	}
+	return n, err
+}
+
+// done takes the bytes back off the session's.
+func (c *counted) done() { c.all.Add(-c.mine) }
