@@ -208,6 +208,7 @@ func (r *caseRun) exchange(ctx context.Context, text, upstream []byte) (closed b
 	u.Scheme, u.Host = string(r.url.Scheme), x.Request.Host
 	x.OriginalURL = u.String()
 	defer r.left(x)
+	defer x.UpstreamDone(0, nil)
 
 	v, fail := r.program.Run(ctx, policy.OnHTTPRequest, x)
 	origin := policy.FromUpstream
@@ -228,6 +229,7 @@ func (r *caseRun) exchange(ctx context.Context, text, upstream []byte) (closed b
 		if x.Response, err = readResponse(upstream, x.Request); err != nil { //nolint:bodyclose // a text
 			return false, err
 		}
+		x.UpstreamDone(x.Response.StatusCode, nil)
 	}
 	if policy.ResponsePhase(origin) && r.program.Has(policy.OnHTTPResponse) {
 		v, fail = r.program.Run(ctx, policy.OnHTTPResponse, x)
