@@ -77,20 +77,24 @@ func (r *run) ordered(o Outcome) {
 
 // start brings one endpoint online.
 func (r *run) start(ctx context.Context, s config.Spec) error {
+	s, err := withPolicy(ctx, s)
+	if err != nil {
+		return err
+	}
 	// The endpoint lives as long as the session, but waiting for it does not.
 	binding, cancel := context.WithCancelCause(r.session)
 	stop := context.AfterFunc(ctx, func() { cancel(errStopping) })
 	if s.Upstream.Scheme == target.File {
 		defer cancel(nil)
 		defer stop()
-		return r.serveFiles(binding, s) //nolint:contextcheck // the endpoint outlives ctx, to drain
+		return fromPolicy(r.serveFiles(binding, s), s) //nolint:contextcheck // the endpoint outlives ctx, to drain
 	}
 	e, err := r.agent.Forward(binding, upstream(s), endpointOptions(s)...) //nolint:contextcheck // as above
 	if !stop() || err != nil {
 		cancel(errStopping)
 	}
 	if err != nil {
-		return err
+		return fromPolicy(err, s)
 	}
 	r.keep(s.Name, e)
 	return nil
@@ -111,6 +115,7 @@ func endpointOptions(s config.Spec) []culvert.EndpointOption {
 		culvert.WithMetadata(s.Metadata),
 		culvert.WithPoolingEnabled(s.Pooling),
 		culvert.WithBindings(s.Bindings...),
+		culvert.WithTrafficPolicy(s.Policy),
 	}
 	if s.Subdomain != "" {
 		opts = append(opts, culvert.WithSubdomain(s.Subdomain))

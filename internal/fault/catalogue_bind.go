@@ -28,8 +28,8 @@ const (
 	PolicyRefused Code = "ERR_NGROK_9026"
 	// DescriptionTooLong means that an endpoint's description is too long. Argument: its length.
 	DescriptionTooLong Code = "ERR_NGROK_18012"
-	// PolicyNotBuilt means that a bind carries a traffic policy. No argument.
-	PolicyNotBuilt Code = "ERR_CULVERT_1100"
+	// PolicyUnreadable means that the agent cannot read the file or URL of a policy. Arguments: which, why.
+	PolicyUnreadable Code = "ERR_CULVERT_1233"
 	// BindingNotBuilt means that a bind asks for a binding that is not built. Argument: the binding.
 	BindingNotBuilt Code = "ERR_CULVERT_1101"
 	// LabelsNotSupported answers StartTunnelWithLabel. No argument.
@@ -116,9 +116,9 @@ func bindEntries() []Entry {
 			Remedy:  "Correct the policy at these places.",
 		},
 		{
-			Code: PolicyNotBuilt, Status: 501, Title: "Traffic policies are not built yet",
-			Message: "This server does not run traffic policies yet, so it refuses the endpoint instead of serving it without its policy.",
-			Remedy:  "Start the endpoint without a traffic policy.",
+			Code: PolicyUnreadable, Status: 400, Title: "The traffic policy cannot be read",
+			Message: "The traffic policy %s cannot be read: %s.",
+			Remedy:  "Correct the path or URL. A policy is at most 256 KiB; a URL is fetched once, over https, or over http from this machine.",
 		},
 		{
 			Code: BindingNotBuilt, Status: 501, Title: "The binding is not built yet",

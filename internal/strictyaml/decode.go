@@ -32,6 +32,10 @@ func (d *decoder) value(n *yaml.Node, path string, v reflect.Value) {
 		d.value(n, path, v.Elem())
 		return
 	}
+	if v.Type() == sourceType {
+		d.source(n, path, v)
+		return
+	}
 	if n.Kind == yaml.ScalarNode {
 		if u, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
 			if text, ok := d.expand(n, path); ok {

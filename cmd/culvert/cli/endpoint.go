@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -97,10 +96,10 @@ func (f *endpointFlags) register(v verb) {
 	fl := v.cmd.Flags()
 	example := map[endpoint.Scheme]string{endpoint.HTTP: "https://app.example.com", endpoint.TCP: "tcp://host:port", endpoint.TLS: "tls://app.example.com"}
 	fl.StringVar(&f.url, "url", "", "wanted `URL`, such as "+example[v.kind]+" (default: the server chooses)")
-	fl.StringArrayVar(&f.bindings, "binding", nil, "`BINDING`: public (internal and kubernetes are refused: not supported yet)")
+	fl.StringArrayVar(&f.bindings, "binding", nil, "`BINDING`: public, or internal for names in .internal (default: what the URL says)")
 	fl.BoolVar(&f.pooling, "pooling-enabled", false, "share the URL with other endpoints that do the same")
-	fl.StringVar(&f.policyFile, "traffic-policy-file", "", "traffic policy `FILE` (refused: not supported yet)")
-	fl.StringVar(&f.policyURL, "traffic-policy-url", "", "traffic policy `URL` (refused: not supported yet)")
+	fl.StringVar(&f.policyFile, "traffic-policy-file", "", "`FILE` with the traffic policy, YAML or JSON")
+	fl.StringVar(&f.policyURL, "traffic-policy-url", "", "`URL` of the traffic policy, fetched once at start")
 	fl.StringVar(&f.name, "name", defaultName, "`NAME` of the endpoint")
 	fl.StringVar(&f.description, "description", "", "`TEXT` for people")
 	fl.StringVar(&f.metadata, "metadata", "", "`TEXT` for programs")
@@ -121,7 +120,7 @@ func (f *endpointFlags) register(v verb) {
 	}
 	fl.StringArrayVar(&f.cidrAllow, "cidr-allow", nil, "`NETWORK` that may connect (refused: not supported yet)")
 	fl.StringArrayVar(&f.cidrDeny, "cidr-deny", nil, "`NETWORK` that may not connect (refused: not supported yet)")
-	for _, name := range []string{"traffic-policy-file", "traffic-policy-url", "cidr-allow", "cidr-deny"} {
+	for _, name := range []string{"cidr-allow", "cidr-deny"} {
 		_ = fl.MarkHidden(name) // just defined; refused until it is built
 	}
 	if v.kind == endpoint.HTTP {
@@ -135,6 +134,7 @@ var flagLabels = map[string]string{
 	"upstream.url": "the upstream", "upstream.protocol": "--upstream-protocol", "upstream.proxy_protocol": "--upstream-proxy-protocol",
 	"upstream.tls_verify": "--upstream-tls-verify", "upstream.tls_verify_cas": "--upstream-tls-verify-cas",
 	"upstream.host_header": "--host-header", "terminate_at": "--terminate-at",
+	"traffic_policy_file": "--traffic-policy-file", "traffic_policy_url": "--traffic-policy-url",
 	"agent_tls_termination.server_certificate":                 "--crt",
 	"agent_tls_termination.server_private_key":                 "--key",
 	"agent_tls_termination.mutual_tls_certificate_authorities": "--mutual-tls-cas",
@@ -146,7 +146,7 @@ func (p *Program) runEndpoint(ctx context.Context, v verb, f *endpointFlags, arg
 	d := config.Definition{
 		Name: f.name, Kind: v.kind, URL: f.url, Bindings: f.bindings, Pooling: f.pooling, Description: f.description, Metadata: f.metadata,
 		Upstream: v.fallback, Protocol: f.protocol, HostHeader: f.hostHeader, ProxyProtocol: f.proxyProtocol, TLSVerify: f.tlsVerify, TLSVerifyCAs: f.tlsVerifyCAs,
-		Certificate: f.crt, Key: f.key, Labels: flagLabels,
+		Certificate: f.crt, Key: f.key, PolicyFile: f.policyFile, PolicyURL: f.policyURL, Labels: flagLabels,
 	}
 	if len(args) > 0 {
 		d.Upstream = args[0]
@@ -178,12 +178,12 @@ func (f *endpointFlags) refused(cmd *cobra.Command) error {
 		flag := cmd.Flags().Lookup(name)
 		return flag != nil && flag.Changed
 	}
-	policies := slices.DeleteFunc([]string{"traffic-policy-file", "traffic-policy-url", "policy-file"}, func(n string) bool { return !changed(n) })
+	for _, name := range []string{"traffic-policy-file", "traffic-policy-url", "policy-file"} {
+		if changed(name) && cmd.Flags().Lookup(name).Value.String() == "" { // a variable that is not set, in a script
+			return fault.New(fault.PolicyUnreadable, "--"+name, "its value is empty")
+		}
+	}
 	switch {
-	case len(policies) > 1:
-		return fault.New(fault.PolicyTwice)
-	case len(policies) == 1:
-		return fault.New(fault.PolicyNotBuilt)
 	case changed("cidr-deny") && !changed("cidr-allow"):
 		return fault.New(fault.CIDRDenyAlone)
 	case changed("cidr-allow"):

@@ -18,7 +18,7 @@ type olderFlags struct {
 	remoteAddr                  string
 	proxyProto                  string
 	appProtocol                 string
-	terminateAt                 string
+	terminateAt, policyFile     string
 	basicAuth                   []string
 }
 
@@ -36,7 +36,7 @@ var notBuilt = []string{
 func (f *olderFlags) register(v verb) {
 	fl := pflag.NewFlagSet("older", pflag.ContinueOnError)
 	fl.StringVar(&f.proxyProto, "proxy-proto", "", "")
-	fl.String("policy-file", "", "")
+	fl.StringVar(&f.policyFile, "policy-file", "", "")
 	switch v.kind {
 	case endpoint.HTTP, endpoint.HTTPS:
 		fl.StringVar(&f.domain, "domain", "", "")
@@ -103,6 +103,14 @@ func (f *olderFlags) apply(p *Program, v verb, d *config.Definition) error {
 			return fault.New(fault.OptionConflict, "--"+o.name, o.instead)
 		}
 		*o.to = o.value
+	}
+	if changed("policy-file") {
+		p.deprecated("policy-file", "--traffic-policy-file")
+		if d.PolicyFile != "" || d.PolicyURL != "" {
+			return fault.New(fault.PolicyTwice)
+		}
+		d.PolicyFile = f.policyFile
+		d.Labels = relabelled(d.Labels, "traffic_policy_file", "--policy-file")
 	}
 	if changed("scheme") {
 		p.deprecated("scheme", "--url http:// or --url https://")

@@ -116,9 +116,11 @@ func TestCompletion(t *testing.T) {
 func TestRefusedOptions(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ args, code string }{
-		{"http 80 --traffic-policy-file p.yml", "ERR_CULVERT_1100"},
-		{"http 80 --traffic-policy-url https://x", "ERR_CULVERT_1100"},
-		{"tcp 22 --policy-file p.yml", "ERR_CULVERT_1100"},
+		{"http 80 --traffic-policy-file none.yml", "ERR_CULVERT_1233"},
+		{"http 80 --traffic-policy-url http://x.example/p.yml", "ERR_CULVERT_1233"},
+		{"http 80 --traffic-policy-url p.yml", "ERR_CULVERT_1233"},
+		{"tcp 22 --policy-file none.yml", "ERR_CULVERT_1233"},
+		{"tcp 22 --policy-file a --traffic-policy-file b", "ERR_NGROK_9025"},
 		{"http 80 --traffic-policy-file p --traffic-policy-url https://x", "ERR_NGROK_9025"},
 		{"tcp 22 --cidr-allow 10.0.0.0/8", "ERR_CULVERT_1103"},
 		{"tls 443 --cidr-allow 10.0.0.0/8 --cidr-deny 10.0.0.1/32", "ERR_CULVERT_1103"},
@@ -133,7 +135,7 @@ func TestRefusedOptions(t *testing.T) {
 		{"http 80 --circuit-breaker 0.5", "ERR_CULVERT_1103"},
 		{"http 80 --request-header-add a:b", "ERR_CULVERT_1103"},
 		{"http 80 --ua-filter-deny bot", "ERR_CULVERT_1103"},
-		{"http 80 --binding internal --url https://a.internal", "ERR_CULVERT_1101"},
+		{"http 80 --binding internal --url https://a.example", "ERR_NGROK_9029"},
 		{"http 80 --binding kubernetes --url http://a.b", "ERR_CULVERT_1101"},
 	}
 	for _, tt := range tests {

@@ -30,6 +30,10 @@ type Spec struct {
 	// upstream's own there, else the value to put there.
 	HostHeader string
 
+	// Policy is the text of the endpoint's policy, empty for none or where
+	// PolicyURL says from where to get it. PolicyFrom is what people call it.
+	Policy, PolicyURL, PolicyFrom string
+
 	AgentTLS *tls.Config // nil: the agent does not terminate TLS
 	EdgeTLS  *EdgeTLS    // nil: the server does what the scheme implies
 }
@@ -77,6 +81,7 @@ func (d Definition) Compile() ([]Spec, []Issue) {
 	s.Bindings = c.bindings(u)
 	c.upstream(&s)
 	c.termination(&s)
+	c.policy(&s)
 	schemes := c.schemes()
 	if len(c.issues) > 0 {
 		return nil, c.issues
@@ -157,7 +162,7 @@ func (c *compiler) schemes() []endpoint.Scheme {
 }
 
 func (c *compiler) bindings(u endpoint.URL) []string {
-	if names := c.d.Bindings; len(names) == 1 && slices.Contains([]string{string(endpoint.Internal), string(endpoint.Kubernetes)}, names[0]) {
+	if names := c.d.Bindings; len(names) == 1 && names[0] == string(endpoint.Kubernetes) {
 		c.report("bindings", fault.New(fault.BindingNotBuilt, names[0])) // whatever else is wrong
 		return nil
 	}
@@ -168,10 +173,6 @@ func (c *compiler) bindings(u endpoint.URL) []string {
 	}
 	if err := u.Check(b); err != nil {
 		c.report("url", err)
-		return nil
-	}
-	if b != endpoint.Public {
-		c.report("bindings", fault.New(fault.BindingNotBuilt, string(b)))
 		return nil
 	}
 	return slices.Clone(c.d.Bindings)

@@ -85,7 +85,8 @@ func TestURLsByVerb(t *testing.T) {
 		{endpoint.TCP, "tcp://x", "", fault.PortMissing},
 		{endpoint.HTTP, "https://x/", "", fault.URLTrailingSlash},
 		{endpoint.HTTP, "https://a_b.example", "", fault.HostUnderscore},
-		{endpoint.HTTP, "https://a.internal", "", fault.BindingNotBuilt},
+		{endpoint.HTTP, "https://a.internal", "https://a.internal", ""},
+		{endpoint.TCP, "db.internal:22", "tcp://db.internal:22", ""},
 	}
 	for _, tt := range tests {
 		d := base(tt.kind, "80")
@@ -228,8 +229,10 @@ func TestOtherOptions(t *testing.T) {
 		{"host header of tcp", func(d *config.Definition) { d.Kind, d.HostHeader = endpoint.TCP, "rewrite" }, fault.ValueInvalid},
 		{"two bindings", func(d *config.Definition) { d.Bindings = []string{"public", "internal"} }, fault.BindingInvalid},
 		{"public", func(d *config.Definition) { d.Bindings = []string{"public"} }, ""},
-		{"internal", func(d *config.Definition) { d.Bindings, d.URL = []string{"internal"}, "https://a.internal" }, fault.BindingNotBuilt},
-		{"internal under a public name", func(d *config.Definition) { d.Bindings, d.URL = []string{"internal"}, "https://a.example" }, fault.BindingNotBuilt},
+		{"internal", func(d *config.Definition) { d.Bindings, d.URL = []string{"internal"}, "https://a.internal" }, ""},
+		{"internal without a name", func(d *config.Definition) { d.Bindings = []string{"internal"} }, fault.InternalNoHost},
+		{"public under an internal name", func(d *config.Definition) { d.Bindings, d.URL = []string{"public"}, "https://a.internal" }, fault.PublicInternal},
+		{"internal under a public name", func(d *config.Definition) { d.Bindings, d.URL = []string{"internal"}, "https://a.example" }, fault.InternalSuffix},
 		{"kubernetes", func(d *config.Definition) { d.Bindings, d.URL = []string{"kubernetes"}, "http://a.b" }, fault.BindingNotBuilt},
 		{"http2 of tcp", func(d *config.Definition) { d.Kind, d.Protocol = endpoint.TCP, "http2" }, fault.ValueInvalid},
 		{"PROXY of files", func(d *config.Definition) { d.Upstream, d.ProxyProtocol = "file:///srv", "1" }, fault.OptionConflict},

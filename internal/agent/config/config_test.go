@@ -174,7 +174,8 @@ func TestAgent15_MistakesNameTheLine(t *testing.T) {
 		{"older keys and values", "version: 2\nlog_levl: info\nlog_format: xml\ntunnels:\n  a: {proto: udp, addr: 80, adr: 80}\n", []string{
 			`:2:1: log_levl: unknown key`, `:3:1: log_format: The value "xml"`, `:5:7: tunnels.a.proto: `, `:5:29: tunnels.a.adr: unknown key`,
 		}},
-		{"policy", "version: 3\nendpoints:\n- name: a\n  upstream: {url: 1}\n  traffic_policy: {on_http_request: []}\n", []string{`:5:3: endpoints[0].traffic_policy: `}},
+		{"policy", "version: 3\nendpoints:\n- name: a\n  upstream: {url: 1}\n  traffic_policy: {}\n  traffic_policy_file: none.yml\n", []string{`:6:3: endpoints[0].traffic_policy_file: Both policy fields are set`, `: The traffic policy none.yml cannot be read`}},
+		{"policy of a tunnel", "version: 2\ntunnels:\n  a:\n    proto: http\n    addr: 80\n    policy: {inbound: []}\n    traffic_policy: {}\n", []string{`:6:5: tunnels.a.policy: `}},
 		{"no upstream", "version: 3\nendpoints:\n- name: a\n", []string{`:3:3: endpoints[0].upstream.url: The upstream "" is not valid: it is empty`}},
 		{"tunnel", "version: 2\ntunnels:\n  a:\n    proto: http\n    addr: 80\n    basic_auth: [\"u:password\"]\n    oauth: {provider: google}\n", []string{`:6:5: tunnels.a.basic_auth: `, `:7:5: tunnels.a.oauth: `}},
 		{"proto", "version: 2\ntunnels:\n  a b:\n    proto: udp\n    addr: 80\n", []string{`:4:5: tunnels["a b"].proto: `}},

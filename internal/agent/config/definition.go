@@ -39,6 +39,10 @@ type Definition struct {
 	TLSMin      string
 	TLSMax      string
 
+	// At most one of these is set: the text of a policy, the path of a file with
+	// one, or the URL of one.
+	Policy, PolicyFile, PolicyURL string
+
 	// Refused holds what was asked for and is not built yet, by key.
 	Refused []Issue
 	// Dir is the folder that relative paths start from; empty: the working
@@ -82,24 +86,7 @@ func (e Endpoint) definition(dir string) Definition {
 		d.TerminateAt, d.Certificate, d.Key, d.ClientCAs = "agent", t.Certificate, t.Key, t.ClientCAs
 		d.TLSMin, d.TLSMax = string(t.MinVersion), string(t.MaxVersion)
 	}
-	policies := 0
-	for _, p := range []struct {
-		key string
-		set bool
-	}{
-		{"traffic_policy", e.TrafficPolicy != nil},
-		{"traffic_policy_file", e.TrafficPolicyFile != ""},
-		{"traffic_policy_url", e.TrafficPolicyURL != ""},
-	} {
-		if !p.set {
-			continue
-		}
-		if policies++; policies > 1 {
-			d.Refused = append(d.Refused, Issue{p.key, fault.New(fault.PolicyTwice)})
-			continue
-		}
-		d.Refused = append(d.Refused, Issue{p.key, fault.New(fault.PolicyNotBuilt)})
-	}
+	d.Policy, d.PolicyFile, d.PolicyURL = string(e.TrafficPolicy), e.TrafficPolicyFile, e.TrafficPolicyURL
 	return d
 }
 
@@ -124,6 +111,14 @@ func (t Tunnel) definition(name, dir string) Definition {
 	if t.MutualTLS != "" {
 		d.ClientCAs = []string{t.MutualTLS}
 	}
+	switch d.Policy = string(t.TrafficPolicy); {
+	case t.Policy == "":
+	case d.Policy != "":
+		d.Refused = append(d.Refused, Issue{"policy", fault.New(fault.PolicyTwice)})
+	default:
+		d.Policy = string(t.Policy)
+		d.Labels = withLabel(d.Labels, keyPolicy, "policy")
+	}
 	d.refuseTunnel(t)
 	for _, host := range []struct{ key, value string }{{"domain", t.Domain}, {"hostname", t.Hostname}, {"remote_addr", t.Remote}} {
 		switch {
@@ -142,12 +137,6 @@ func (t Tunnel) definition(name, dir string) Definition {
 func (d *Definition) refuseTunnel(t Tunnel) {
 	if len(t.Labels) > 0 {
 		d.Refused = append(d.Refused, Issue{"labels", fault.New(fault.LabelsNotSupported)})
-	}
-	if t.TrafficPolicy != nil {
-		d.Refused = append(d.Refused, Issue{"traffic_policy", fault.New(fault.PolicyNotBuilt)})
-	}
-	if t.Policy != nil {
-		d.Refused = append(d.Refused, Issue{"policy", fault.New(fault.PolicyNotBuilt)})
 	}
 	for _, o := range []struct {
 		key   string

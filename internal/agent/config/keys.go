@@ -1,6 +1,10 @@
 package config
 
-import "time"
+import (
+	"time"
+
+	"github.com/culvert-project/culvert/internal/strictyaml"
+)
 
 // Text is a scalar of any kind, kept as it is written: keys that take words and
 // booleans alike (log: false, console_ui: iftty), and version: 3 or "3".
@@ -67,19 +71,19 @@ func Defaults() Agent {
 
 // Endpoint is one entry of the list endpoints (reference: agent, 4.6).
 type Endpoint struct {
-	Name              string    `yaml:"name"`
-	URL               string    `yaml:"url"`
-	Bindings          []string  `yaml:"bindings"`
-	Binding           string    `yaml:"binding"`
-	PoolingEnabled    bool      `yaml:"pooling_enabled"`
-	Description       string    `yaml:"description"`
-	Metadata          string    `yaml:"metadata"`
-	TrafficPolicy     any       `yaml:"traffic_policy"`
-	TrafficPolicyFile string    `yaml:"traffic_policy_file"`
-	TrafficPolicyURL  string    `yaml:"traffic_policy_url"`
-	Inspect           bool      `yaml:"inspect"`
-	Upstream          Upstream  `yaml:"upstream"`
-	AgentTLS          *AgentTLS `yaml:"agent_tls_termination"`
+	Name              string            `yaml:"name"`
+	URL               string            `yaml:"url"`
+	Bindings          []string          `yaml:"bindings"`
+	Binding           string            `yaml:"binding"`
+	PoolingEnabled    bool              `yaml:"pooling_enabled"`
+	Description       string            `yaml:"description"`
+	Metadata          string            `yaml:"metadata"`
+	TrafficPolicy     strictyaml.Source `yaml:"traffic_policy"`
+	TrafficPolicyFile string            `yaml:"traffic_policy_file"`
+	TrafficPolicyURL  string            `yaml:"traffic_policy_url"`
+	Inspect           bool              `yaml:"inspect"`
+	Upstream          Upstream          `yaml:"upstream"`
+	AgentTLS          *AgentTLS         `yaml:"agent_tls_termination"`
 }
 
 // Upstream is the section upstream of an endpoint.
@@ -125,9 +129,10 @@ type Tunnel struct {
 	Terminate string   `yaml:"terminate_at"`
 	Labels    []string `yaml:"labels"`
 
+	TrafficPolicy strictyaml.Source `yaml:"traffic_policy"`
+	Policy        strictyaml.Source `yaml:"policy"` // the older name
+
 	// What follows asks the server for something that is not built yet.
-	TrafficPolicy  any `yaml:"traffic_policy"`
-	Policy         any `yaml:"policy"`
 	BasicAuth      any `yaml:"basic_auth"`
 	CircuitBreaker any `yaml:"circuit_breaker"`
 	Compression    any `yaml:"compression"`
