@@ -115,6 +115,22 @@ func (b *Batch) fill() error {
 	return nil
 }
 
+// Gone reports whether the peer has ended the connection and nothing of it is
+// left to be read. It reads ahead what the socket has, without waiting; where it
+// cannot, it says false. Only who reads may call it.
+func (b *Batch) Gone() bool {
+	if b.raw == nil || b.in.r < b.in.w {
+		return false
+	}
+	n, err := b.raw.TryRead(b.in.Take())
+	if n == 0 {
+		b.in.Drop()
+		return err != nil
+	}
+	b.in.r, b.in.w = 0, n
+	return false
+}
+
 // inbound is the read-ahead buffer, present only while it has bytes.
 type inbound struct {
 	buf  *[readAhead]byte

@@ -16,11 +16,14 @@ import (
 // authenticated.
 var errTooMuch = errors.New("too many bytes before authentication")
 
-// handshake ends TLS on conn, within ctx and until deadline.
-func handshake(ctx context.Context, conn net.Conn, cfg *tls.Config, deadline time.Time) (net.Conn, error) {
+// handshake ends TLS on conn, within ctx and until deadline. Its turn to compute
+// has to come by turnBy.
+func handshake(ctx context.Context, conn net.Conn, paced *tls.Config, turnBy, deadline time.Time) (net.Conn, error) {
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
-	t := tls.Server(netx.NewBatch(conn), cfg)
+	below := &pacedConn{Batch: netx.NewBatch(conn), turnBy: turnBy}
+	defer below.endTurn()
+	t := tls.Server(below, paced)
 	if err := t.HandshakeContext(ctx); err != nil {
 		return nil, fmt.Errorf("tls handshake: %w", err)
 	}

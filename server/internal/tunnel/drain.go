@@ -46,8 +46,8 @@ func (srv *Server) Drain(ctx context.Context) {
 func (srv *Server) Close() {
 	srv.mu.Lock()
 	srv.closed = true
-	for c := range srv.greeting {
-		_ = c.Close() // it has no session yet, and its handshake fails by this
+	for _, cancel := range srv.greeting {
+		cancel() // it has no session yet
 	}
 	srv.mu.Unlock()
 	srv.admission.close()

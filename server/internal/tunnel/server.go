@@ -72,6 +72,7 @@ type Server struct {
 	cfg       Config
 	log       *slog.Logger
 	limits    Limits
+	tls       *tls.Config // paced; nil without TLS
 	places    places
 	budget    *mux.Budget
 	admission *admission
@@ -86,9 +87,9 @@ type Server struct {
 	groups  map[string]*group     // by client id; guarded by mu, as is all below
 	tunnels map[string]*Tunnel    // by tunnel id
 	conns   map[*session]struct{} // all sessions, authenticated or not
-	// greeting are the connections whose TLS handshake is under way. Who does
-	// not make it must not hold up a shutdown.
-	greeting map[net.Conn]struct{}
+	// greeting ends the TLS handshakes that are under way. Who does not make it
+	// must not hold up a shutdown.
+	greeting map[net.Conn]context.CancelFunc
 	closed   bool
 }
 
@@ -100,18 +101,22 @@ func New(cfg Config) *Server {
 	limits := cfg.Limits.withDefaults()
 	noWait := ended(make(chan struct{}))
 	close(noWait)
-	return &Server{
+	s := &Server{
 		cfg: cfg, log: cfg.Logger, limits: limits,
 		places:    places{most: limits.Connections},
 		budget:    mux.NewBudget(limits.AllUnread),
 		admission: newAdmission(limits),
 		failures:  newFailures(limits),
 		noWait:    noWait,
-		greeting:  map[net.Conn]struct{}{},
+		greeting:  map[net.Conn]context.CancelFunc{},
 		groups:    map[string]*group{},
 		tunnels:   map[string]*Tunnel{},
 		conns:     map[*session]struct{}{},
 	}
+	if cfg.TLS != nil {
+		s.tls = newTurns(turnsAtOnce()).pace(cfg.TLS)
+	}
+	return s
 }
 
 // ServeConn takes over the connection of an agent: TLS, authentication and then
@@ -144,18 +149,20 @@ func (s *Server) begin(ctx context.Context, conn net.Conn) bool {
 		s.log.Debug("agent connection refused: too many are authenticating", "addr", addr)
 		return false
 	}
+	greet, cancel := context.WithCancel(ctx)
+	defer cancel()
 	s.mu.Lock()
 	refuse := s.closed || s.draining.Load()
 	if !refuse {
 		s.running.Add(1)
-		s.greeting[conn] = struct{}{}
+		s.greeting[conn] = cancel
 	}
 	s.mu.Unlock()
 	if refuse {
 		leave()
 		return false
 	}
-	secured, err := s.secure(ctx, conn, deadline)
+	secured, err := s.secure(greet, conn, deadline)
 	s.mu.Lock()
 	delete(s.greeting, conn)
 	s.mu.Unlock()
@@ -181,12 +188,14 @@ func (s *Server) enter(ctx context.Context, addr netip.AddrPort, deadline time.T
 	return s.admission.enter(ctx, addr.Addr())
 }
 
-// secure ends TLS on conn. The deadline and ctx bound the handshake.
+// secure ends TLS on conn. The deadline and ctx bound the handshake, of which a
+// third is left to the peer once its turn has come: who waited for longer would
+// give up before it is answered.
 func (s *Server) secure(ctx context.Context, conn net.Conn, deadline time.Time) (net.Conn, error) {
-	if s.cfg.TLS == nil {
+	if s.tls == nil {
 		return conn, nil
 	}
-	return handshake(ctx, conn, s.cfg.TLS, deadline)
+	return handshake(ctx, conn, s.tls, deadline.Add(-s.limits.AuthTimeout/3), deadline)
 }
 
 // NumSessions returns how many connections of authenticated agents there are.
