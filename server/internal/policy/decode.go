@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"reflect"
@@ -140,7 +141,7 @@ func (d *decoder) structure(n *node, path string, into reflect.Value, extra ...s
 		value, key := d.field(n, path, f, name, taken)
 		if value == nil || value.kind == null {
 			if required {
-				d.bad(n, path, fault.PolicyElementMissing, "%s is missing", name)
+				d.bad(cmp.Or(n, d.at), path, fault.PolicyElementMissing, "%s is missing", name)
 			}
 			continue
 		}
@@ -339,9 +340,13 @@ func (d *decoder) fields(n *node, path string, tag reflect.StructTag) Fields {
 	if !d.count(n, path, len(n.keys), tag, fault.TooManyHeaders) {
 		return nil
 	}
+	code := fault.TemplateInvalid
+	if tag.Get("fault") != "" {
+		code = fault.Code(tag.Get("fault"))
+	}
 	var all Fields
 	for i, k := range n.keys {
-		if t := d.template(n.items[i], path+"."+k.text, fault.TemplateInvalid); t != nil {
+		if t := d.template(n.items[i], path+"."+k.text, code); t != nil {
 			all = append(all, Field{Name: k.text, Value: t})
 		}
 	}

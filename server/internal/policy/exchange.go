@@ -208,8 +208,12 @@ func (x *Exchange) Secret(vault, name string) (string, error) {
 	return x.Services.Secret(x.Endpoint.Account, vault, name)
 }
 
-// Respond sets the response to a new one with a body, and returns it.
+// Respond sets the response to a new one with a body, and returns it. One that
+// was there is closed.
 func (x *Exchange) Respond(status int, body string) *http.Response {
+	if x.Response != nil && x.Response.Body != nil {
+		_ = x.Response.Body.Close() // it is not wanted any more
+	}
 	x.Response = NewResponse(x.Request, status, body)
 	return x.Response
 }

@@ -78,9 +78,11 @@ func (r *caseRun) left(x *policy.Exchange) {
 }
 
 func inJSON(v any) string {
-	b, err := json.Marshal(v)
-	if err != nil {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
 		return fmt.Sprintf("(%v)", err)
 	}
-	return string(b)
+	return strings.TrimSuffix(b.String(), "\n")
 }

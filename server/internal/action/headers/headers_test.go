@@ -1,0 +1,19 @@
+package headers_test
+
+import (
+	"testing"
+
+	"github.com/culvert-project/culvert/server/internal/action/headers"
+	"github.com/culvert-project/culvert/server/internal/action/respond"
+	"github.com/culvert-project/culvert/server/internal/policy"
+	"github.com/culvert-project/culvert/server/internal/policy/policytest"
+)
+
+func TestCases(t *testing.T) {
+	t.Parallel()
+	r, err := policy.NewRegistry(append(headers.Definitions(), respond.Definitions()...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	policytest.Run(t, r, "testdata/*.txtar")
+}
