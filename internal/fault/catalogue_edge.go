@@ -22,6 +22,8 @@ const (
 	TLSHandshakeFailed Code = "ERR_NGROK_3002"
 	// NoSNI is reported in logs only: the client gets a TLS alert. No argument.
 	NoSNI Code = "ERR_NGROK_3003"
+	// ForwardTooLong means that internal endpoints forward to each other without end. Argument: how many hops there may be.
+	ForwardTooLong Code = "ERR_NGROK_3501"
 	// Internal hides an unexpected error: its text goes to the log, never to the client. No argument.
 	Internal Code = "ERR_NGROK_722"
 	// Draining means that the node is draining. No argument.
@@ -68,6 +70,11 @@ func edgeEntries() []Entry {
 			Code: BackendTimeout, Status: 504, Title: "The service did not answer in time",
 			Message: "The service behind the endpoint did not answer in time.",
 			Remedy:  "Check whether the service is busy or waiting for something else.",
+		},
+		{
+			Code: ForwardTooLong, Status: 508, Title: "Endpoints forward in a circle",
+			Message: "The request was forwarded to more than %d internal endpoints, one behind the other.",
+			Remedy:  "See that no policy with forward-internal leads back to an endpoint that forwards to it.",
 		},
 		{
 			Code: AgentUnreachable, Status: 502, Title: "The agent cannot be reached",

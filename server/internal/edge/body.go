@@ -40,10 +40,26 @@ type requestBody struct {
 
 	done    atomic.Bool // nothing of it is left on the connection
 	stopped atomic.Bool // nobody wants the rest
+
+	// instead is what a policy made of the body, nil if it is unchanged.
+	instead io.Reader
+	// of is the body of the request that was forwarded inside, nil if this is
+	// the client's own.
+	of *requestBody
 }
 
 // takeBody prepares the body of the request. A small one is read now.
 func (x *exchange) takeBody() error {
+	if x.run == nil && x.inner == nil {
+		if err := x.openBody(); err != nil {
+			return err
+		}
+	}
+	return x.readAhead()
+}
+
+// openBody takes the body from the request. Nothing of it is read yet.
+func (x *exchange) openBody() error {
 	r := x.r
 	if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
 		return nil
@@ -63,12 +79,25 @@ func (x *exchange) takeBody() error {
 			return fault.Wrap(err, fault.Internal)
 		}
 	}
-	if r.ContentLength < 0 || r.ContentLength > smallBody || x.expect {
+	if x.run != nil || b.large(x.expect) {
 		b.announce(r)
 		x.detach()
+	}
+	return nil
+}
+
+// large reports whether the body is sent while it is read.
+func (b *requestBody) large(expect bool) bool {
+	return b.length < 0 || b.length > smallBody || expect
+}
+
+// readAhead reads a small body. One that a policy has read from is left.
+func (x *exchange) readAhead() error {
+	b := x.body
+	if b == nil || b.large(x.expect) || b.instead != nil || b.received() > 0 {
 		return nil
 	}
-	b.small = make([]byte, r.ContentLength)
+	b.small = make([]byte, b.length)
 	if _, err := io.ReadFull(readerFunc(b.receive), b.small); err != nil {
 		return x.bodyFault(err)
 	}
@@ -116,6 +145,14 @@ func (b *requestBody) Read(p []byte) (int, error) {
 		b.off += n
 		return n, nil
 	}
+	if b.instead != nil {
+		return b.instead.Read(p)
+	}
+	return b.read(p)
+}
+
+// read reads on in what the client sends.
+func (b *requestBody) read(p []byte) (int, error) {
 	n, err := b.receive(p)
 	if errors.Is(err, io.EOF) {
 		left := b.most
@@ -162,6 +199,10 @@ func (b *requestBody) rewind() bool {
 
 // stop makes a pending or later Read return soon.
 func (b *requestBody) stop() {
+	if b.of != nil {
+		b.of.stop()
+		return
+	}
 	if !b.done.Load() {
 		b.stopped.Store(true)
 		_ = b.rc.SetReadDeadline(longAgo) // a connection that cannot is at its end

@@ -39,6 +39,13 @@ type clientConn struct {
 	// awaited says that an agent for sni was awaited before the handshake, in
 	// vain.
 	awaited bool
+	// start is when it came in.
+	start time.Time
+	// name is what policies call it, made when one asks.
+	name  string
+	named sync.Once
+	// visits are what policies of endpoints have to do with the connection.
+	visits visits
 	// upstreams holds the connection's streams to agents.
 	upstreams upstreamSet
 
@@ -118,7 +125,7 @@ func (s *Server) newConn(l *listener, c net.Conn, from netip.Prefix) *edgeConn {
 	ec.breakOff = ec.reset
 	ec.Conn.Conn = c
 	ec.remote, ec.local = netx.AddrPort(c.RemoteAddr()), netx.AddrPort(c.LocalAddr())
-	ec.scheme, ec.port = l.scheme, l.port
+	ec.scheme, ec.port, ec.start = l.scheme, l.port, time.Now()
 	s.open.add()
 	s.mu.Lock()
 	closed := s.closed
@@ -158,7 +165,7 @@ func (ec *edgeConn) Read(p []byte) (int, error) {
 		}
 	}
 	n, err := ec.Conn.Read(p)
-	ec.watch.moved.Add(int64(n))
+	ec.watch.in.Add(int64(n))
 	if ec.head.read(n) && errors.Is(err, os.ErrDeadlineExceeded) {
 		ec.answerLate()
 	}
@@ -235,7 +242,7 @@ func (ec *edgeConn) Write(p []byte) (int, error) {
 		}
 	}
 	n, err := ec.Conn.Write(p)
-	ec.watch.moved.Add(int64(n))
+	ec.watch.out.Add(int64(n))
 	return n, err
 }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/culvert-project/culvert/internal/endpoint"
+	"github.com/culvert-project/culvert/server/internal/policy"
 	"github.com/culvert-project/culvert/server/internal/route"
 )
 
@@ -57,6 +58,8 @@ type Config struct {
 	// ForwardedHeaders says what becomes of X-Forwarded-* headers; default
 	// ForwardAppend.
 	ForwardedHeaders Forwarded
+	// Services answer what policies ask of the world outside; any may be nil.
+	Services policy.Services
 	// StartedAt is when the server started: agents of an earlier process are
 	// awaited for some seconds from then on. Default: when Run is called.
 	StartedAt time.Time
@@ -162,7 +165,7 @@ func (s *Server) Run(ctx context.Context) error {
 	s.handler = newHandler(handlerConfig{
 		leaving: leaving, router: s.cfg.Router, returning: s.returning, redirect: s.cfg.RedirectHTTP,
 		httpsPort: s.cfg.HTTPSPort, forwarded: s.cfg.ForwardedHeaders,
-		limits: s.cfg.Limits, accessLog: s.cfg.AccessLog, logger: s.log,
+		services: s.cfg.Services, limits: s.cfg.Limits, accessLog: s.cfg.AccessLog, logger: s.log,
 	})
 	s.http = s.newHTTPServer(ctx)
 	s.mu.Lock()

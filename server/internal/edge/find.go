@@ -41,6 +41,9 @@ func (x *exchange) findOther() error {
 // look looks into the table as it is now.
 func (x *exchange) look() error {
 	t := x.h.router.Table()
+	if x.inner != nil {
+		return x.lookInside(t)
+	}
 	pool := t.Lookup(endpoint.Public, x.cc.scheme, x.host, x.cc.port)
 	if pool == nil {
 		if x.redirects(t) {
@@ -52,13 +55,19 @@ func (x *exchange) look() error {
 	if mixed(pool.Members()) {
 		return fault.New(fault.MixedPool, x.url())
 	}
+	visited := x.cc.visits.member(pool)
 	if x.cc.scheme != endpoint.HTTPS {
-		x.ep = pool.Pick()
+		if x.ep = visited; visited == nil {
+			x.ep = pool.Pick()
+		}
 		return nil
 	}
 	// The handshake was made under one set of TLS settings; only members with
 	// the same ones may answer on this connection (decision 36, T11).
-	if x.ep = pool.PickTLS(x.cc.tlsID); x.ep == nil || x.host != x.cc.sni && !x.cc.covers(x.host) {
+	if x.ep = visited; visited == nil {
+		x.ep = pool.PickTLS(x.cc.tlsID)
+	}
+	if x.ep == nil || x.host != x.cc.sni && !x.cc.covers(x.host) || !x.cc.visits.admit(x.ep, x.host == x.cc.sni) {
 		return fault.New(fault.Misdirected, x.cc.sni, x.host)
 	}
 	return nil
@@ -92,6 +101,9 @@ func mixed(members []*route.Endpoint) bool {
 
 // mayWait reports whether an agent for the name may be back in a moment.
 func (x *exchange) mayWait() bool {
+	if x.inner != nil {
+		return false
+	}
 	if x.cc.awaited && x.host == x.cc.sni {
 		return false // the handshake has waited already
 	}
@@ -153,6 +165,9 @@ func (x *exchange) redirect() {
 // stands in it if the client named one: behind a balancer it may be another
 // than the listener's.
 func (x *exchange) url() string {
+	if x.inner != nil {
+		return x.inner.to.String()
+	}
 	return endpoint.URL{Scheme: x.cc.scheme, Host: x.host, Port: x.namedPort()}.String()
 }
 

@@ -19,16 +19,41 @@ var copyBuffers = sync.Pool{New: func() any { return new([copyBuffer]byte) }}
 
 // forward sends the request to the member and its answer to the client.
 func (x *exchange) forward() error {
-	upgrade := upgradeToken(x.r.Header)
-	old := x.r.ProtoMajor != 1 || x.r.ProtoMinor == 0
-	if upgrade != "" && (old || x.r.ContentLength != 0) {
-		upgrade = "" // only HTTP/1.1 switches, and not while a body is under way
-	}
-	x.expect = !old && hasToken(x.r.Header["Expect"], "100-continue")
-	x.requestHeader()
-	if err := x.takeBody(); err != nil {
+	resp, up, err := x.ask() //nolint:bodyclose // release closes it
+	if err != nil {
 		return err
 	}
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		return x.switchProtocols(resp)
+	}
+	defer x.release(resp.Body, up)
+	return x.respond(resp)
+}
+
+// old reports whether the request's version knows no interim answers and no
+// change of protocols, or has other ways for them.
+func (x *exchange) old() bool { return x.r.ProtoMajor != 1 || x.r.ProtoMinor == 0 }
+
+// expects reports whether the client waits for 100 before it sends the body.
+func (x *exchange) expects() bool {
+	return !x.old() && hasToken(x.r.Header["Expect"], "100-continue")
+}
+
+// ask sends the request to the member and returns the head of its answer.
+func (x *exchange) ask() (*http.Response, upstream, error) {
+	upgrade := upgradeToken(x.r.Header)
+	if upgrade != "" && (x.old() || x.r.ContentLength != 0) {
+		upgrade = "" // only HTTP/1.1 switches, and not while a body is under way
+	}
+	if x.run == nil && x.inner == nil {
+		x.expect = x.expects()
+	}
+	x.requestHeader()
+	x.dropRemoved(x.r.Header)
+	if err := x.takeBody(); err != nil {
+		return nil, upstream{}, err
+	}
+	program := x.ep.Policy
 	resp, up, err := x.roundTrip(upgrade) //nolint:bodyclose // release closes it
 	for range others {
 		if !fault.Has(err, fault.AgentUnreachable) {
@@ -36,18 +61,18 @@ func (x *exchange) forward() error {
 		}
 		// Its session ended just now, and nothing was sent.
 		if err := x.findOther(); err != nil {
-			return err
+			return nil, up, err
+		}
+		if x.ep.Policy != program {
+			return nil, up, err // the request has gone through another policy
 		}
 		resp, up, err = x.roundTrip(upgrade) //nolint:bodyclose // release closes it
 	}
 	if err != nil {
-		return x.upstreamFault(err)
+		return nil, up, x.upstreamFault(err)
 	}
-	if resp.StatusCode == http.StatusSwitchingProtocols {
-		return x.switchProtocols(resp)
-	}
-	defer x.release(resp, up)
-	return x.respond(resp)
+	delete(resp.Header, errorCodeField) // it is the server's to set
+	return resp, up, nil
 }
 
 // roundTrip sends the request to the member and returns the head of its answer.
@@ -64,8 +89,8 @@ func (x *exchange) roundTrip(upgrade string) (resp *http.Response, up upstream, 
 
 // release ends the exchange with the upstream. What is left of the request
 // body is not sent any more.
-func (x *exchange) release(resp *http.Response, up upstream) {
-	_ = resp.Body.Close() // an upstream that ends badly is not kept
+func (x *exchange) release(body io.Closer, up upstream) {
+	_ = body.Close() // an upstream that ends badly is not kept
 	if up.conn != nil {
 		x.cc.upstreams.put(up)
 	}
@@ -89,7 +114,6 @@ func (x *exchange) respond(resp *http.Response) error {
 func (x *exchange) writeHead(resp *http.Response) {
 	from, h := resp.Header, x.w.Header()
 	removeHop(from)
-	delete(from, errorCodeField)
 	for name, values := range from {
 		h[name] = values
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/culvert-project/culvert/internal/fault"
 	"github.com/culvert-project/culvert/internal/id"
 	"github.com/culvert-project/culvert/server/internal/h1"
+	"github.com/culvert-project/culvert/server/internal/policy"
 	"github.com/culvert-project/culvert/server/internal/route"
 )
 
@@ -29,6 +30,8 @@ type handlerConfig struct {
 	// leaving ends when upgraded connections are to be told that the server
 	// goes.
 	leaving context.Context //nolint:containedctx // an event for all connections
+	// services answer what policies ask of the world outside.
+	services policy.Services
 	// accessLog gets a line for each request. nil: none.
 	accessLog *slog.Logger
 	logger    *slog.Logger
@@ -76,6 +79,8 @@ type exchange struct {
 	body   *requestBody
 	expect bool      // the client waits for 100 before it sends the body
 	fields [3]string // values of the fields that the edge sets
+	run    *run      // of the endpoint's policy, nil if it has none
+	inner  *inner    // set if a policy forwarded to an internal endpoint
 
 	out pace // of the response
 	// judged is the body whose pace counts, nil for none.
@@ -136,6 +141,9 @@ func (x *exchange) serve() error {
 	}
 	if err := x.find(); err != nil {
 		return err
+	}
+	if x.ep.Policy != nil {
+		return x.govern()
 	}
 	return x.forward()
 }

@@ -94,7 +94,7 @@ func (x *exchange) requestHeader() {
 		return
 	}
 	removeCopies(h, mode)
-	x.fields = [3]string{x.cc.remote.Addr().String(), string(x.cc.scheme), x.r.Host}
+	x.fields = [3]string{x.cc.remote.Addr().String(), string(x.cc.scheme), x.askedHost()}
 	if mode == ForwardReplace {
 		h[forwardedFor] = x.fields[0:1:1]
 		h[forwardedProto] = x.fields[1:2:2]

@@ -182,7 +182,7 @@ func (x *exchange) request2(ctx context.Context) *http.Request {
 	if x.expect {
 		req.Header["Expect"] = []string{"100-continue"}
 	}
-	if x.body != nil {
+	if x.sendsBody() {
 		req.Body, req.ContentLength = x.body, x.body.length
 		req.Trailer = x.body.trailer
 	}

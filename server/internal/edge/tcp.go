@@ -28,7 +28,12 @@ func (s *Server) serveTCP(ctx context.Context, ec *edgeConn) {
 		_ = ec.Close()
 		return
 	}
-	s.join(ctx, ec, nil, pool.Pick())
+	ep, _, err := s.passConnect(ctx, ec, pool.Pick())
+	if err != nil {
+		ec.reset()
+		return
+	}
+	s.join(ctx, ec, nil, ep)
 }
 
 // poolFor finds the pool for a connection of tcp or with TLS, waiting for a
@@ -90,8 +95,8 @@ func (s *Server) join(ctx context.Context, ec *edgeConn, tc *tls.Conn, ep *route
 		}
 		// Its session ended just now, and nothing was sent.
 		other := s.otherThan(ctx, ec, ep)
-		if other == nil {
-			break
+		if other == nil || other.Policy != ep.Policy || ep.Key.Binding != endpoint.Public {
+			break // another policy has not judged the connection
 		}
 		ep = other
 		up, err = s.dial(ctx, ec, ep, ec.scheme == endpoint.TLS && tc == nil)

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"cmp"
 	"context"
 	"crypto/rsa"
 	"crypto/tls"
@@ -13,6 +14,7 @@ import (
 	"github.com/culvert-project/culvert/internal/endpoint"
 	"github.com/culvert-project/culvert/internal/fault"
 	"github.com/culvert-project/culvert/server/internal/certs"
+	"github.com/culvert-project/culvert/server/internal/policy"
 	"github.com/culvert-project/culvert/server/internal/route"
 	"github.com/culvert-project/culvert/server/internal/sniff"
 )
@@ -151,7 +153,7 @@ func (s *Server) badHello(ec *edgeConn, err error) error {
 
 // handshake makes the TLS handshake under the settings of ep, which may be
 // nil. Its connection is the caller's even if it fails.
-func (s *Server) handshake(ctx context.Context, ec *edgeConn, ep *route.Endpoint) (*tls.Conn, error) {
+func (s *Server) handshake(ctx context.Context, ec *edgeConn, ep *route.Endpoint, conn *policy.Conn) (*tls.Conn, error) {
 	cfg := s.https
 	if ep != nil && ep.TLS != nil {
 		cfg = ep.TLS.Config(func(t *route.TLSSettings) *tls.Config {
@@ -159,6 +161,10 @@ func (s *Server) handshake(ctx context.Context, ec *edgeConn, ep *route.Endpoint
 		})
 		ec.cert = ep.TLS.Certificate
 		ec.tlsID = ep.TLS.ID
+	}
+	if conn != nil && conn.Terminate != nil {
+		cfg = terminateConfig(conn.Terminate, ep.TLS, ep.Key.URL.Scheme == endpoint.HTTPS)
+		ec.cert = cmp.Or(conn.Terminate.Certificate, ec.cert)
 	}
 	if ec.cert == nil {
 		cert, err := s.cfg.Certs.GetCertificate(ec.sni)
@@ -192,6 +198,10 @@ func (s *Server) handshake(ctx context.Context, ec *edgeConn, ep *route.Endpoint
 	if name, ok := sniff.CanonicalName(tc.ConnectionState().ServerName); !ok || name != ec.sni {
 		return nil, fault.New(fault.TLSHandshakeFailed, "the server name of the handshake is another one than routed by")
 	}
+	if conn != nil {
+		state := tc.ConnectionState()
+		conn.TLS, conn.ServerCertificate = &state, &tls.Certificate{Leaf: leaf}
+	}
 	return tc, nil
 }
 
@@ -199,7 +209,12 @@ func (s *Server) handshake(ctx context.Context, ec *edgeConn, ep *route.Endpoint
 // Without an endpoint the client gets to hear that there is none.
 func (s *Server) serveHTTPS(ctx context.Context, ec *edgeConn, ep *route.Endpoint) error {
 	ec.scheme = endpoint.HTTPS
-	tc, err := s.handshake(ctx, ec, ep)
+	_, conn, err := s.passConnect(ctx, ec, ep)
+	if err != nil {
+		ec.reset()
+		return err
+	}
+	tc, err := s.handshake(ctx, ec, ep, conn)
 	if err != nil {
 		return err
 	}
@@ -212,14 +227,19 @@ func (s *Server) serveHTTPS(ctx context.Context, ec *edgeConn, ep *route.Endpoin
 // the handshake if the endpoint wants TLS ended here.
 func (s *Server) serveTLSEndpoint(ctx context.Context, ec *edgeConn, ep *route.Endpoint) error {
 	ec.scheme = endpoint.TLS
-	if ep.TLS == nil || !ep.TLS.Terminate {
-		s.join(ctx, ec, nil, ep)
+	to, conn, err := s.passConnect(ctx, ec, ep)
+	if err != nil {
+		ec.reset()
+		return err
+	}
+	if (ep.TLS == nil || !ep.TLS.Terminate) && (conn == nil || conn.Terminate == nil) {
+		s.join(ctx, ec, nil, to)
 		return nil
 	}
-	tc, err := s.handshake(ctx, ec, ep)
+	tc, err := s.handshake(ctx, ec, ep, conn)
 	if err != nil {
 		return err
 	}
-	s.join(ctx, ec, tc, ep)
+	s.join(ctx, ec, tc, to)
 	return nil
 }

@@ -59,7 +59,6 @@ func (x *exchange) switchProtocols(resp *http.Response) error {
 func switchHead(resp *http.Response) []byte {
 	protocol := resp.Header.Get("Upgrade")
 	removeHop(resp.Header)
-	delete(resp.Header, errorCodeField)
 	delete(resp.Header, "Content-Length") // RFC 9110 8.6: never in a 1xx
 	b := fmt.Appendf(nil, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: %s\r\n", protocol)
 	for name, values := range resp.Header {

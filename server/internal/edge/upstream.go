@@ -210,7 +210,7 @@ func (x *exchange) request1(upgrade string) *h1.Request {
 		Method: x.r.Method, Target: x.target, Host: x.r.Host, Header: x.r.Header,
 		Expect: x.expect, Upgrade: upgrade, Interim: x.interim,
 	}
-	if x.body != nil {
+	if x.sendsBody() {
 		req.Body, req.ContentLength, req.StopBody = x.body, x.body.length, x.body.stop
 		req.Trailer = x.body.trailer
 	}

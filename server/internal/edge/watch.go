@@ -29,7 +29,7 @@ const (
 // that a PING is a sign of life. While no request is under way net/http's
 // server watches by itself. The zero value is ready.
 type watch struct {
-	moved atomic.Int64 // bytes, both ways
+	in, out atomic.Int64 // bytes from and to the client
 
 	mu     sync.Mutex
 	active []*exchange
@@ -40,6 +40,9 @@ type watch struct {
 	quiet  time.Duration // since something moved
 }
 
+// moved is how many bytes have moved, both ways.
+func (w *watch) moved() int64 { return w.in.Load() + w.out.Load() }
+
 // begin notes a request and returns how many there were with it.
 func (w *watch) begin(x *exchange) int {
 	l := &x.h.limits
@@ -48,7 +51,7 @@ func (w *watch) begin(x *exchange) int {
 	w.active = append(w.active, x)
 	w.total++
 	if every := l.lookEvery(); w.timer == nil && every > 0 {
-		w.seen, w.quiet, w.at = w.moved.Load(), 0, time.Now()
+		w.seen, w.quiet, w.at = w.moved(), 0, time.Now()
 		w.timer = time.AfterFunc(every, func() { w.look(l, x.cc) })
 	}
 	return w.total
@@ -84,7 +87,7 @@ func (w *watch) look(l *Limits, cc *clientConn) {
 	now := time.Now()
 	elapsed := now.Sub(w.at)
 	w.at = now
-	if moved := w.moved.Load(); moved != w.seen {
+	if moved := w.moved(); moved != w.seen {
 		w.seen, w.quiet = moved, 0
 	} else {
 		w.quiet += elapsed
