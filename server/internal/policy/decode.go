@@ -341,8 +341,8 @@ func (d *decoder) fields(n *node, path string, tag reflect.StructTag) Fields {
 		return nil
 	}
 	code := fault.TemplateInvalid
-	if tag.Get("fault") != "" {
-		code = fault.Code(tag.Get("fault"))
+	if tag.Get("fault") == "header" {
+		code = fault.HeaderTemplateInvalid
 	}
 	var all Fields
 	for i, k := range n.keys {

@@ -86,8 +86,8 @@ type Definition struct {
 //	range:"1,10"        bounds of a number or duration
 //	count:"1,10"        bounds of the length of a list or of headers
 //	length:"1,128"      bounds of the characters of a text
-//	fault:"CODE"        reported for a header whose ${…} does not compile,
-//	                    instead of ERR_NGROK_2224
+//	fault:"header"      the code for a ${…} that does not compile is that of
+//	                    headers
 //	doc:"…"             what it means
 //
 // Fields have the types string, bool, int, float64, time.Duration,

@@ -13,7 +13,7 @@ import (
 
 // addHeaders is add-headers.
 type addHeaders struct {
-	Headers policy.Fields `field:"headers,required" count:"1,10" fault:"ERR_NGROK_2213" doc:"headers to add, each as a line of its own"`
+	Headers policy.Fields `field:"headers,required" count:"1,10" fault:"header" doc:"headers to add, each as a line of its own"`
 }
 
 func newAddHeaders(c *addHeaders, b *policy.Build) policy.Action {

@@ -3,6 +3,8 @@ package policytest
 import (
 	"bufio"
 	"bytes"
+	"compress/gzip"
+	"compress/zlib"
 	"fmt"
 	"io"
 	"net/http"
@@ -10,7 +12,10 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/andybalholm/brotli"
 	"github.com/rogpeppe/go-internal/txtar"
+
+	"github.com/culvert-project/culvert/server/internal/coding"
 )
 
 // files are the files of a case by name.
@@ -125,13 +130,35 @@ func readResponse(text []byte, r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// content returns a body and its length.
-func content(h http.Header, coding []string, body []byte) (io.ReadCloser, int64) {
+// content returns a body and its length. It has the codings that the header
+// names, as far as they are known.
+func content(h http.Header, transfer []string, body []byte) (io.ReadCloser, int64) {
+	if codings, known := coding.Of(h); known && len(body) > 0 {
+		for _, c := range codings {
+			body = encode(c, body)
+		}
+	}
 	n := int64(len(body))
-	if len(coding) > 0 {
+	if len(transfer) > 0 {
 		n = -1
 	} else if len(body) > 0 {
 		h.Set("Content-Length", strconv.Itoa(len(body)))
 	}
 	return io.NopCloser(bytes.NewReader(body)), n
+}
+
+func encode(name string, body []byte) []byte {
+	var b bytes.Buffer
+	var w io.WriteCloser
+	switch name {
+	case "gzip":
+		w = gzip.NewWriter(&b)
+	case "deflate":
+		w = zlib.NewWriter(&b)
+	default:
+		w = brotli.NewWriter(&b)
+	}
+	_, _ = w.Write(body) // to memory
+	_ = w.Close()
+	return b.Bytes()
 }

@@ -1,6 +1,7 @@
 package policytest
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/culvert-project/culvert/server/internal/coding"
 	"github.com/culvert-project/culvert/server/internal/policy"
 )
 
@@ -39,6 +41,13 @@ func (r *caseRun) message(h http.Header, length int64, body io.Reader) error {
 	}
 	if length >= 0 && length != int64(len(content)) {
 		return fmt.Errorf("the length is %d and the body has %d bytes", length, len(content))
+	}
+	if codings, known := coding.Of(h); known && len(codings) > 0 && len(content) > 0 {
+		var err error
+		if content, err = coding.Decode(bytes.NewReader(content), codings, 1<<20); err != nil {
+			return fmt.Errorf("body: %w", err)
+		}
+		fmt.Fprintln(&r.out, "(decoded)")
 	}
 	if length < 0 {
 		fmt.Fprintln(&r.out, "(length unknown)")

@@ -244,6 +244,9 @@ func (r *caseRun) exchange(ctx context.Context, text, upstream []byte) (closed b
 		fmt.Fprintf(&r.out, "error page: %d %s\n", f.Status, f)
 		return false, nil
 	}
+	if isEvents(x) && r.program.Has(policy.OnEventStreamMessage) {
+		return false, r.events(ctx, x)
+	}
 	return false, r.answered(origin, x.Response)
 }
 
@@ -253,5 +256,8 @@ var originNames = map[policy.Origin]string{
 
 func (r *caseRun) answered(origin policy.Origin, resp *http.Response) error {
 	fmt.Fprintf(&r.out, "%s:\n%d\n", originNames[origin], resp.StatusCode)
+	if resp.Request.Method == http.MethodHead {
+		return r.message(resp.Header, 0, nil)
+	}
 	return r.message(resp.Header, resp.ContentLength, resp.Body)
 }
