@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/culvert-project/culvert/server/internal/action/standard"
 	"github.com/culvert-project/culvert/server/internal/certs"
 	"github.com/culvert-project/culvert/server/internal/control"
 	"github.com/culvert-project/culvert/server/internal/edge"
@@ -84,7 +85,7 @@ func (n *Node) assemble(ctx context.Context, lns *listeners) (*parts, error) {
 
 // newCompiler returns the compiler of policies with all actions.
 func newCompiler() (*policy.Compiler, error) {
-	actions, err := policy.NewRegistry()
+	actions, err := policy.NewRegistry(standard.Definitions(standard.Services{Forwarder: edge.Forwarder{}})...)
 	if err != nil {
 		return nil, err
 	}

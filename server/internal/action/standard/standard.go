@@ -5,6 +5,11 @@ import (
 
 	"github.com/culvert-project/culvert/internal/endpoint"
 	"github.com/culvert-project/culvert/server/internal/action/forward"
+	"github.com/culvert-project/culvert/server/internal/action/headers"
+	"github.com/culvert-project/culvert/server/internal/action/limit"
+	"github.com/culvert-project/culvert/server/internal/action/note"
+	"github.com/culvert-project/culvert/server/internal/action/respond"
+	"github.com/culvert-project/culvert/server/internal/action/rewrite"
 	"github.com/culvert-project/culvert/server/internal/policy"
 )
 
@@ -13,6 +18,8 @@ import (
 type Services struct {
 	// Forwarder reaches internal endpoints.
 	Forwarder policy.Forwarder
+	// Rewrite has the bound of bodies that are changed.
+	Rewrite rewrite.Options
 }
 
 // built returns the definitions of all families.
@@ -20,6 +27,11 @@ func built(s Services) []policy.Definition {
 	var all []policy.Definition
 	for _, family := range [...][]policy.Definition{
 		forward.Definitions(s.Forwarder),
+		headers.Definitions(),
+		limit.Definitions(limit.Config{}),
+		note.Definitions(),
+		respond.Definitions(),
+		rewrite.Definitions(s.Rewrite),
 	} {
 		all = append(all, family...)
 	}
