@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"bufio"
 	"context"
 	"io"
 	"net/http"
@@ -64,6 +65,57 @@ func TestD03_DrainLetsWorkFinish(t *testing.T) {
 		_ = tcp.Close()
 		if d := <-drained; d < 10*time.Second || d > 12*time.Second {
 			t.Errorf("drained after %v, want soon after the last connection's end at 10s", d)
+		}
+	})
+}
+
+// TestD05_LastCall: a POST that comes on a kept connection just as the server
+// begins to drain is answered, and told that it was the last one.
+func TestD05_LastCall(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.online("http://app.example.com", w.serve(func(rw http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(rw, "done")
+		}))
+		const post = "POST / HTTP/1.1\r\nHost: app.example.com\r\nContent-Length: 2\r\n\r\nhi"
+		kept, idle := w.connect(clientIP, plainAddr), w.connect(clientIP, plainAddr)
+		in := bufio.NewReader(kept)
+		ask := func() *http.Response {
+			t.Helper()
+			_, _ = io.WriteString(kept, post)
+			resp, err := http.ReadResponse(in, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if b, err := io.ReadAll(resp.Body); err != nil || string(b) != "done" {
+				t.Fatalf("got %q, %v", b, err)
+			}
+			return resp
+		}
+		if resp := ask(); resp.Close {
+			t.Error("a connection ends while nobody drains")
+		}
+		_, _ = io.WriteString(idle, post)
+		wantRead(t, idle, "HTTP/1.1 200")
+		synctest.Wait()
+
+		start := time.Now()
+		drained := make(chan struct{})
+		go func() { defer close(drained); w.srv.Drain(context.Background()) }()
+		synctest.Wait()
+		if resp := ask(); !resp.Close {
+			t.Error("the last answer does not say so")
+		}
+		if _, err := in.ReadByte(); err != io.EOF { //nolint:errorlint // the reader's own value
+			t.Errorf("behind the last answer: %v, want EOF", err)
+		}
+		if _, err := io.ReadAll(idle); err != nil {
+			t.Errorf("idle connection: %v, want it closed", err)
+		}
+		<-drained
+		if d := time.Since(start); d > time.Second {
+			t.Errorf("drained after %v, want soon after the last call", d)
 		}
 	})
 }

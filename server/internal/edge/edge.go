@@ -196,8 +196,8 @@ func (s *Server) Run(ctx context.Context) error {
 // Ready returns a channel that is closed once every listener accepts.
 func (s *Server) Ready() <-chan struct{} { return s.ready }
 
-// Drain stops accepting, lets requests and connections that are under way
-// finish, and closes those that outlast ctx. It returns when no public
+// Drain stops accepting, lets kept connections end with their next request if it
+// comes soon, lets requests and connections that are under way finish, and closes those that outlast ctx. It returns when no public
 // connection is left; agents' connections are not touched. Run goes on until
 // its context ends.
 func (s *Server) Drain(ctx context.Context) {
@@ -207,6 +207,7 @@ func (s *Server) Drain(ctx context.Context) {
 		return // Run has not got there, or has failed
 	}
 	s.stopAccepting()
+	s.lastCall(ctx)
 	var wg sync.WaitGroup
 	// net/http's server closes idle connections at once, and its feed takes
 	// no more.
@@ -230,6 +231,25 @@ func (s *Server) Drain(ctx context.Context) {
 	s.closeConns()
 	<-s.serving.zero()
 	<-s.open.zero()
+}
+
+// lastCallTime is how long kept connections may begin one more request when the
+// server drains.
+const lastCallTime = 500 * time.Millisecond
+
+// lastCall answers requests with the end of their connection for a while, or
+// until no connection is left. A client that uses its connection all the time
+// so learns of the end between two requests; closing at once would cross the
+// next one on its way, which clients do not repeat if it is a POST.
+func (s *Server) lastCall(ctx context.Context) {
+	s.handler.ending.Store(true)
+	t := time.NewTimer(lastCallTime)
+	defer t.Stop()
+	select {
+	case <-s.serving.zero():
+	case <-t.C:
+	case <-ctx.Done():
+	}
 }
 
 // closeConns closes every public connection.

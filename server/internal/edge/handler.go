@@ -45,6 +45,8 @@ type handler struct {
 	// sockets counts the connections that switched protocols, of which net/http
 	// knows no longer.
 	sockets counter
+	// ending makes each request the last one of its connection.
+	ending atomic.Bool
 }
 
 func newHandler(cfg handlerConfig) *handler {
@@ -113,7 +115,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		defer x.log() //nolint:contextcheck // the request in x has it
 	}
 	defer x.contain()
-	x.last = x.cc.watch.begin(x) >= h.limits.Requests
+	x.last = x.cc.watch.begin(x) >= h.limits.Requests || h.ending.Load()
 	defer x.leave()
 	x.cc.linger(false)
 	x.finish(x.serve()) //nolint:contextcheck // the request in x has it
