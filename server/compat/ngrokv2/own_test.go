@@ -2,6 +2,7 @@ package ngrokv2_test
 
 import (
 	"crypto/x509"
+	"net/http"
 	"testing"
 
 	ngrok "golang.ngrok.com/ngrok/v2"
@@ -50,6 +51,26 @@ func TestUpdate(t *testing.T) {
 	if seen := oracle.Get(t, s.Client(t), o.URL()+"/"); seen.Name != "first" {
 		t.Errorf("after the update: answered by %q", seen.Name)
 	}
+	teapot, none, wrong := `{"on_http_request":[{"actions":[{"type":"custom-response","config":{"status_code":418}}]}]}`, "", "on_http_reqest: []"
+	for _, policy := range []struct {
+		text   *string
+		status int
+	}{{&teapot, http.StatusTeapot}, {&none, http.StatusOK}} {
+		if err := fwd.Update(t.Context(), nil, nil, nil, nil, policy.text); err != nil {
+			t.Errorf("update of the policy: %v", err)
+		}
+		resp, err := s.Client(t).Get(o.URL() + "/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != policy.status {
+			t.Errorf("under the policy %q: status %d, want %d", *policy.text, resp.StatusCode, policy.status)
+		}
+	}
+	if err := fwd.Update(t.Context(), nil, nil, nil, nil, &wrong); code(err) != "ERR_NGROK_9026" {
+		t.Errorf("a policy with a mistake: %v, want ERR_NGROK_9026", err)
+	}
 	// It pools now, so another member may join.
 	other, err := connect(t, oracle.Settings{Addr: s.AgentAddr, CA: s.CA, Token: s.Token})
 	if err != nil {
@@ -58,9 +79,5 @@ func TestUpdate(t *testing.T) {
 	e.Pooling = true
 	if _, err := other.Listen(t.Context(), e, oracle.App{Name: "second", Kind: "http"}); err != nil {
 		t.Errorf("join the pool: %v", err)
-	}
-	policy := `{"on_http_request":[{"actions":[{"type":"deny"}]}]}`
-	if err := fwd.Update(t.Context(), nil, nil, nil, nil, &policy); err == nil {
-		t.Error("a traffic policy was accepted and would have been ignored")
 	}
 }
