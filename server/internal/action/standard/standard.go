@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"github.com/culvert-project/culvert/internal/endpoint"
+	"github.com/culvert-project/culvert/server/internal/action/access"
+	"github.com/culvert-project/culvert/server/internal/action/compress"
 	"github.com/culvert-project/culvert/server/internal/action/forward"
 	"github.com/culvert-project/culvert/server/internal/action/headers"
 	"github.com/culvert-project/culvert/server/internal/action/limit"
@@ -26,6 +28,8 @@ type Services struct {
 func built(s Services) []policy.Definition {
 	var all []policy.Definition
 	for _, family := range [...][]policy.Definition{
+		access.Definitions(),
+		compress.Definitions(),
 		forward.Definitions(s.Forwarder),
 		headers.Definitions(),
 		limit.Definitions(limit.Config{}),
