@@ -189,7 +189,7 @@ func terminateConfig(t *policy.Terminate, base *route.TLSSettings, http bool) *t
 		c.ClientAuth, c.VerifyPeerCertificate = t.ClientAuth, checkClientKeys
 		c.SessionTicketsDisabled = true
 	}
-	if len(t.ClientCAs) > 0 {
+	if len(t.ClientCAs) > 0 || t.ClientAuth == tls.RequireAndVerifyClientCert { // without a pool the system's would do
 		c.ClientCAs = x509.NewCertPool()
 		c.ClientCAs.AppendCertsFromPEM(t.ClientCAs) // an empty pool refuses everybody
 	}

@@ -65,10 +65,26 @@ func (x *exchange) look() error {
 	// The handshake was made under one set of TLS settings; only members with
 	// the same ones may answer on this connection (decision 36, T11).
 	if x.ep = visited; visited == nil {
-		x.ep = pool.PickTLS(x.cc.tlsID)
+		x.ep = x.pickTLS(pool)
 	}
-	if x.ep == nil || x.host != x.cc.sni && !x.cc.covers(x.host) || !x.cc.visits.admit(x.ep, x.host == x.cc.sni) {
+	if x.ep == nil || x.host != x.cc.sni && !x.cc.covers(x.host) {
 		return fault.New(fault.Misdirected, x.cc.sni, x.host)
+	}
+	return nil
+}
+
+// pickTLS chooses a member that the handshake was made for, nil if there is
+// none.
+func (x *exchange) pickTLS(pool *route.Pool) *route.Endpoint {
+	sameName := x.host == x.cc.sni
+	e := pool.PickTLS(x.cc.tlsID)
+	if e == nil || x.cc.visits.admit(e, sameName) {
+		return e
+	}
+	for _, m := range pool.Members() {
+		if m.TLSID() == x.cc.tlsID && x.cc.visits.admit(m, sameName) {
+			return m
+		}
 	}
 	return nil
 }

@@ -38,7 +38,7 @@ type Forwarder struct{}
 // chain that does not end, and with the faults of upstreams.
 func (Forwarder) Forward(ctx context.Context, px *policy.Exchange, to endpoint.URL) error {
 	if x, ok := ctx.Value(exchangeKey{}).(*exchange); ok {
-		return x.forwardInside(px, to)
+		return x.forwardInside(px, to) //nolint:contextcheck // the exchange has it
 	}
 	if c, ok := ctx.Value(connectKey{}).(*connecting); ok {
 		return c.forward(ctx, px, to)
@@ -98,7 +98,7 @@ func (x *exchange) forwardInside(px *policy.Exchange, to endpoint.URL) error {
 		return err
 	}
 	child, kept := x.child(to, hops)
-	resp, err := child.answer()
+	resp, err := child.answer() //nolint:bodyclose // whoever delivers the response of px does
 	if err == nil {
 		px.UpstreamDone(resp.StatusCode, nil)
 		px.Response = resp

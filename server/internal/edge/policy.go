@@ -94,7 +94,7 @@ func (clientBody) Close() error { return nil }
 
 // policyEndpoint is what a policy may know of its endpoint.
 func policyEndpoint(ep *route.Endpoint) policy.Endpoint {
-	return policy.Endpoint{ID: ep.ID, Account: ep.Account, URL: ep.Key.URL, Name: string(ep.Key.Binding) + " " + ep.Key.URL.String()}
+	return policy.Endpoint{ID: ep.ID, Account: ep.Account, URL: ep.Key.URL, Name: ep.Account + " " + string(ep.Key.Binding) + " " + ep.Key.URL.String()}
 }
 
 // requestPhase runs on_http_request and, unless it answers, asks the upstream.

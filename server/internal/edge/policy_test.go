@@ -421,3 +421,46 @@ func TestPolicyNeedsTheUpstreamOnce(t *testing.T) {
 		t.Errorf("the upstream was dialled %d times for one client, want 1", n)
 	}
 }
+
+func TestEndpoints34_EachMemberHasItsOwnPolicy(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	up := w.serve(seen)
+	w.online(app, up, governed(t, "on_http_request: [{actions: [{type: act, config: {status: 200, body: made}}]}]"))
+	w.online(app, up, func(e *route.Endpoint) { e.ID = "ep_other" })
+	got := map[string]int{}
+	for range 20 {
+		got[do(t, w.h1(), "GET", "/", nil).body]++
+	}
+	if got["made"] != 10 || len(got) != 2 {
+		t.Errorf("got %v, want each member's answer ten times", got)
+	}
+}
+
+func TestPolicyTrailersPass(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.online(app, w.serve(func(rw http.ResponseWriter, _ *http.Request) {
+		rw.Header().Set("Trailer", "Grpc-Status")
+		_, _ = io.WriteString(rw, "message")
+		rw.Header().Set("Grpc-Status", "0")
+	}), func(e *route.Endpoint) { e.HTTP2 = true }, governed(t, "on_http_response: [{actions: [{type: act, config: {set: {x-b: x}}}]}]"))
+	r := do(t, w.h2(), "POST", "/", strings.NewReader("x"), header("Content-Type", "application/grpc"))
+	if r.Trailer.Get("Grpc-Status") != "0" || r.body != "message" || r.Header.Get("X-B") != "x" {
+		t.Errorf("got %q, trailers %v, header %v", r.body, r.Trailer, r.Header)
+	}
+}
+
+func TestEndpoints34_MembersWithAndWithoutAConnectPhase(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	up := w.serve(seen)
+	w.online(app, up, governed(t, "on_tcp_connect: [{actions: [{type: act}]}]"))
+	w.online(app, up, func(e *route.Endpoint) { e.ID = "ep_other" })
+	for range 6 {
+		c := w.h1()
+		for range 3 {
+			wantStatus(t, do(t, c, "GET", "/", nil), 200, "")
+		}
+	}
+}
