@@ -1,3 +1,8 @@
+//go:build !race
+
+// These tests measure memory, of which the race detector takes many times as
+// much, and the processor with it.
+
 package reliability
 
 import (
