@@ -112,7 +112,7 @@ func bindEntries() []Entry {
 		},
 		{
 			Code: PolicyRefused, Status: 400, Title: "The traffic policy is not valid",
-			Message: "The traffic policy has mistakes (%d), each with line and column:",
+			Message: "The traffic policy is not valid (mistakes: %d).",
 			Remedy:  "Correct the policy at these places.",
 		},
 		{

@@ -82,7 +82,7 @@ func TestPolicy06_AllMistakesAtOnce(t *testing.T) {
 		t.Fatalf("Reserve = %v, want %s", err, fault.PolicyRefused)
 	}
 	for _, want := range []string{
-		"(3)", "2:", "on_http_request[0].expressions[0]: ", "2200", "4:15: on_http_request[0].actions[0].type: ", "did you mean deny?", "2201",
+		"(mistakes: 3). 2:", "on_http_request[0].expressions[0]: ", "2200", "4:15: on_http_request[0].actions[0].type: ", "did you mean deny?", "2201",
 		"6:31: on_http_request[0].actions[1].config.status_code: ",
 	} {
 		if !strings.Contains(f.Message, want) {

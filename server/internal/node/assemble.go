@@ -57,7 +57,7 @@ func (n *Node) assemble(ctx context.Context, lns *listeners) (*parts, error) {
 		return nil, err
 	}
 	router := route.NewRouter(control.KeptNames(c.Domains)...)
-	tunnels := tunnel.New(tunnel.Config{
+	tunnels := tunnel.New(tunnel.Config{ //nolint:contextcheck // handshakes have contexts of their own
 		Auth: authenticator{tokens}, Binder: binder, Publisher: snapshot.New(router), Cookies: keys,
 		TLS: store.AgentTLS(), Limits: c.Agents, Region: c.Region, Version: c.Version, Logger: n.log,
 	})
