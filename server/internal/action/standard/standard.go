@@ -12,6 +12,7 @@ import (
 	"github.com/culvert-project/culvert/server/internal/action/note"
 	"github.com/culvert-project/culvert/server/internal/action/respond"
 	"github.com/culvert-project/culvert/server/internal/action/rewrite"
+	"github.com/culvert-project/culvert/server/internal/action/terminate"
 	"github.com/culvert-project/culvert/server/internal/policy"
 )
 
@@ -36,6 +37,7 @@ func built(s Services) []policy.Definition {
 		note.Definitions(),
 		respond.Definitions(),
 		rewrite.Definitions(s.Rewrite),
+		terminate.Definitions(),
 	} {
 		all = append(all, family...)
 	}
