@@ -20,7 +20,33 @@ func registry(t testing.TB, o rewrite.Options) *policy.Registry {
 	return r
 }
 
-func TestCases(t *testing.T) {
+// cases runs the cases of an archive. Bodies are small, and so is their bound.
+func cases(t *testing.T, archive string) {
+	t.Helper()
+	policytest.Run(t, registry(t, rewrite.Options{MaxBody: 64}), "testdata/"+archive+".txtar")
+}
+
+func TestPolicy12_52_URLRewrite(t *testing.T) {
 	t.Parallel()
-	policytest.Run(t, registry(t, rewrite.Options{MaxBody: 64}), "testdata/*.txtar")
+	cases(t, "url-rewrite")
+}
+
+func TestPolicy55_RequestBody(t *testing.T) {
+	t.Parallel()
+	cases(t, "request-body-find-replace")
+}
+
+func TestPolicy56_ResponseBody(t *testing.T) {
+	t.Parallel()
+	cases(t, "response-body-find-replace")
+}
+
+func TestPolicy56_Events(t *testing.T) {
+	t.Parallel()
+	cases(t, "sse-find-replace")
+}
+
+func TestT26_Paths(t *testing.T) {
+	t.Parallel()
+	cases(t, "paths")
 }

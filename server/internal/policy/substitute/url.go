@@ -68,6 +68,9 @@ func (u URL) Apply(x *policy.Exchange) (Replaced, error) {
 		return Replaced{}, nil
 	}
 	made, err := u.repair(encode(string(done.Text)), old)
+	if err == nil {
+		err = settle(made)
+	}
 	if err != nil {
 		return Replaced{}, fault.Wrap(err, fault.RewrittenURLInvalid, "the result is no URL")
 	}
@@ -102,10 +105,19 @@ func (u URL) repair(text string, old *url.URL) (*url.URL, error) {
 		made.Host, made.User = old.Host, old.User
 		made.OmitHost = false
 	}
-	if made.Path == "" {
-		made.Path = "/"
-	}
 	return made, nil
+}
+
+// settle gives a URL the path that rules see: what follows it, rules and
+// upstream, judges the same one.
+func settle(u *url.URL) error {
+	path := policy.NormalPath(u.EscapedPath())
+	if path == "" {
+		path = "/"
+	}
+	plain, err := url.PathUnescape(path)
+	u.Path, u.RawPath = plain, path
+	return err
 }
 
 // namesHost reports whether the replacement begins with // as it was written,
