@@ -47,6 +47,9 @@ type entry struct {
 	sum        uint32
 	seen       uint32 // the slot up to which expired counts are gone
 	asked      bool   // since it was last at the front
+	// space is where the counts of a short window are: a minute's need no other
+	// memory, and lie beside the rest.
+	space [6]count
 }
 
 // count is what one slot counted.
@@ -166,6 +169,7 @@ func (s *shard) add(k Key, now, gone uint32) *entry {
 		s.drop(s.oldest())
 	}
 	e := &entry{key: k, seen: now}
+	e.counts = e.space[:0]
 	s.entries[k] = e
 	s.used.push(e)
 	return e

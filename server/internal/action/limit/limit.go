@@ -31,14 +31,14 @@ func identity(b *policy.Build, settings ...string) string {
 }
 
 // place is where state belongs.
-type place struct{ endpoint, action string }
+type place struct{ account, endpoint, action string }
 
 func placeOf(x *policy.Exchange, action string) place {
 	endpoint := x.Endpoint.Name
 	if endpoint == "" {
 		endpoint = x.Endpoint.ID
 	}
-	return place{x.Endpoint.Account + "\x00" + endpoint, action}
+	return place{x.Endpoint.Account, endpoint, action}
 }
 
 // idler is state that may be dropped when it has nothing to say.
