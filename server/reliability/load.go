@@ -67,6 +67,9 @@ func StartLoad(ctx context.Context, cfg LoadConfig) *Load {
 	ctx, cancel := context.WithCancel(ctx)
 	l := &Load{cfg: cfg, cancel: cancel, counts: Counts{}, turn: make(chan struct{})}
 	h1, h2 := Client(cfg.Net, cfg.CAs, false), Client(cfg.Net, cfg.CAs, true)
+	// A request that waits for a new connection may be given one that is free
+	// first, and then both are kept: without a bound here they become ever more.
+	h1.Transport.(*http.Transport).MaxIdleConnsPerHost = max(1, cfg.H1+cfg.WebSockets)
 	l.clients = []*http.Client{h1, h2}
 	for i := range cfg.H1 {
 		l.wg.Go(func() { l.requests(ctx, kindH1, h1, i) })

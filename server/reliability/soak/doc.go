@@ -6,7 +6,7 @@
 //
 // It fails, with exit code 1, if a request failed that no fault explains, if a
 // fault was answered in another way than docs/reliability.md promises, or if
-// memory, goroutines or descriptors grew.
+// memory grew, or goroutines or descriptors are more behind the load than before.
 //
 //	go run ./server/reliability/soak --for 30m --body 10GiB
 //

@@ -8,8 +8,10 @@ import (
 	"github.com/culvert-project/culvert/server/reliability"
 )
 
-// Growth that is too much: of goroutines and descriptors between the first and
-// the last third, and of memory where a run is too short for a slope.
+// Growth that is too much: of goroutines and descriptors between the rest before
+// the load and that behind it, since what they are in between depends on what
+// the clients keep open; of memory between the first and the last third, where
+// a run is too short for a slope.
 const (
 	growth      = 1.05
 	growthShort = 1.10
@@ -44,6 +46,11 @@ func (r *rig) table(counts reliability.Counts, took time.Duration) {
 	row("slope, %/h", func(h history) string { return fmt.Sprintf("%+.1f", h.slope()) })
 	row("goroutines", span(goroutines, 1))
 	row("descriptors", span(handles, 1))
+	for c, s := range r.after {
+		b := r.before[c]
+		fmt.Printf("without load, before and after, the %s: %d and %d goroutines, %d and %d descriptors\n",
+			c.name, b.goroutines, s.goroutines, b.handles, s.handles)
+	}
 	fmt.Printf("\nLowest to highest after the warm-up, and the means of the first and the last third.\n")
 	fmt.Printf("%d requests and messages answered in %v (%.0f/s); faults: %v\n", ok, took.Round(time.Second), float64(ok)/took.Seconds(), r.faults)
 	fmt.Printf("expected failures:   %d (%v)\nunexpected failures: %d (%v)\n",
@@ -56,10 +63,8 @@ func (r *rig) problems() (all []string) {
 		all = append(all, fmt.Sprintf("%d unexpected failures", n))
 	}
 	for c, h := range r.histories {
-		for what, f := range map[string]func(sample) int64{"goroutines": goroutines, "descriptors": handles} {
-			if first, last := h.thirds(f); last > growth*first+spare {
-				all = append(all, fmt.Sprintf("%s of the %s grew from %.0f to %.0f", what, c.name, first, last))
-			}
+		for _, what := range grown(r.before[c], r.after[c]) {
+			all = append(all, fmt.Sprintf("the %s has more %s when the load is over", c.name, what))
 		}
 		first, last := h.thirds(rss)
 		switch long := len(*h) > 2 && (*h)[len(*h)-1].at.Sub((*h)[0].at) >= slopeFrom; {
@@ -67,6 +72,16 @@ func (r *rig) problems() (all []string) {
 			all = append(all, fmt.Sprintf("memory of the %s grows by %.1f %% an hour", c.name, h.slope()))
 		case !long && last > growthShort*first:
 			all = append(all, fmt.Sprintf("memory of the %s grew from %.0f to %.0f MiB", c.name, first/(1<<20), last/(1<<20)))
+		}
+	}
+	return all
+}
+
+// grown names what there is too much of since before.
+func grown(before, now sample) (all []string) {
+	for what, f := range map[string]func(sample) int64{"goroutines": goroutines, "descriptors": handles} {
+		if b, n := f(before), f(now); float64(n) > growth*float64(b)+spare {
+			all = append(all, fmt.Sprintf("%s (%d, before %d)", what, n, b))
 		}
 	}
 	return all

@@ -28,6 +28,7 @@ type rig struct {
 	faults               map[string]int
 	expected, unexpected reliability.Counts
 	histories            map[*child]*history
+	before, after        map[*child]sample // without load
 }
 
 func soak(ctx context.Context, s settings) (err error) {
@@ -45,12 +46,18 @@ func soak(ctx context.Context, s settings) (err error) {
 	}
 	fmt.Printf("%s, %d processors; capacity with %d clients: %.0f requests/s; load: %.0f requests/s for %v\n",
 		time.Now().UTC().Format("2006-01-02 15:04 UTC"), runtime.NumCPU(), s.clients, capacity, s.share*capacity, s.total)
+	if r.before, err = r.atRest(ctx, nil); err != nil {
+		return err
+	}
 	load.Pace = pace(s.share * capacity)
 	r.load = reliability.StartLoad(ctx, load)
 	began := time.Now()
 	err = r.rotate(ctx, began)
 	took := time.Since(began)
 	counts := r.load.Stop()
+	if err == nil {
+		r.after, err = r.atRest(ctx, r.before)
+	}
 	r.table(counts, took)
 	if err != nil {
 		return err
@@ -173,6 +180,9 @@ func rest(ctx context.Context, d time.Duration) bool {
 	}
 }
 
+// settled is how many seconds after the load nothing of it may be left.
+const settled = 10
+
 // calm is how long nothing goes wrong between two faults.
 const calm = 10 * time.Second
 
@@ -240,6 +250,28 @@ func (r *rig) sample(ctx context.Context, began time.Time) error {
 			time.Since(began).Seconds(), c.name, float64(s.rss)/(1<<20), s.goroutines, s.handles)
 	}
 	return nil
+}
+
+// atRest looks at both processes when the load has stopped. It waits for them to
+// have no more than before, as long as they may take for that.
+func (r *rig) atRest(ctx context.Context, before map[*child]sample) (map[*child]sample, error) {
+	all := map[*child]sample{}
+	for range settled {
+		rest(ctx, time.Second)
+		more := before == nil
+		for _, c := range []*child{r.server, r.agent} {
+			s, err := c.look(ctx)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", c.name, err)
+			}
+			all[c] = s
+			more = more || len(grown(before[c], s)) > 0
+		}
+		if !more {
+			break
+		}
+	}
+	return all, ctx.Err()
 }
 
 // back waits until every kind of client gets through again.
