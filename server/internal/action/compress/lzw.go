@@ -35,10 +35,11 @@ func (l *lzw) Reset(w io.Writer) {
 }
 
 func (l *lzw) restart() {
-	if l.codes == nil {
-		l.codes = make(map[uint32]uint16, 1<<maxBits)
+	if len(l.codes) > 256 || l.codes == nil { // to empty a large map costs more than another small one
+		l.codes = make(map[uint32]uint16)
+	} else {
+		clear(l.codes)
 	}
-	clear(l.codes)
 	l.next, l.width = firstCode, minBits
 }
 
