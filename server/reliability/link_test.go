@@ -166,7 +166,9 @@ func TestF04_SlowAgentLink(t *testing.T) {
 			if share < 0.9 {
 				t.Errorf("%s: got %.1f %% of the link, want 90 %%", name, 100*share)
 			}
-			if float64(first) < 0.8*float64(last) {
+			// A window is a quarter of a body, and chance decides who has his
+			// in the queue of the line first.
+			if float64(first) < 0.6*float64(last) {
 				t.Errorf("%s: the first of %d ended after %v and the last after %v; want equal shares", name, streams, first, last)
 			}
 		}

@@ -329,6 +329,7 @@ func TestAgent13_Start(t *testing.T) {
 		i.interrupt()
 		i.wait(t)
 		i.check(t, 0)
+		w.server.Wait(t.Context(), func(all []*wiretest.Session) bool { return len(all) == 0 })
 	}
 	i := h.program("start", "--none")
 	i.start(t)
