@@ -154,8 +154,9 @@ func (x *exchange) serve() error {
 func (x *exchange) finish(err error) {
 	if x.r.ProtoMajor == 1 && (x.body == nil && x.r.ContentLength != 0 || !x.body.complete()) {
 		// The rest of the upload is drained when the connection is closed, so
-		// that no reset overtakes the answer.
+		// that no reset overtakes the answer. net/http is not to wait for it.
 		x.cc.linger(true)
+		_ = http.NewResponseController(x.w).SetReadDeadline(longAgo) // a connection that cannot is at its end
 	}
 	switch {
 	case err == nil, errors.Is(err, errDone):
