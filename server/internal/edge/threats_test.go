@@ -491,6 +491,8 @@ func (l countedListener) Accept() (net.Conn, error) {
 	return &countedConn{Conn: c, open: l.open}, nil
 }
 
+func (c *countedConn) CloseWrite() error { return netx.CloseWrite(c.Conn) }
+
 func (c *countedConn) Close() error {
 	c.once.Do(func() { c.open.Add(-1) })
 	return c.Conn.Close()
