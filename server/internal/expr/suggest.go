@@ -1,6 +1,9 @@
 package expr
 
-import "strings"
+import (
+	"iter"
+	"strings"
+)
 
 // unknown explains a name that is not declared: what it might have been meant
 // to be, and where it would be known. It returns where the name begins in the
@@ -24,19 +27,29 @@ func (e *Env) unknown(name, source string, offset int, s Scope) (int, string) {
 		}
 	}
 	message := "there is no variable or function " + full
-	best, distance := "", len(full)/3+1
-	for known, v := range e.variables {
-		if !v.In(s) || v.Alias != "" {
-			continue
+	best := Nearest(full, func(yield func(string) bool) {
+		for known, v := range e.variables {
+			if v.In(s) && v.Alias == "" && !yield(known) {
+				return
+			}
 		}
-		if d := edits(full, known, distance); d < distance || d == distance && known < best {
-			best, distance = known, d
-		}
-	}
+	})
 	if best != "" {
 		message += "; did you mean " + best + "?"
 	}
 	return from, message
+}
+
+// Nearest returns which of the names got is most likely a misspelling of, ""
+// if none is near. Of equally near ones it is the first in the alphabet.
+func Nearest(got string, names iter.Seq[string]) string {
+	best, distance := "", len(got)/3+2
+	for n := range names {
+		if d := edits(got, n, distance); d < distance || d == distance && best != "" && n < best {
+			best, distance = n, d
+		}
+	}
+	return best
 }
 
 // edits is the Levenshtein distance, at most limit+1.

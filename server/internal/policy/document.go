@@ -4,9 +4,11 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/server/internal/expr"
 )
 
 // Phase is when rules run (traffic-policy.md 2.1).
@@ -269,37 +271,9 @@ func (p *parser) action(n *node, path string) action {
 // didYouMean returns "; did you mean X?" for the nearest of the names, "" if
 // none is near.
 func didYouMean(got string, names []string) string {
-	best, distance := "", len(got)/3+2
-	for _, n := range names {
-		if d := edits(strings.ToLower(got), n); d < distance {
-			best, distance = n, d
-		}
-	}
+	best := expr.Nearest(strings.ToLower(got), slices.Values(names))
 	if best == "" || best == got {
 		return ""
 	}
 	return "; did you mean " + best + "?"
-}
-
-// edits is the Levenshtein distance of two short texts.
-func edits(a, b string) int {
-	if len(a) > 64 {
-		return len(a)
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			next := min(row[j]+1, row[j+1]+1, diagonal+1)
-			if a[i] == b[j] {
-				next = min(next, diagonal)
-			}
-			diagonal, row[j+1] = row[j+1], next
-		}
-	}
-	return row[len(b)]
 }
