@@ -38,10 +38,17 @@ const (
 	ServerUsage Code = "ERR_CULVERT_1017"
 	// DataDirOpen means that everybody may write to the data directory. Arguments: the directory, its mode.
 	DataDirOpen Code = "ERR_CULVERT_1018"
+	// AddressFilesUnusable means that a file of --geoip-db or --ip-categories cannot be used. Argument: the error, with the file.
+	AddressFilesUnusable Code = "ERR_CULVERT_1019"
 )
 
 func serverEntries() []Entry {
 	return []Entry{
+		{
+			Code: AddressFilesUnusable, Status: 0, Title: "A file with facts about addresses cannot be used",
+			Message: "A file with facts about addresses cannot be used: %s.",
+			Remedy:  "Check the files of --geoip-db (MaxMind's format) and the lists of --ip-categories (one address or range a line).",
+		},
 		{
 			Code: ServerConfigInvalid, Status: 0, Title: "The server's configuration is not valid",
 			Message: "The server's configuration is not valid: %s.",

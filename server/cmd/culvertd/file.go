@@ -17,6 +17,8 @@ type fileKeys struct {
 	AdvertiseHTTPPort  scalar `yaml:"advertise_http_port"`
 	AdvertiseHTTPSPort scalar `yaml:"advertise_https_port"`
 	AdvertiseAgent     scalar `yaml:"advertise_agent"`
+	GeoIPDB            any    `yaml:"geoip_db"`
+	IPCategories       scalar `yaml:"ip_categories"`
 	Region             scalar `yaml:"region"`
 	LogFormat          scalar `yaml:"log_format"`
 	LogLevel           scalar `yaml:"log_level"`

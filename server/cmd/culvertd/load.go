@@ -61,6 +61,8 @@ func serverFlags(cmd *cobra.Command) {
 	}
 	_ = cmd.MarkFlagFilename("config", "yml", "yaml") // as above
 	_ = cmd.MarkFlagDirname("data-dir")
+	_ = cmd.MarkFlagFilename("geoip-db", "mmdb")
+	_ = cmd.MarkFlagDirname("ip-categories")
 }
 
 // shown is a flag's value with a name of its own in help. The way that package

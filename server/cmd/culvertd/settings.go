@@ -109,6 +109,14 @@ func settings() []setting {
 			name: "shutdown-grace", arg: "DURATION", set: (*options).setGrace,
 			usage: "how long open exchanges may take to finish when the server stops (default 30s)",
 		},
+		{
+			name: "geoip-db", arg: "FILE", list: true, set: (*options).addGeoIP,
+			usage: "database of places or networks in MaxMind's format, for policies; repeatable",
+		},
+		{
+			name: "ip-categories", arg: "DIR", set: text(func(c *node.Config) *string { return &c.IPCategories }),
+			usage: "folder of address lists, for policies; a file's name is the category",
+		},
 		{name: "region", file: true, set: text(func(c *node.Config) *string { return &c.Region })},
 		{name: "trusted-proxies", list: true, file: true, set: (*options).addProxy},
 		{name: "extra-listeners", list: true, file: true, set: (*options).addListener},

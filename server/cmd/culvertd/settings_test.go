@@ -46,13 +46,14 @@ func TestEverySettingFromEverySource(t *testing.T) {
 		HTTPAddr: "127.0.0.1:1", HTTPSAddr: "127.0.0.1:2", AgentAddr: ":3", APIAddr: "[::1]:4",
 		TCPAddr: "127.0.0.2", TCPPorts: node.PortRange{First: 5, Last: 6}, TLSCert: "c.pem", TLSKey: "k.pem",
 		AdvertiseHTTPPort: 80, AdvertiseHTTPSPort: 443, AdvertiseAgent: "a.test:443",
-		ShutdownGrace: time.Minute,
+		ShutdownGrace: time.Minute, GeoIP: []string{"city.mmdb", "asn.mmdb"}, IPCategories: "/lists",
 	}
 	values := map[string]string{
 		"data-dir": "/data", "domain": "a.test,b.test", "http-addr": "127.0.0.1:1", "https-addr": "127.0.0.1:2",
 		"agent-addr": ":3", "api-addr": "[::1]:4", "tcp-addr": "127.0.0.2", "tcp-ports": "5-6", "tls-cert": "c.pem",
 		"tls-key": "k.pem", "advertise-http-port": "80", "advertise-https-port": "443", "advertise-agent": "a.test:443",
 		"log-format": "json", "log-level": "debug", "access-log": "stderr", "shutdown-grace": "1m",
+		"geoip-db": "city.mmdb,asn.mmdb", "ip-categories": "/lists",
 	}
 	env, file, args := map[string]string{}, "", []string{}
 	for _, s := range settings() {

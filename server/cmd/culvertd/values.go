@@ -174,6 +174,14 @@ func (o *options) addProxy(v string) error {
 	return nil
 }
 
+func (o *options) addGeoIP(v string) error {
+	if v == "" {
+		return errors.New("it is empty")
+	}
+	o.node.GeoIP = append(o.node.GeoIP, v)
+	return nil
+}
+
 func (o *options) addListener(v string) error {
 	scheme, number, ok := strings.Cut(v, ":")
 	if !ok {

@@ -83,9 +83,9 @@ func (v *visits) admit(ep *route.Endpoint, sameName bool) bool {
 }
 
 // facts are those of the connection that any policy may see.
-func (c *clientConn) facts(state *tls.ConnectionState) *policy.Conn {
+func (c *clientConn) facts(state *tls.ConnectionState, region string) *policy.Conn {
 	f := &policy.Conn{
-		ID: c.id(), Client: c.remote, Server: c.local, Start: c.start, SNI: c.sni, TLS: state,
+		ID: c.id(), Client: c.remote, Server: c.local, Start: c.start, Region: region, SNI: c.sni, TLS: state,
 		Bytes: func() (in, out int64) { return c.watch.in.Load(), c.watch.out.Load() },
 	}
 	if c.leaf != nil {
@@ -111,14 +111,14 @@ func (x *exchange) meet() (*policy.Conn, error) {
 		return c, nil
 	}
 	if !x.ep.Policy.Has(policy.OnTCPConnect) {
-		return x.cc.facts(x.r.TLS), nil
+		return x.cc.facts(x.r.TLS, x.h.region), nil
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if c := v.of(x.ep); c != nil {
 		return c, nil
 	}
-	conn := x.cc.facts(x.r.TLS)
+	conn := x.cc.facts(x.r.TLS, x.h.region)
 	if _, err := connectPhase(x.ctx, x.ep, conn, x.h.services); err != nil {
 		x.h.logger.Debug("connection refused by the policy", "endpoint", x.ep.ID, "client", x.cc.remote.String(), "err", err)
 		return nil, x.drop()
@@ -161,7 +161,7 @@ func (s *Server) passConnect(ctx context.Context, ec *edgeConn, ep *route.Endpoi
 	if ep == nil || !ep.Policy.Has(policy.OnTCPConnect) {
 		return ep, nil, nil
 	}
-	conn := ec.facts(nil)
+	conn := ec.facts(nil, s.cfg.Region)
 	ctx = context.WithValue(ctx, connectKey{}, &connecting{router: s.cfg.Router, services: s.cfg.Services})
 	to, err := connectPhase(ctx, ep, conn, s.cfg.Services)
 	if err != nil {

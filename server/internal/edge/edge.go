@@ -60,6 +60,8 @@ type Config struct {
 	ForwardedHeaders Forwarded
 	// Services answer what policies ask of the world outside; any may be nil.
 	Services policy.Services
+	// Region is what policies know as the place of the server.
+	Region string
 	// StartedAt is when the server started: agents of an earlier process are
 	// awaited for some seconds from then on. Default: when Run is called.
 	StartedAt time.Time
@@ -165,7 +167,7 @@ func (s *Server) Run(ctx context.Context) error {
 	s.handler = newHandler(handlerConfig{
 		leaving: leaving, router: s.cfg.Router, returning: s.returning, redirect: s.cfg.RedirectHTTP,
 		httpsPort: s.cfg.HTTPSPort, forwarded: s.cfg.ForwardedHeaders,
-		services: s.cfg.Services, limits: s.cfg.Limits, accessLog: s.cfg.AccessLog, logger: s.log,
+		services: s.cfg.Services, region: s.cfg.Region, limits: s.cfg.Limits, accessLog: s.cfg.AccessLog, logger: s.log,
 	})
 	s.http = s.newHTTPServer(ctx)
 	s.mu.Lock()

@@ -32,6 +32,7 @@ type handlerConfig struct {
 	leaving context.Context //nolint:containedctx // an event for all connections
 	// services answer what policies ask of the world outside.
 	services policy.Services
+	region   string
 	// accessLog gets a line for each request. nil: none.
 	accessLog *slog.Logger
 	logger    *slog.Logger

@@ -2,6 +2,7 @@ package intel_test
 
 import (
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"os"
@@ -160,4 +161,50 @@ func TestFilesAreReadAgain(t *testing.T) {
 		writeList(t, lists, "c.d", "nonsense that is longer than before, so that it is seen")
 		want("[a a.b c c.d]", "with a bad list")
 	})
+}
+
+// TestDatabaseIsReplaced puts another database in the place of the first, and
+// then something that is none.
+func TestDatabaseIsReplaced(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "asn.mmdb")
+	number := func(n mmdbtype.Uint32) {
+		writeDatabase(t, path+".new", "GeoLite2-ASN", "192.0.2.0/24", mmdbtype.Map{"autonomous_system_number": n, "autonomous_system_organization": mmdbtype.String(strings.Repeat("x", int(n)))})
+		if err := os.Rename(path+".new", path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	number(1)
+	var log strings.Builder
+	i, err := intel.New(intel.Config{Databases: []string{path}, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		go i.Run(t.Context())
+		want := func(n int64, when string) {
+			t.Helper()
+			time.Sleep(time.Minute) // in a bubble
+			synctest.Wait()
+			if v, _ := i.Fact(netip.MustParseAddr("192.0.2.1"), "as.number"); v != n {
+				t.Errorf("%s: got %v, want %d", when, v, n)
+			}
+		}
+		want(1, "at first")
+		number(2)
+		want(2, "after another one")
+		if err := os.WriteFile(path, []byte("no database"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		want(2, "after one that is none")
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		want(2, "after none")
+		number(3)
+		want(3, "after a good one again")
+	})
+	if got := strings.Count(log.String(), "not reloaded"); got != 2 {
+		t.Errorf("the log tells %d times of a bad file, want 2:\n%s", got, log.String())
+	}
 }

@@ -7,11 +7,13 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/culvert-project/culvert/internal/fault"
 	"github.com/culvert-project/culvert/server/internal/action/standard"
 	"github.com/culvert-project/culvert/server/internal/certs"
 	"github.com/culvert-project/culvert/server/internal/control"
 	"github.com/culvert-project/culvert/server/internal/edge"
 	"github.com/culvert-project/culvert/server/internal/identity"
+	"github.com/culvert-project/culvert/server/internal/intel"
 	"github.com/culvert-project/culvert/server/internal/policy"
 	"github.com/culvert-project/culvert/server/internal/route"
 	"github.com/culvert-project/culvert/server/internal/snapshot"
@@ -24,6 +26,10 @@ import (
 func (n *Node) assemble(ctx context.Context, lns *listeners) (*parts, error) {
 	started := time.Now()
 	c := n.cfg
+	facts, err := intel.New(intel.Config{Databases: c.GeoIP, Categories: c.IPCategories, Logger: n.log})
+	if err != nil {
+		return nil, fault.Wrap(err, fault.AddressFilesUnusable, err)
+	}
 	connect := connectURL(c, lns.agent)
 	keys, err := vault.Open(c.DataDir)
 	if err != nil {
@@ -67,6 +73,7 @@ func (n *Node) assemble(ctx context.Context, lns *listeners) (*parts, error) {
 		Extra: edgeListeners(c), TCPHost: c.TCPAddr, Listen: lns.take,
 		TrustedProxies: c.TrustedProxies, Limits: c.Edge, RedirectHTTP: max(0, c.RedirectHTTP), HTTPSPort: httpsPort,
 		ForwardedHeaders: edge.Forwarded(c.ForwardedHeaders), StartedAt: started,
+		Services: policy.Services{Address: facts.Fact}, Region: c.Region,
 		AccessLog: c.AccessLog, Logger: n.log,
 	})
 	ports.Server = public
@@ -80,7 +87,7 @@ func (n *Node) assemble(ctx context.Context, lns *listeners) (*parts, error) {
 	if c.TLSCert == "" {
 		n.info.CAFile, n.info.CAFingerprint = filepath.Join(c.DataDir, "ca.pem"), store.Fingerprint()
 	}
-	return &parts{n: n, lns: lns, tokens: tokens, binder: binder, tunnels: tunnels, edge: public}, nil
+	return &parts{n: n, lns: lns, tokens: tokens, binder: binder, tunnels: tunnels, edge: public, facts: facts}, nil
 }
 
 // newCompiler returns the compiler of policies with all actions.

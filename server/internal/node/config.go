@@ -59,6 +59,11 @@ type Config struct {
 	// ShutdownGrace is how long a stopping server lets open exchanges finish.
 	// Default [DefaultGrace]; negative means not at all.
 	ShutdownGrace time.Duration
+	// GeoIP are databases in MaxMind's format, and IPCategories a folder of
+	// lists whose file names are categories: what policies may know of
+	// addresses. Default: nothing.
+	GeoIP        []string
+	IPCategories string
 	// Region is what the server calls its place. Default [DefaultRegion].
 	Region string
 	// Version is the server's version, shown to agents.

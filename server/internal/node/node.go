@@ -13,6 +13,7 @@ import (
 	"github.com/culvert-project/culvert/server/internal/control"
 	"github.com/culvert-project/culvert/server/internal/edge"
 	"github.com/culvert-project/culvert/server/internal/identity"
+	"github.com/culvert-project/culvert/server/internal/intel"
 	"github.com/culvert-project/culvert/server/internal/tunnel"
 )
 
@@ -120,6 +121,7 @@ type parts struct {
 	binder  *control.Binder
 	tunnels *tunnel.Server
 	edge    *edge.Server
+	facts   *intel.Intel
 }
 
 // run serves until ctx ends or a part fails, and then shuts down.
@@ -128,7 +130,7 @@ func (p *parts) run(ctx context.Context) error {
 	// exchanges live on until the shutdown is through with them.
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
-	failed := make(chan error, 5) // one for each part below
+	failed := make(chan error, 6) // one for each part below
 	var wg sync.WaitGroup
 	start := func(name string, f func(context.Context) error) {
 		wg.Go(func() {
@@ -149,6 +151,7 @@ func (p *parts) run(ctx context.Context) error {
 	})
 	start("claims", p.binder.Run)
 	start("tokens", p.watchTokens)
+	start("addresses", func(ctx context.Context) error { p.facts.Run(ctx); return nil })
 
 	var err error
 	select {
