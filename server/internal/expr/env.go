@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"cel.dev/cel-go/cel"
-	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
 	"cel.dev/cel-go/ext"
 	"cel.dev/cel-go/interpreter"
@@ -116,6 +115,7 @@ type Problem struct {
 // Program is a compiled expression. It is immutable.
 type program struct {
 	env    *Env
+	scope  Scope
 	source string
 	prg    cel.Program
 	out    *cel.Type
@@ -168,7 +168,7 @@ func (e *Env) compile(source string, s Scope) (*program, []Problem) {
 	if issues.Err() != nil {
 		return nil, e.problems(source, issues, s)
 	}
-	p := &program{env: e, source: source, out: checked.OutputType(), reads: e.names(checked)}
+	p := &program{env: e, scope: s, source: source, out: checked.OutputType(), reads: e.names(checked)}
 	var problems []Problem
 	if e.loose(p.reads) {
 		if _, issues := e.strict[s].Compile(source); issues.Err() != nil {
@@ -256,13 +256,21 @@ var ErrCost = errors.New("the expression costs more than is allowed")
 // eval runs the program.
 func (p *program) eval(f *Frame) (ref.Val, error) {
 	v, _, err := p.prg.Eval(f)
-	if err != nil {
-		if c, ok := errors.AsType[interpreter.EvalCancelledError](err); ok && c.Cause == interpreter.CostLimitExceeded {
-			return nil, ErrCost
-		}
-		return nil, err
+	return v, evalError(err)
+}
+
+// evalState runs a program that keeps its state, which is there even if it
+// fails.
+func (p *program) evalState(f *Frame) (ref.Val, interpreter.EvalState, error) {
+	v, details, err := p.prg.Eval(f)
+	return v, details.State(), evalError(err)
+}
+
+func evalError(err error) error {
+	if c, ok := errors.AsType[interpreter.EvalCancelledError](err); ok && c.Cause == interpreter.CostLimitExceeded {
+		return ErrCost
 	}
-	return v, nil
+	return err
 }
 
 // Eval evaluates the expression. It fails where CEL does: a missing key, an
@@ -272,11 +280,7 @@ func (b *Bool) Eval(f *Frame) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	t, ok := v.(types.Bool)
-	if !ok {
-		return false, fmt.Errorf("the expression gave %s, not true or false", v.Type().TypeName())
-	}
-	return bool(t), nil
+	return truth(v)
 }
 
 // Eval evaluates the expression to a Go value: string, bool, int64, uint64,

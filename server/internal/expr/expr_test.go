@@ -10,6 +10,7 @@ import (
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/types"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/culvert-project/culvert/server/internal/expr"
 )
@@ -337,20 +338,41 @@ func BenchmarkSimple(b *testing.B) {
 	}
 }
 
-func TestExplain(t *testing.T) {
+func TestTrace(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t)
-	parts, err := e.Explain("req.url.path.startsWith('/a') && vars.none == 1 && req.method == 'GET'", expr.Request, e.NewFrame(request))
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := make(map[string]string)
-	for _, p := range parts {
-		got[p.Source] = p.Value
-	}
-	for source, want := range map[string]string{"req.url.path": "/a/b", `req.url.path.startsWith("/a")`: "true", `req.method == "GET"`: "true"} {
-		if got[source] != want {
-			t.Errorf("%s: got %q, want %q; all: %v", source, got[source], want, got)
+	for source, want := range map[string][]expr.Part{
+		"req.url.path.startsWith('/a') && vars.none == 1 && req.method == 'GET'": {
+			{Source: "req.url.path", Value: "/a/b"},
+			{Source: `req.url.path.startsWith("/a")`, Value: "true"},
+			{Source: "vars.none", Value: "error: no such key: none"},
+			{Source: "vars.none == 1", Value: "error: no such key: none"},
+			{Source: `req.url.path.startsWith("/a") && vars.none == 1`, Value: "error: no such key: none"},
+			{Source: "req.method", Value: "GET"},
+			{Source: `req.method == "GET"`, Value: "true"},
+			{Source: `req.url.path.startsWith("/a") && vars.none == 1 && req.method == "GET"`, Value: "error: no such key: none"},
+		},
+		"[req.method, 'HEAD'].exists(m, m == 'GET') || vars.none == 1": {
+			{Source: "req.method", Value: "GET"},
+			{Source: `[req.method, "HEAD"].exists(m, m == "GET")`, Value: "true"},
+			{Source: `[req.method, "HEAD"].exists(m, m == "GET") || vars.none == 1`, Value: "true"},
+		},
+		"secrets.get('v', 's') != ''": {
+			{Source: `secrets.get("v", "s")`, Value: "(secret)"},
+			{Source: `secrets.get("v", "s") != ""`, Value: "true"},
+		},
+	} {
+		b, problems := e.Bool(source, expr.Request)
+		if b == nil {
+			t.Fatal(problems)
+		}
+		held, parts, err := b.Trace(e.NewFrame(request))
+		wantHeld, wantErr := b.Eval(e.NewFrame(request))
+		if held != wantHeld || fmt.Sprint(err) != fmt.Sprint(wantErr) {
+			t.Errorf("%s: Trace gives %v, %v and Eval %v, %v", source, held, err, wantHeld, wantErr)
+		}
+		if diff := cmp.Diff(want, parts); diff != "" {
+			t.Errorf("%s: parts:\n%s", source, diff)
 		}
 	}
 }

@@ -81,4 +81,7 @@ type secrets struct {
 	source Source
 }
 
-const secretsVariable = "@secrets"
+const (
+	secretsVariable = "@secrets"
+	secretFunction  = "@secret"
+)

@@ -34,7 +34,7 @@ func otherFunctions() []cel.EnvOption {
 	return []cel.EnvOption{
 		cel.Function("@has", cel.Overload("has_key", []*cel.Type{cel.DynType, cel.DynType}, cel.BoolType, cel.BinaryBinding(hasKey))),
 		cel.Function("@cookie", cel.Overload("first_cookie", []*cel.Type{anyMap, textType}, cel.DynType, cel.BinaryBinding(firstCookie))),
-		cel.Function("@secret", cel.Overload("secrets_get", []*cel.Type{opaqueType, textType, textType}, textType, cel.FunctionBinding(getSecret))),
+		cel.Function(secretFunction, cel.Overload("secrets_get", []*cel.Type{opaqueType, textType, textType}, textType, cel.FunctionBinding(getSecret))),
 		cel.Function("@milliseconds",
 			cel.Overload("duration_millisecond_part", []*cel.Type{cel.DurationType}, cel.IntType, cel.UnaryBinding(func(v ref.Val) ref.Val {
 				return types.Int(v.(types.Duration).Milliseconds() % 1000)

@@ -105,5 +105,5 @@ func secretsGet(h parser.ExprHelper, target ast.Expr, args []ast.Expr) (ast.Expr
 	if target.Kind() != ast.IdentKind || target.AsIdent() != "secrets" {
 		return nil, nil
 	}
-	return h.NewCall("@secret", h.NewIdent(secretsVariable), args[0], args[1]), nil
+	return h.NewCall(secretFunction, h.NewIdent(secretsVariable), args[0], args[1]), nil
 }

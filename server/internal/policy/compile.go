@@ -153,7 +153,7 @@ func (c *compilation) list(l ruleList) {
 		c.warn(l.at, l.key, fault.ConnectOnInternal, "on_tcp_connect never runs on an internal %s endpoint", c.target.Scheme)
 	}
 	for _, r := range l.rules {
-		info := RuleInfo{Phase: ph, Index: len(c.program.rules[ph]), Name: r.name, Path: r.path}
+		info := RuleInfo{Phase: ph, Index: len(c.program.rules[ph]), Name: r.name, Path: r.path, Line: r.at.line}
 		c.program.rules[ph] = append(c.program.rules[ph], c.rule(r, info))
 	}
 }

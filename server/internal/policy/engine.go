@@ -39,6 +39,15 @@ func (p *Program) Env() *expr.Env { return p.env }
 // Has reports whether a phase has rules. A nil program has none.
 func (p *Program) Has(ph Phase) bool { return p != nil && len(p.rules[ph]) > 0 }
 
+// Rules returns the rules of a phase in their order.
+func (p *Program) Rules(ph Phase) []RuleInfo {
+	var all []RuleInfo
+	for i := range p.rules[ph] {
+		all = append(all, p.rules[ph][i].info)
+	}
+	return all
+}
+
 // Reads reports whether some expression names a variable.
 func (p *Program) Reads(name string) bool { return p.reads[name] }
 
@@ -65,16 +74,35 @@ func (p *Program) Run(ctx context.Context, ph Phase, x *Exchange) (Verdict, erro
 // holds evaluates the expressions. One that fails does not hold: documents
 // index headers that most requests lack, and rely on it.
 func (r *compiledRule) holds(x *Exchange) bool {
+	if x.Trace != nil {
+		return r.traced(x)
+	}
 	for _, e := range r.expressions {
-		held, err := e.Eval(x.frame)
-		if x.Trace != nil && x.Trace.Expression != nil {
-			x.Trace.Expression(r.info, e.String(), held, err)
-		}
-		if err != nil || !held {
+		if held, err := e.Eval(x.frame); err != nil || !held {
 			return false
 		}
 	}
 	return true
+}
+
+// traced is as holds, and tells the trace.
+func (r *compiledRule) traced(x *Exchange) bool {
+	held := true
+	for i := 0; held && i < len(r.expressions); i++ {
+		e := r.expressions[i]
+		if x.Trace.Expression == nil {
+			h, err := e.Eval(x.frame)
+			held = h && err == nil
+			continue
+		}
+		h, parts, err := e.Trace(x.frame)
+		held = h && err == nil
+		x.Trace.Expression(r.info, e.String(), held, parts, err)
+	}
+	if x.Trace.Rule != nil {
+		x.Trace.Rule(r.info, held)
+	}
+	return held
 }
 
 func (s *step) run(ctx context.Context, r *compiledRule, x *Exchange) (v Verdict, err error) {

@@ -220,8 +220,12 @@ func (x *Exchange) Respond(status int, body string) *http.Response {
 
 // Trace is told what a program does. All functions may be nil.
 type Trace struct {
-	// Expression is called for each expression that was evaluated.
-	Expression func(rule RuleInfo, source string, held bool, err error)
+	// Expression is called for each expression that was evaluated, with what
+	// its parts came to.
+	Expression func(rule RuleInfo, source string, held bool, parts []expr.Part, err error)
+	// Rule is called when it is known whether the expressions of a rule hold,
+	// before its actions run.
+	Rule func(rule RuleInfo, held bool)
 	// Action is called after each action that ran.
 	Action func(rule RuleInfo, action string, v Verdict, err error, took time.Duration)
 }
@@ -233,6 +237,8 @@ type RuleInfo struct {
 	Name  string
 	// Path is such as on_http_request[0].
 	Path string
+	// Line is where the rule begins in its document.
+	Line int
 }
 
 // Forwarder hands an exchange on to an internal endpoint. The edge implements

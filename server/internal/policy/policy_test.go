@@ -247,3 +247,66 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestSettings(t *testing.T) {
+	t.Parallel()
+	d := policy.Define(policy.Definition{Type: "note", OnError: policy.Halt}, note{Mode: "soft", Wait: time.Minute}, func(n *note, _ *policy.Build) policy.Action { return n })
+	var got []string
+	for _, s := range d.Settings() {
+		line := fmt.Sprintf("%s %d %v %v %v%v", s.Name, s.Kind, s.Default, s.Aliases, s.Enum, s.Range)
+		for _, of := range s.Of {
+			line += fmt.Sprintf(" of %d", of.Kind)
+		}
+		got = append(got, strings.ReplaceAll(line, "[ ]", ""))
+	}
+	want := []string{
+		"headers 8 <nil> [] []", "status 5 <nil> [] [][200 599]", "mode 0 soft [kind] [soft hard]", "wait 7 1m0s [] [][1s 1m]",
+		"from 3 <nil> [] []", "any 9 <nil> [] []", "key 10 <nil> [] [] of 2", "on 4 <nil> [] []", "on_error 0 halt [] [halt continue]",
+	}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func TestTrace(t *testing.T) {
+	t.Parallel()
+	d, found := policy.Parse("", []byte(`on_http_request:
+  - name: none
+    expressions: ["req.method == 'POST'", "true"]
+    actions: [{type: note, config: {status: 204}}]
+  - expressions: ["vars.x == 1"]
+    actions: [{type: note, config: {status: 204}}]
+  - actions: [{type: note, config: {status: 205}}]
+  - actions: [{type: note, config: {status: 206}}]
+`))
+	p, more := newCompiler(t).Compile(d, policy.Target{})
+	if p == nil {
+		t.Fatal(found, more)
+	}
+	var got []string
+	x := policy.NewExchange(p.Env(), &policy.Conn{})
+	x.Request = request("GET", "/")
+	x.Trace = &policy.Trace{
+		Expression: func(r policy.RuleInfo, source string, held bool, parts []expr.Part, err error) {
+			got = append(got, fmt.Sprintf("%d %s: %v %v %v", r.Line, source, held, parts, err))
+		},
+		Rule: func(r policy.RuleInfo, held bool) { got = append(got, fmt.Sprintf("%d: %v", r.Line, held)) },
+		Action: func(r policy.RuleInfo, action string, v policy.Verdict, _ error, _ time.Duration) {
+			got = append(got, fmt.Sprintf("%d %s: %v", r.Line, action, v))
+		},
+	}
+	if _, err := p.Run(t.Context(), policy.OnHTTPRequest, x); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		`2 req.method == 'POST': false [{req.method GET} {req.method == "POST" false}] <nil>`, "2: false",
+		"5 vars.x == 1: false [{vars.x error: no such key: x} {vars.x == 1 error: no such key: x}] no such key: x", "5: false",
+		"7: true", "7 note: 1",
+	}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	if rules := p.Rules(policy.OnHTTPRequest); len(rules) != 4 || rules[3].Line != 8 {
+		t.Errorf("got rules %v", rules)
+	}
+}
