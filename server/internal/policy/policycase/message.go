@@ -1,4 +1,4 @@
-package policytest
+package policycase
 
 import (
 	"bytes"
@@ -16,20 +16,35 @@ import (
 
 // sent writes the request as it goes upstream.
 func (r *caseRun) sent(x *policy.Exchange) error {
-	q := x.Request
-	fmt.Fprintf(&r.out, "upstream gets:\n%s %s\nHost: %s\n", q.Method, q.URL.RequestURI(), q.Host)
-	for _, name := range x.Removed {
-		fmt.Fprintf(&r.out, "(no %s of the edge)\n", name)
-	}
-	return r.message(q.Header, q.ContentLength, q.Body)
+	fmt.Fprintln(&r.out, "upstream gets:")
+	return WriteRequest(&r.out, x)
 }
 
-// message writes fields and body. Their bytes other than printable ones are
-// escaped, so that what one sees is all.
-func (r *caseRun) message(h http.Header, length int64, body io.Reader) error {
+// WriteRequest writes the request of an exchange as the upstream gets it.
+func WriteRequest(w io.Writer, x *policy.Exchange) error {
+	q := x.Request
+	fmt.Fprintf(w, "%s %s\nHost: %s\n", q.Method, q.URL.RequestURI(), q.Host)
+	for _, name := range x.Removed {
+		fmt.Fprintf(w, "(no %s of the edge)\n", name)
+	}
+	return writeMessage(w, q.Header, q.ContentLength, q.Body)
+}
+
+// WriteResponse writes a response.
+func WriteResponse(w io.Writer, resp *http.Response) error {
+	fmt.Fprintln(w, resp.StatusCode)
+	if resp.Request.Method == http.MethodHead {
+		return writeMessage(w, resp.Header, 0, nil)
+	}
+	return writeMessage(w, resp.Header, resp.ContentLength, resp.Body)
+}
+
+// writeMessage writes fields and body. Their bytes other than printable ones
+// are escaped, so that what one sees is all.
+func writeMessage(w io.Writer, h http.Header, length int64, body io.Reader) error {
 	for _, name := range slices.Sorted(maps.Keys(h)) {
 		for _, v := range h[name] {
-			fmt.Fprintf(&r.out, "%s: %s\n", name, printable(v))
+			fmt.Fprintf(w, "%s: %s\n", name, printable(v))
 		}
 	}
 	var content []byte
@@ -47,15 +62,15 @@ func (r *caseRun) message(h http.Header, length int64, body io.Reader) error {
 		if content, err = coding.Decode(bytes.NewReader(content), codings, 1<<20); err != nil {
 			return fmt.Errorf("body: %w", err)
 		}
-		fmt.Fprintln(&r.out, "(decoded)")
+		fmt.Fprintln(w, "(decoded)")
 	}
 	if length < 0 {
-		fmt.Fprintln(&r.out, "(length unknown)")
+		fmt.Fprintln(w, "(length unknown)")
 	}
 	if len(content) > 0 {
-		fmt.Fprintf(&r.out, "\n%s\n", printable(string(content)))
+		fmt.Fprintf(w, "\n%s\n", printable(string(content)))
 	}
-	fmt.Fprintln(&r.out)
+	fmt.Fprintln(w)
 	return nil
 }
 

@@ -1,4 +1,4 @@
-package policytest
+package policycase
 
 import (
 	"bufio"
@@ -18,14 +18,20 @@ import (
 	"github.com/culvert-project/culvert/server/internal/coding"
 )
 
-// files are the files of a case by name.
-type files map[string][]byte
+// Files are the files of a case by name.
+type Files map[string][]byte
 
-// cases splits an archive into its cases, by name. The root is a case of its
+// Want is the file of a case with what has to come out.
+const Want = "want"
+
+// Hello is the answer of an upstream that a case says nothing of.
+const Hello = "HTTP/1.1 200 OK\nContent-Type: text/plain\n\nhello\n"
+
+// Split splits an archive into its cases, by name. The root is a case of its
 // own if there are no directories.
-func cases(a *txtar.Archive) (names []string, all map[string]files) {
-	root := files{}
-	all = map[string]files{}
+func Split(a *txtar.Archive) (names []string, all map[string]Files) {
+	root := Files{}
+	all = map[string]Files{}
 	for _, f := range a.Files {
 		dir, name, ok := strings.Cut(f.Name, "/")
 		if !ok {
@@ -33,13 +39,13 @@ func cases(a *txtar.Archive) (names []string, all map[string]files) {
 			continue
 		}
 		if all[dir] == nil {
-			all[dir] = files{}
+			all[dir] = Files{}
 			names = append(names, dir)
 		}
 		all[dir][name] = f.Data
 	}
 	if len(names) == 0 {
-		return []string{""}, map[string]files{"": root}
+		return []string{""}, map[string]Files{"": root}
 	}
 	for _, c := range all {
 		for name, data := range root {
@@ -52,7 +58,7 @@ func cases(a *txtar.Archive) (names []string, all map[string]files) {
 }
 
 // numbered returns the files name, name.2, name.3 and so on.
-func (c files) numbered(name string) [][]byte {
+func (c Files) numbered(name string) [][]byte {
 	var list [][]byte
 	data, ok := c[name]
 	for n := 2; ok; n++ {
@@ -63,7 +69,7 @@ func (c files) numbered(name string) [][]byte {
 }
 
 // line returns the content of a file of one line.
-func (c files) line(name, otherwise string) string {
+func (c Files) line(name, otherwise string) string {
 	if s := strings.TrimSpace(string(c[name])); s != "" {
 		return s
 	}
@@ -71,18 +77,18 @@ func (c files) line(name, otherwise string) string {
 }
 
 // policy returns the document and its name.
-func (c files) policy() (string, []byte) {
+func (c Files) policy() (string, []byte) {
 	if doc, ok := c["policy.json"]; ok {
 		return "policy.json", doc
 	}
 	return "policy.yml", c["policy.yml"]
 }
 
-// setWant puts the outcome of a case into the archive.
-func setWant(a *txtar.Archive, dir string, want []byte) {
-	name := "want"
+// SetWant puts the outcome of a case into the archive.
+func SetWant(a *txtar.Archive, dir string, want []byte) {
+	name := Want
 	if dir != "" {
-		name = dir + "/want"
+		name = dir + "/" + Want
 	}
 	last := len(a.Files) - 1
 	for i, f := range a.Files {
@@ -105,8 +111,8 @@ func split(text []byte) (head []byte, body []byte) {
 	return head, bytes.TrimSuffix(body, []byte("\n"))
 }
 
-// readRequest parses a request.
-func readRequest(text []byte) (*http.Request, error) {
+// ReadRequest parses a request.
+func ReadRequest(text []byte) (*http.Request, error) {
 	head, body := split(text)
 	r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(head)))
 	if err != nil {
@@ -119,8 +125,8 @@ func readRequest(text []byte) (*http.Request, error) {
 	return r, nil
 }
 
-// readResponse parses a response.
-func readResponse(text []byte, r *http.Request) (*http.Response, error) {
+// ReadResponse parses a response to a request.
+func ReadResponse(text []byte, r *http.Request) (*http.Response, error) {
 	head, body := split(text)
 	resp, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(head)), r)
 	if err != nil {

@@ -1,26 +1,17 @@
-package policytest
+package policycase
 
 import (
 	"bytes"
 	"context"
-	"flag"
 	"fmt"
 	"net/http"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"strings"
-	"testing"
 	"time"
 
-	"github.com/rogpeppe/go-internal/txtar"
-
 	"github.com/culvert-project/culvert/internal/endpoint"
-	"github.com/culvert-project/culvert/internal/fault"
 	"github.com/culvert-project/culvert/server/internal/policy"
 )
-
-var update = flag.Bool("update", false, "write what comes out into the cases")
 
 // Epoch is where the clock of a case stands.
 var Epoch = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -35,65 +26,9 @@ type Runner struct {
 	Prepare func(x *policy.Exchange)
 }
 
-// Run runs the cases of all archives that match a pattern, each as a subtest.
-// With the flag -update it writes what comes out into them.
-func Run(t *testing.T, r *policy.Registry, pattern string) {
-	t.Helper()
-	Runner{Registry: r}.Run(t, pattern)
-}
-
-// Run is as the function of this name.
-func (r Runner) Run(t *testing.T, pattern string) {
-	t.Helper()
-	archives, err := filepath.Glob(pattern)
-	if err != nil || len(archives) == 0 {
-		t.Fatalf("no archive matches %s (%v)", pattern, err)
-	}
-	compiler, err := policy.NewCompiler(r.Registry)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, file := range archives {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
-			r.archive(t, compiler, file)
-		})
-	}
-}
-
-func (r Runner) archive(t *testing.T, compiler *policy.Compiler, file string) {
-	a, err := txtar.ParseFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	names, all := cases(a)
-	for _, name := range names {
-		run := func(t *testing.T) {
-			got, err := r.Case(t.Context(), compiler, all[name])
-			if err != nil {
-				t.Fatalf("%s: %v", file, err)
-			}
-			if *update {
-				setWant(a, name, got)
-			} else if want := all[name]["want"]; !bytes.Equal(got, want) {
-				t.Errorf("%s: got\n%s\nwant\n%s", file, got, want)
-			}
-		}
-		if name == "" {
-			run(t)
-		} else {
-			t.Run(name, run)
-		}
-	}
-	if *update && !t.Failed() {
-		if err := os.WriteFile(file, txtar.Format(a), 0o644); err != nil { //nolint:gosec // a file of the sources
-			t.Fatal(err)
-		}
-	}
-}
-
 // Case runs the case that these files make and returns what came out. It fails
 // if the case itself is not well formed.
-func (r Runner) Case(ctx context.Context, compiler *policy.Compiler, c map[string][]byte) ([]byte, error) {
+func (r Runner) Case(ctx context.Context, compiler *policy.Compiler, c Files) ([]byte, error) {
 	run := &caseRun{Runner: r, files: c}
 	if err := run.setUp(compiler); err != nil || run.program == nil {
 		return run.out.Bytes(), err
@@ -103,7 +38,7 @@ func (r Runner) Case(ctx context.Context, compiler *policy.Compiler, c map[strin
 	}
 	upstreams := run.files.numbered("upstream")
 	for i, text := range run.files.numbered("request") {
-		upstream := []byte("HTTP/1.1 200 OK\nContent-Type: text/plain\n\nhello\n")
+		upstream := []byte(Hello)
 		if len(upstreams) > 0 {
 			upstream = upstreams[min(i, len(upstreams)-1)]
 		}
@@ -118,7 +53,7 @@ func (r Runner) Case(ctx context.Context, compiler *policy.Compiler, c map[strin
 // caseRun is one run of a case.
 type caseRun struct {
 	Runner
-	files   files
+	files   Files
 	url     endpoint.URL
 	conn    *policy.Conn
 	program *policy.Program
@@ -200,64 +135,36 @@ func (r *caseRun) connect(ctx context.Context) (refused bool, err error) {
 // exchange runs the phases of a request as the edge does.
 func (r *caseRun) exchange(ctx context.Context, text, upstream []byte) (closed bool, err error) {
 	x := r.newExchange()
-	if x.Request, err = readRequest(text); err != nil {
+	if x.Request, err = ReadRequest(text); err != nil {
 		return false, err
 	}
-	x.Received = r.Services.Now()
-	u := x.Request.URL
-	u.Scheme, u.Host = string(r.url.Scheme), x.Request.Host
-	x.OriginalURL = u.String()
+	Receive(x, r.Services.Now())
 	defer r.left(x)
 	defer x.UpstreamDone(0, nil)
 
-	v, fail := r.program.Run(ctx, policy.OnHTTPRequest, x)
-	origin := policy.FromUpstream
+	out, err := Pass(ctx, r.program, x, func() (*http.Response, error) {
+		if err := r.sent(x); err != nil {
+			return nil, err
+		}
+		return ReadResponse(upstream, x.Request)
+	})
 	switch {
-	case fail != nil:
-		origin = policy.FromErrorPage
-	case v == policy.Close:
+	case err != nil:
+		return false, err
+	case out.Closed:
 		fmt.Fprintln(&r.out, "closed without an answer")
 		return true, nil
-	case v == policy.Refuse:
-		origin = policy.FromRefusal
-	case v == policy.Answer:
-		origin = policy.FromAnswer
-	default:
-		if err := r.sent(x); err != nil {
-			return false, err
-		}
-		if x.Response, err = readResponse(upstream, x.Request); err != nil { //nolint:bodyclose // a text
-			return false, err
-		}
-		x.UpstreamDone(x.Response.StatusCode, nil)
-	}
-	if policy.ResponsePhase(origin) && r.program.Has(policy.OnHTTPResponse) {
-		v, fail = r.program.Run(ctx, policy.OnHTTPResponse, x)
-		if fail != nil {
-			origin = policy.FromErrorPage
-		} else if v != policy.Continue {
-			origin = policy.FromAnswer
-		}
-	}
-	if origin == policy.FromErrorPage {
-		f := fault.From(fail)
-		fmt.Fprintf(&r.out, "error page: %d %s\n", f.Status, f)
+	case out.Fault != nil:
+		fmt.Fprintf(&r.out, "error page: %d %s\n", out.Fault.Status, out.Fault)
 		return false, nil
 	}
 	if isEvents(x) && r.program.Has(policy.OnEventStreamMessage) {
 		return false, r.events(ctx, x)
 	}
-	return false, r.answered(origin, x.Response)
-}
-
-var originNames = map[policy.Origin]string{
-	policy.FromUpstream: "answer of the upstream", policy.FromAnswer: "answer of the policy", policy.FromRefusal: "refusal",
+	return false, r.answered(out.Origin, x.Response)
 }
 
 func (r *caseRun) answered(origin policy.Origin, resp *http.Response) error {
-	fmt.Fprintf(&r.out, "%s:\n%d\n", originNames[origin], resp.StatusCode)
-	if resp.Request.Method == http.MethodHead {
-		return r.message(resp.Header, 0, nil)
-	}
-	return r.message(resp.Header, resp.ContentLength, resp.Body)
+	fmt.Fprintf(&r.out, "%s:\n", OriginName(origin))
+	return WriteResponse(&r.out, resp)
 }

@@ -1,4 +1,4 @@
-package policytest_test
+package policycase_test
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"github.com/culvert-project/culvert/internal/endpoint"
 	"github.com/culvert-project/culvert/server/internal/expr"
 	"github.com/culvert-project/culvert/server/internal/policy"
+	"github.com/culvert-project/culvert/server/internal/policy/policycase"
 	"github.com/culvert-project/culvert/server/internal/policy/policytest"
 )
 
@@ -60,7 +61,7 @@ func TestCases(t *testing.T) {
 
 func TestCasesThatAreNotWellFormed(t *testing.T) {
 	t.Parallel()
-	r := policytest.Runner{Registry: registry(t)}
+	r := policycase.Runner{Registry: registry(t)}
 	c, err := policy.NewCompiler(r.Registry)
 	if err != nil {
 		t.Fatal(err)
