@@ -42,6 +42,9 @@ func (o *agentOptions) dialServer(ctx context.Context, addr string) (*tls.Conn, 
 	client := tls.Client(netx.NewBatch(conn), config)
 	if err := client.HandshakeContext(ctx); err != nil {
 		_ = conn.Close()
+		if config.ClientSessionCache != nil {
+			config.ClientSessionCache.Put(config.ServerName, nil) // it may be what failed
+		}
 		return nil, handshakeFault(addr, err)
 	}
 	return client, nil
@@ -65,7 +68,10 @@ func (o *agentOptions) dialTransport(ctx context.Context, addr string) (net.Conn
 
 // serverTLS returns the settings for TLS with the server called host.
 func (o *agentOptions) serverTLS(host string) (*tls.Config, error) {
-	config := &tls.Config{ServerName: host, RootCAs: o.connectCAs, MinVersion: tls.VersionTLS12}
+	config := &tls.Config{
+		ServerName: host, RootCAs: o.connectCAs, MinVersion: tls.VersionTLS12,
+		ClientSessionCache: o.tickets,
+	}
 	if o.fingerprint != "" {
 		want, err := parseFingerprint(o.fingerprint)
 		if err != nil {
@@ -80,7 +86,27 @@ func (o *agentOptions) serverTLS(host string) (*tls.Config, error) {
 	for _, change := range o.tlsConfig {
 		change(config)
 	}
+	if config.CurvePreferences == nil && resumes(config) {
+		config.CurvePreferences = resumedCurves()
+	}
 	return config, nil
+}
+
+// resumes reports whether there is a session to be resumed.
+func resumes(config *tls.Config) bool {
+	if config.SessionTicketsDisabled || config.ClientSessionCache == nil {
+		return false
+	}
+	state, ok := config.ClientSessionCache.Get(config.ServerName)
+	return ok && state != nil
+}
+
+// resumedCurves are the key exchanges offered to a server that we come back to:
+// the hybrid that takes the least of a processor, since all agents of a server
+// that was restarted come back at once, and for a server without it what it may
+// have.
+func resumedCurves() []tls.CurveID {
+	return []tls.CurveID{tls.SecP256r1MLKEM768, tls.X25519, tls.CurveP256}
 }
 
 // parseFingerprint reads "sha256:" and 64 hexadecimal digits; colons between

@@ -34,6 +34,7 @@ type agentOptions struct {
 	connectCAs  *x509.CertPool
 	fingerprint string
 	tlsConfig   []func(*tls.Config)
+	tickets     tls.ClientSessionCache // to resume TLS sessions with servers
 	dialer      Dialer
 	proxyURL    string
 
@@ -56,7 +57,10 @@ type clientInfo struct {
 }
 
 func defaultAgentOptions() agentOptions {
-	return agentOptions{autoConnect: true, drain: 10 * time.Second, httpEvents: true}
+	return agentOptions{
+		autoConnect: true, drain: 10 * time.Second, httpEvents: true,
+		tickets: tls.NewLRUClientSessionCache(maxLegs),
+	}
 }
 
 // check refuses what cannot work.

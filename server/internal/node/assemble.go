@@ -43,7 +43,7 @@ func (n *Node) assemble(ctx context.Context, lns *listeners) (*parts, error) {
 	if err != nil {
 		return nil, err
 	}
-	store, err := n.openCerts(connect)
+	store, err := n.openCerts(connect, keys)
 	if err != nil {
 		return nil, err
 	}
@@ -105,11 +105,11 @@ type ports struct{ *edge.Server }
 
 // openCerts opens the certificates of the data directory, or the configured
 // ones.
-func (n *Node) openCerts(connect string) (*certs.Store, error) {
+func (n *Node) openCerts(connect string, tickets certs.Sealer) (*certs.Store, error) {
 	host, _, _ := net.SplitHostPort(connect) // checked, or made by us
 	return certs.Open(certs.Config{
 		Dir: n.cfg.DataDir, Domains: n.cfg.Domains, AgentHost: host,
-		CertFile: n.cfg.TLSCert, KeyFile: n.cfg.TLSKey, Logger: n.log,
+		CertFile: n.cfg.TLSCert, KeyFile: n.cfg.TLSKey, Tickets: tickets, Logger: n.log,
 	})
 }
 
