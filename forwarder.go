@@ -199,18 +199,27 @@ func (f *forwarder) forward(c *Conn) {
 	}
 	var tap mux.Tap
 	if f.observesHTTP(t) {
-		o := newObserver(f.requestDone)
+		o := newObserver(f.told())
 		c.observer.Store(o)
 		tap = o
 	}
 	f.splice(c, back, tap)
 }
 
-// observesHTTP reports whether requests are looked at on their way.
+// observesHTTP reports whether requests are looked at on their way: to tell of
+// them, and to know which connections carry none when the endpoint drains.
 func (f *forwarder) observesHTTP(t target) bool {
 	isHTTP := f.opts.proto == "http" || f.opts.proto == "https"
-	return isHTTP && f.session.opts.httpEvents && f.session.observed() &&
+	return isHTTP && f.session.observed() &&
 		f.upstream.protocol != "http2" && (t.url.Scheme != "tcp" && t.url.Scheme != "tls")
+}
+
+// told returns what an observer tells of requests, nil if nobody wants to know.
+func (f *forwarder) told() func(method, path string, status int, d time.Duration) {
+	if !f.session.opts.httpEvents {
+		return nil
+	}
+	return f.requestDone
 }
 
 func (f *forwarder) requestDone(method, path string, status int, d time.Duration) {
@@ -334,7 +343,7 @@ func (f *forwarder) fail(c *Conn, t target, cause error) {
 	rest := io.Discard
 	var o *observer
 	if f.http == nil && f.observesHTTP(t) {
-		o = newObserver(f.requestDone)
+		o = newObserver(f.told())
 		rest = requestWriter{o}
 	}
 	_, _ = io.Copy(rest, c)

@@ -3,7 +3,6 @@ package culvert
 import (
 	"bytes"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,8 +17,10 @@ const (
 
 // observer reads along with the HTTP/1 exchanges of one connection. It never
 // changes, holds back or judges a byte: what it does not understand makes it
-// stop looking.
+// stop looking. A request whose head comes in one piece costs it no allocation
+// but the path, and that only if somebody wants to know.
 type observer struct {
+	// done is told of each exchange; nil if nobody wants to know.
 	done func(method, path string, status int, d time.Duration)
 	off  atomic.Bool
 	open atomic.Int32 // requests whose response has not ended
@@ -28,10 +29,13 @@ type observer struct {
 
 	mu      sync.Mutex
 	pending []seenRequest // requests whose response has not begun
-	current seenRequest   // the request whose response is under way
+
+	// The exchange whose response is under way; belongs to the responses.
+	current seenRequest
 	status  int
 }
 
+// seenRequest is a request; path and start are there only for who is told.
 type seenRequest struct {
 	method, path string
 	start        time.Time
@@ -89,25 +93,18 @@ func (o *observer) ended() {
 }
 
 func (o *observer) requestHead(line, fields []byte) (bodyKind, int64) {
-	method, rest, ok := strings.Cut(string(line), " ")
-	target, version, ok2 := strings.Cut(rest, " ")
-	if !ok || !ok2 || !strings.HasPrefix(version, "HTTP/1.") || method == "CONNECT" {
+	method, rest, ok := bytes.Cut(line, space)
+	target, version, ok2 := bytes.Cut(rest, space)
+	if !ok || !ok2 || !bytes.HasPrefix(version, http1) || string(method) == "CONNECT" {
 		return notUnderstood, 0
 	}
-	if _, after, absolute := strings.Cut(target, "://"); absolute {
-		if i := strings.IndexAny(after, "/?"); i >= 0 {
-			target = after[i:]
-		} else {
-			target = "/"
-		}
+	r := seenRequest{method: methodName(method)}
+	if o.done != nil {
+		r.path, r.start = string(pathOf(target)), time.Now()
 	}
-	path, _, _ := strings.Cut(target, "?")
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if len(o.pending) >= maxPipelined {
+	if !o.await(r) {
 		return notUnderstood, 0
 	}
-	o.pending = append(o.pending, seenRequest{method, path, time.Now()})
 	o.open.Add(1)
 	kind, n := bodyOf(fields)
 	if kind == untilEnd { // a request without a length has no body
@@ -116,40 +113,100 @@ func (o *observer) requestHead(line, fields []byte) (bodyKind, int64) {
 	return kind, n
 }
 
+// await notes a request, unless too many wait for their responses.
+func (o *observer) await(r seenRequest) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.pending) >= maxPipelined {
+		return false
+	}
+	o.pending = append(o.pending, r)
+	return true
+}
+
+// begin makes the first request that waits the current one, if there is one.
+func (o *observer) begin() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.pending) == 0 {
+		return false
+	}
+	o.current = o.pending[0]
+	o.pending = o.pending[:copy(o.pending, o.pending[1:])]
+	return true
+}
+
+var (
+	space = []byte(" ")
+	http1 = []byte("HTTP/1.")
+)
+
+// methodName returns a method, without an allocation if it is a usual one.
+func methodName(b []byte) string {
+	switch string(b) {
+	case "GET":
+		return "GET"
+	case "HEAD":
+		return "HEAD"
+	case "POST":
+		return "POST"
+	case "PUT":
+		return "PUT"
+	case "PATCH":
+		return "PATCH"
+	case "DELETE":
+		return "DELETE"
+	case "OPTIONS":
+		return "OPTIONS"
+	}
+	return string(b)
+}
+
+// pathOf returns the path of a request target. Only the absolute form has a
+// scheme; in a query it is a part of the query.
+func pathOf(target []byte) []byte {
+	if len(target) > 0 && target[0] != '/' {
+		if _, after, absolute := bytes.Cut(target, []byte("://")); absolute {
+			i := bytes.IndexAny(after, "/?")
+			if i < 0 {
+				return []byte("/")
+			}
+			target = after[i:]
+		}
+	}
+	path, _, _ := bytes.Cut(target, []byte("?"))
+	return path
+}
+
 func (o *observer) responseHead(line, fields []byte) (bodyKind, int64) {
-	version, rest, ok := strings.Cut(string(line), " ")
-	code, _, _ := strings.Cut(rest, " ")
-	status, err := strconv.Atoi(code)
-	if !ok || err != nil || !strings.HasPrefix(version, "HTTP/1.") || status < 100 || status > 999 {
+	version, rest, ok := bytes.Cut(line, space)
+	code, _, _ := bytes.Cut(rest, space)
+	status, err := strconv.Atoi(string(code))
+	if !ok || err != nil || !bytes.HasPrefix(version, http1) || status < 100 || status > 999 {
 		return notUnderstood, 0
 	}
 	if status < 200 && status != 101 {
 		return interim, 0
 	}
-	o.mu.Lock()
-	if len(o.pending) == 0 {
-		o.mu.Unlock()
+	if !o.begin() {
 		return notUnderstood, 0
 	}
-	o.current, o.pending, o.status = o.pending[0], o.pending[1:], status
-	method := o.current.method
-	o.mu.Unlock()
+	o.status = status
 	switch {
 	case status == 101: // what follows is another protocol
 		o.responseEnd()
 		return notUnderstood, 0
-	case method == "HEAD", status == 204, status == 304:
+	case o.current.method == "HEAD", status == 204, status == 304:
 		return noBody, 0
 	}
 	return bodyOf(fields)
 }
 
 func (o *observer) responseEnd() {
-	o.mu.Lock()
-	r, status := o.current, o.status
-	o.mu.Unlock()
 	o.open.Add(-1)
-	o.done(r.method, r.path, status, time.Since(r.start))
+	if o.done != nil {
+		o.done(o.current.method, o.current.path, o.status, time.Since(o.current.start))
+	}
 }
 
 // bodyKind says how the end of a message is found. The kinds up to untilEnd
@@ -175,19 +232,15 @@ func bodyOf(fields []byte) (bodyKind, int64) {
 	kind, length := untilEnd, int64(0)
 	for len(fields) > 0 {
 		var line []byte
-		line, fields, _ = bytes.Cut(fields, []byte("\r\n"))
-		name, value, ok := bytes.Cut(line, []byte(":"))
-		if !ok {
-			continue
-		}
-		switch value = bytes.TrimSpace(value); {
-		case len(name) == len("transfer-encoding") && strings.EqualFold(string(name), "transfer-encoding"):
-			if !strings.EqualFold(string(value), "chunked") {
+		line, fields = cutLine(fields)
+		switch name := bytes.IndexByte(line, ':'); {
+		case name == len(transferEncoding) && bytes.EqualFold(line[:name], transferEncoding):
+			if !bytes.EqualFold(bytes.TrimSpace(line[name+1:]), []byte("chunked")) {
 				return notUnderstood, 0
 			}
 			kind = chunkSize
-		case kind != chunkSize && len(name) == len("content-length") && strings.EqualFold(string(name), "content-length"):
-			n, err := strconv.ParseInt(string(value), 10, 64)
+		case name == len(contentLength) && kind != chunkSize && bytes.EqualFold(line[:name], contentLength):
+			n, err := strconv.ParseInt(string(bytes.TrimSpace(line[name+1:])), 10, 64)
 			if err != nil || n < 0 {
 				return notUnderstood, 0
 			}
@@ -198,6 +251,50 @@ func bodyOf(fields []byte) (bodyKind, int64) {
 		return noBody, 0
 	}
 	return kind, length
+}
+
+var (
+	contentLength    = []byte("content-length")
+	transferEncoding = []byte("transfer-encoding")
+)
+
+// cutLine returns what stands before the first CRLF, and what behind it. It
+// looks for the LF, which is in a head as often as the CR, but half as far to
+// find.
+func cutLine(b []byte) (line, rest []byte) {
+	if i := crlf(b, 0); i >= 0 {
+		return b[:i], b[i+2:]
+	}
+	return b, nil
+}
+
+// crlf returns the index of the first CRLF in b[from:], or -1.
+func crlf(b []byte, from int) int {
+	for i := from; ; {
+		n := bytes.IndexByte(b[i:], '\n')
+		if n < 0 {
+			return -1
+		}
+		if i += n; i > from && b[i-1] == '\r' {
+			return i - 1
+		}
+		i++
+	}
+}
+
+// emptyLine returns the index of the first CRLF in b[from:] that another one
+// follows, or -1.
+func emptyLine(b []byte, from int) int {
+	for {
+		i := crlf(b, from)
+		if i < 0 {
+			return -1
+		}
+		if rest := b[i+2:]; len(rest) >= 2 && rest[0] == '\r' && rest[1] == '\n' {
+			return i
+		}
+		from = i + 2
+	}
 }
 
 // scanner finds heads and ends of the messages in one direction.
@@ -229,7 +326,7 @@ func (s *scanner) feed(p []byte) bool {
 		case untilEnd:
 			return true
 		case inHead:
-			head, rest, ok := s.upTo(p, "\r\n\r\n")
+			head, rest, ok := s.upTo(p, emptyLine, 4)
 			if !ok || head == nil {
 				return ok
 			}
@@ -238,7 +335,7 @@ func (s *scanner) feed(p []byte) bool {
 				return false
 			}
 		default:
-			line, rest, ok := s.upTo(p, "\r\n")
+			line, rest, ok := s.upTo(p, crlf, 2)
 			if !ok || line == nil {
 				return ok
 			}
@@ -251,32 +348,35 @@ func (s *scanner) feed(p []byte) bool {
 	return true
 }
 
-// upTo returns the bytes before the next mark, joined with what came earlier,
-// and what is behind it; nil if the mark has not come yet.
-func (s *scanner) upTo(p []byte, mark string) (before, rest []byte, ok bool) {
+// upTo returns the bytes before the next mark, which find finds and which has
+// size bytes, joined with what came earlier, and what is behind it; nil if the
+// mark has not come yet.
+func (s *scanner) upTo(p []byte, find func(b []byte, from int) int, size int) (before, rest []byte, ok bool) {
 	if len(s.buf) == 0 {
-		if i := bytes.Index(p, []byte(mark)); i >= 0 {
-			return p[:i:i], p[i+len(mark):], true
+		if i := find(p, 0); i >= 0 {
+			return p[:i:i], p[i+size:], true
 		}
 		s.buf = append(s.buf, p...)
 		return nil, nil, len(s.buf) <= maxHeadSeen
 	}
 	old := len(s.buf)
 	s.buf = append(s.buf, p...)
-	from := max(0, old-len(mark)+1)
-	i := bytes.Index(s.buf[from:], []byte(mark))
+	i := find(s.buf, max(0, old-size+1))
 	if i < 0 {
 		return nil, nil, len(s.buf) <= maxHeadSeen
 	}
-	before = s.buf[: from+i : from+i]
-	rest = p[from+i+len(mark)-old:]
+	before = s.buf[:i:i]
+	rest = p[i+size-old:]
 	s.buf = nil
 	return before, rest, true
 }
 
 // message takes a whole head.
 func (s *scanner) message(head []byte) bool {
-	line, fields, _ := bytes.Cut(bytes.TrimLeft(head, "\r\n"), []byte("\r\n"))
+	for len(head) > 0 && (head[0] == '\r' || head[0] == '\n') {
+		head = head[1:]
+	}
+	line, fields := cutLine(head)
 	kind, n := s.head(line, fields)
 	switch kind {
 	case notUnderstood:

@@ -47,6 +47,7 @@ func TestObserver(t *testing.T) {
 		{"204 and 304", get + get, "HTTP/1.1 204 No\r\n\r\nHTTP/1.1 304 Not\r\nContent-Length: 7\r\n\r\n", []string{"GET /a 204", "GET /a 304"}},
 		{"upgrade", get, "HTTP/1.1 101 Switching\r\nUpgrade: x\r\n\r\n\x00\x01", []string{"GET /a 101"}},
 		{"absolute form", "GET http://h/x?y HTTP/1.1\r\n\r\nGET http://h HTTP/1.1\r\n\r\n", ok + ok, []string{"GET /x 200", "GET / 200"}},
+		{"URL in the query", "GET /a?u=http://h/x HTTP/1.1\r\n\r\n", ok, []string{"GET /a 200"}},
 		{"blank lines between", get + "\r\n" + get, ok + ok, []string{"GET /a 200", "GET /a 200"}},
 		{"not HTTP", "\x16\x03\x01", ok, nil},
 		{"response without request", "", ok, nil},
@@ -86,10 +87,16 @@ func FuzzObserver(f *testing.F) {
 func BenchmarkObserver(b *testing.B) {
 	request := []byte("GET /a HTTP/1.1\r\nHost: app.example.com\r\nUser-Agent: x\r\nAccept: */*\r\nX-Forwarded-For: 198.51.100.7\r\n\r\n")
 	response := []byte("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\nDate: Mon, 01 Jan 2024 00:00:00 GMT\r\n\r\nhello")
-	o := newObserver(func(string, string, int, time.Duration) {})
-	b.ReportAllocs()
-	for b.Loop() {
-		o.request(request)
-		o.response(response)
+	for name, done := range map[string]func(string, string, int, time.Duration){
+		"told": func(string, string, int, time.Duration) {}, "untold": nil,
+	} {
+		b.Run(name, func(b *testing.B) {
+			o := newObserver(done)
+			b.ReportAllocs()
+			for b.Loop() {
+				o.request(request)
+				o.response(response)
+			}
+		})
 	}
 }

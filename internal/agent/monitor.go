@@ -175,6 +175,13 @@ func (m *monitor) upstream(e culvert.Endpoint) string {
 	return m.specs[e.Name()].Upstream.String()
 }
 
+// showsRequests reports whether anybody sees the HTTP requests.
+//
+//nolint:contextcheck // only the level counts
+func (m *monitor) showsRequests() bool {
+	return m.view != nil || m.log.Enabled(context.Background(), slog.LevelDebug)
+}
+
 func (m *monitor) request(e *culvert.EventHTTPRequestComplete, at time.Time) {
 	m.log.Debug("request", "obj", "http", "name", e.Endpoint.Name(), "method", e.Method, "path", e.Path, "status", e.StatusCode, "dur", e.Duration)
 	if m.view == nil {

@@ -27,6 +27,7 @@ func (r *run) agentOptions() []culvert.AgentOption {
 		culvert.WithDrainTimeout(drainTime),
 		culvert.WithClientInfo("culvert", r.cfg.Version),
 		culvert.WithEventHandler(r.monitor.queue.put),
+		culvert.WithHTTPRequestEvents(r.monitor.showsRequests()),
 		culvert.WithDialer(localDialer{newDialer(s)}),
 		culvert.WithTLSConfig(func(c *tls.Config) { c.MinVersion, c.MaxVersion = s.TLSMin, s.TLSMax }),
 	}
