@@ -41,6 +41,11 @@ type requestBody struct {
 	done    atomic.Bool // nothing of it is left on the connection
 	stopped atomic.Bool // nobody wants the rest
 
+	// timed says that a policy may ask when all of it had come, which arrived
+	// tells: Unix nanoseconds, 0 before.
+	timed   bool
+	arrived atomic.Int64
+
 	// instead is what a policy made of the body, nil if it is unchanged.
 	instead io.Reader
 	// of is the body of the request that was forwarded inside, nil if this is
@@ -65,6 +70,7 @@ func (x *exchange) openBody() error {
 		return nil
 	}
 	b := &requestBody{src: r.Body, rc: http.NewResponseController(x.w), length: r.ContentLength}
+	b.timed = x.run != nil
 	x.body = b
 	if len(r.Trailer) > x.h.limits.TrailerFields {
 		return x.refuse(fault.New(fault.BadRequest, "its trailer section is too large"))
@@ -101,7 +107,7 @@ func (x *exchange) readAhead() error {
 	if _, err := io.ReadFull(readerFunc(b.receive), b.small); err != nil {
 		return x.bodyFault(err)
 	}
-	b.done.Store(true)
+	b.finished()
 	return nil
 }
 
@@ -167,7 +173,7 @@ func (b *requestBody) read(p []byte) (int, error) {
 		}
 	}
 	if errors.Is(err, io.EOF) || b.length > 0 && b.received() == b.length {
-		b.done.Store(true)
+		b.finished()
 	}
 	return n, err
 }
@@ -195,6 +201,14 @@ func (b *requestBody) rewind() bool {
 	}
 	b.off = 0
 	return b.small != nil
+}
+
+// finished notes that nothing of it is left on the connection.
+func (b *requestBody) finished() {
+	if b.timed {
+		b.arrived.Store(time.Now().UnixNano())
+	}
+	b.done.Store(true)
 }
 
 // stop makes a pending or later Read return soon.

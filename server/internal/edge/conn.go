@@ -36,6 +36,9 @@ type clientConn struct {
 	// under, and leaf the certificate that the client got; nil without TLS.
 	tlsID string
 	leaf  *x509.Certificate
+	// ja4 is the fingerprint of the ClientHello, nil if no policy could ask for
+	// it when the connection came in.
+	ja4 func() string
 	// awaited says that an agent for sni was awaited before the handshake, in
 	// vain.
 	awaited bool

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -13,6 +14,7 @@ import (
 	"github.com/culvert-project/culvert/internal/id"
 	"github.com/culvert-project/culvert/server/internal/policy"
 	"github.com/culvert-project/culvert/server/internal/route"
+	"github.com/culvert-project/culvert/server/internal/sniff"
 )
 
 // maxVisits is how many endpoints a connection is remembered to have visited.
@@ -82,10 +84,32 @@ func (v *visits) admit(ep *route.Endpoint, sameName bool) bool {
 	return !ep.Policy.Has(policy.OnTCPConnect) || v.of(ep) != nil
 }
 
+// fingerprint is the variable that needs the ClientHello.
+const fingerprint = "conn.tls.ja4_fingerprint"
+
+// admits is visits.admit. A policy that asks for the fingerprint of a
+// ClientHello that was not kept needs another connection, too.
+func (c *clientConn) admits(ep *route.Endpoint, sameName bool) bool {
+	if !sameName && c.ja4 == nil && ep.Policy != nil && ep.Policy.Reads(fingerprint) {
+		return false
+	}
+	return c.visits.admit(ep, sameName)
+}
+
+// keepHello makes the fingerprint of the ClientHello known to policies, if the
+// endpoints have any. It is worked out when one asks.
+func (ec *edgeConn) keepHello(members []*route.Endpoint) {
+	if !slices.ContainsFunc(members, func(ep *route.Endpoint) bool { return ep.Policy != nil }) {
+		return
+	}
+	hello := bytes.Clone(ec.Ahead())
+	ec.ja4 = sync.OnceValue(func() string { return sniff.JA4(hello) })
+}
+
 // facts are those of the connection that any policy may see.
 func (c *clientConn) facts(state *tls.ConnectionState, region string) *policy.Conn {
 	f := &policy.Conn{
-		ID: c.id(), Client: c.remote, Server: c.local, Start: c.start, Region: region, SNI: c.sni, TLS: state,
+		ID: c.id(), Client: c.remote, Server: c.local, Start: c.start, Region: region, SNI: c.sni, JA4: c.ja4, TLS: state,
 		Bytes: func() (in, out int64) { return c.watch.in.Load(), c.watch.out.Load() },
 	}
 	if c.leaf != nil {

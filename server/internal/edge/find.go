@@ -78,11 +78,11 @@ func (x *exchange) look() error {
 func (x *exchange) pickTLS(pool *route.Pool) *route.Endpoint {
 	sameName := x.host == x.cc.sni
 	e := pool.PickTLS(x.cc.tlsID)
-	if e == nil || x.cc.visits.admit(e, sameName) {
+	if e == nil || x.cc.admits(e, sameName) {
 		return e
 	}
 	for _, m := range pool.Members() {
-		if m.TLSID() == x.cc.tlsID && x.cc.visits.admit(m, sameName) {
+		if m.TLSID() == x.cc.tlsID && x.cc.admits(m, sameName) {
 			return m
 		}
 	}

@@ -71,6 +71,7 @@ func (x *exchange) begin() error {
 	if x.inner != nil {
 		px.OriginalURL = x.inner.of.run.px.OriginalURL
 		px.Removed = append(px.Removed, x.inner.of.run.px.Removed...)
+		px.BodyReceived = x.inner.of.run.px.BodyReceived
 		x.run.host = x.inner.of.run.host
 		return nil
 	}
@@ -80,8 +81,17 @@ func (x *exchange) begin() error {
 	}
 	if x.body != nil {
 		r.Body = clientBody{x.body}
+		px.BodyReceived = x.body.receivedAt
 	}
 	return nil
+}
+
+// receivedAt returns when the last byte had come, the zero time before.
+func (b *requestBody) receivedAt() time.Time {
+	if at := b.arrived.Load(); at != 0 {
+		return time.Unix(0, at)
+	}
+	return time.Time{}
 }
 
 // clientBody is the body of a request as its policy sees it.

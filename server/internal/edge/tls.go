@@ -107,6 +107,9 @@ func (s *Server) routeTLS(ctx context.Context, l *listener, ec *edgeConn) error 
 		return nil
 	}
 	pool := s.poolFor(ctx, ec)
+	if pool != nil {
+		ec.keepHello(pool.Members())
+	}
 	switch {
 	case pool == nil && (l.scheme != endpoint.HTTPS || !underAny(name, s.cfg.Domains)):
 		return refuse(alertUnrecognizedName, fault.New(fault.EndpointOffline, name))

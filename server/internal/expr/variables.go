@@ -213,7 +213,7 @@ func endpointVariables() []Variable {
 func messageVariables(prefix, which string) []Variable {
 	return []Variable{
 		{Name: prefix + "headers", Kind: KindHeaderMap, Doc: "header fields of the " + which},
-		{Name: prefix + "trailers", Kind: KindHeaderMap, Doc: "trailer fields of the " + which},
+		{Name: prefix + "trailers", Kind: KindHeaderMap, Live: true, Doc: "trailer fields of the " + which},
 		{Name: prefix + "cookies", Kind: KindMap, Doc: "cookies of the " + which + ", by name, each a list"},
 		{Name: prefix + "content_type", Kind: KindText, Doc: "media type, lower case"},
 		{Name: prefix + "content_type.parameters", Kind: KindTextMap, Doc: "parameters of the media type"},
@@ -257,7 +257,7 @@ func reqVariables() []Variable {
 		Variable{Name: "req.user_agent.is_desktop", Kind: KindBool, Doc: "whether it is a desktop"},
 		Variable{Name: "req.user_agent.is_bot", Kind: KindBool, Doc: "whether it is a bot"},
 		Variable{Name: "req.ts.header_received", Kind: KindTime, Doc: "when the head of the request had arrived"},
-		Variable{Name: "req.ts.body_received", Kind: KindTime, Doc: "when its body had arrived; the zero time until then"},
+		Variable{Name: "req.ts.body_received", Kind: KindTime, Live: true, Doc: "when its body had arrived; the zero time until then"},
 	)
 }
 

@@ -25,6 +25,9 @@ type Exchange struct {
 	Request *http.Request
 	// Received is when the head of the request had arrived.
 	Received time.Time
+	// BodyReceived returns when all of its body had arrived, the zero time
+	// before; nil if it has none.
+	BodyReceived func() time.Time
 	// OriginalURL is the URL as received, before normalising and rewriting.
 	OriginalURL string
 	// Response is the answer, whoever made it; nil until there is one.

@@ -106,7 +106,10 @@ func (x *Exchange) requestFact(name string) (any, bool) {
 	case "ts.header_received":
 		return x.Received, true
 	case "ts.body_received":
-		return nil, false
+		if x.BodyReceived == nil {
+			return nil, false
+		}
+		return x.BodyReceived(), true
 	}
 	if part, ok := strings.CutPrefix(name, "url"); ok {
 		return x.urlFact(strings.TrimPrefix(part, "."))
