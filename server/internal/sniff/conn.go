@@ -21,17 +21,22 @@ type Conn struct {
 	net.Conn
 	// ahead holds the bytes read and not yet given out.
 	ahead []byte
+	// socket is the way to a Conn that is one.
+	socket socket
 }
 
 // Read gives out what was read ahead before anything new.
 func (c *Conn) Read(p []byte) (int, error) {
 	if len(c.ahead) == 0 {
-		return c.Conn.Read(p)
+		return c.socket.read(c.Conn, p)
 	}
 	n := copy(p, c.ahead)
 	c.Discard(n)
 	return n, nil
 }
+
+// Write writes to the connection.
+func (c *Conn) Write(p []byte) (int, error) { return c.socket.write(c.Conn, p) }
 
 // CloseWrite closes the sending half of the connection.
 func (c *Conn) CloseWrite() error { return netx.CloseWrite(c.Conn) }

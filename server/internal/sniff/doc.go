@@ -11,6 +11,8 @@
 // error: it is never taken for one without a server name. A server name has
 // one form, canonical: lower case, A-labels, no trailing dot (T12).
 //
+// A TCP socket is read and written past the scheduler (see netx.Raw).
+//
 // Concurrency. Reading ahead is for the one goroutine that has the connection;
 // afterwards a Conn is used like any net.Conn.
 //

@@ -1,6 +1,7 @@
 package sniff_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/binary"
@@ -8,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -421,4 +423,62 @@ func FuzzProtocolOf(f *testing.F) {
 			t.Fatalf("%v becomes %v, %t", p, q, still)
 		}
 	})
+}
+
+// TestConn_Socket: a TCP socket below is read and written like any connection,
+// more than it takes at once, with deadlines, and up to its end.
+func TestConn_Socket(t *testing.T) {
+	t.Parallel()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	peer, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer peer.Close()
+	below, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer below.Close()
+	c := &sniff.Conn{Conn: below}
+
+	if err := c.SetReadDeadline(time.Unix(1, 0)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("a read after its deadline gives %v", err)
+	}
+	if err := c.SetReadDeadline(time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+
+	const size = 8 << 20
+	sent := make(chan error, 1)
+	go func() {
+		n, err := c.Write(bytes.Repeat([]byte("x"), size))
+		if err == nil && n != size {
+			err = io.ErrShortWrite
+		}
+		sent <- errors.Join(err, c.CloseWrite())
+	}()
+	if n, err := io.Copy(io.Discard, peer); n != size || err != nil {
+		t.Errorf("the peer got %d bytes, %v, want %d", n, err, size)
+	}
+	if err := <-sent; err != nil {
+		t.Errorf("write: %v", err)
+	}
+
+	if _, err := io.WriteString(peer, "hello"); err != nil {
+		t.Fatal(err)
+	}
+	if err := peer.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(c); string(got) != "hello" || err != nil {
+		t.Errorf("read %q, %v, want hello", got, err)
+	}
 }
