@@ -2,37 +2,34 @@ package policycase
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"strings"
 
 	"github.com/culvert-project/culvert/server/internal/policy"
 )
 
-// isEvents reports whether the response is an event stream.
-func isEvents(x *policy.Exchange) bool {
-	return strings.HasPrefix(x.Response.Header.Get("Content-Type"), "text/event-stream")
-}
-
-// events runs the event phase over the events of the response and writes what
-// becomes of each. How they are cut out of a stream of bytes is the edge's
-// business.
-func (r *caseRun) events(ctx context.Context, x *policy.Exchange) error {
+// Events runs the event phase over the events of the response, if it is a
+// stream of them and the program has that phase, and calls each with what
+// became of an event: fail ends the stream. How events are cut out of a stream
+// of bytes is the edge's business.
+func Events(ctx context.Context, p *policy.Program, x *policy.Exchange, each func(fail error)) (bool, error) {
+	if !strings.HasPrefix(x.Response.Header.Get("Content-Type"), "text/event-stream") || !p.Has(policy.OnEventStreamMessage) {
+		return false, nil
+	}
 	content, err := io.ReadAll(x.Response.Body)
 	if err != nil {
-		return err
+		return false, err
 	}
+	defer func() { x.Message = nil }()
 	for event := range strings.SplitSeq(strings.TrimRight(string(content), "\n"), "\n\n") {
 		x.Message = parseEvent(event)
-		if _, err := r.program.Run(ctx, policy.OnEventStreamMessage, x); err != nil {
-			fmt.Fprintf(&r.out, "stream ends: %s\n", err)
-			return nil //nolint:nilerr // it is what came out
+		_, fail := p.Run(ctx, policy.OnEventStreamMessage, x)
+		each(fail)
+		if fail != nil {
+			break
 		}
-		fmt.Fprintf(&r.out, "event: data %s retry %s\n", inJSON(x.Message.Data), inJSON(x.Message.Retry))
-		r.left(x)
 	}
-	x.Message = nil
-	return nil
+	return true, nil
 }
 
 func parseEvent(event string) *policy.Message {

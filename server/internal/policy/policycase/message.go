@@ -14,12 +14,6 @@ import (
 	"github.com/culvert-project/culvert/server/internal/policy"
 )
 
-// sent writes the request as it goes upstream.
-func (r *caseRun) sent(x *policy.Exchange) error {
-	fmt.Fprintln(&r.out, "upstream gets:")
-	return WriteRequest(&r.out, x)
-}
-
 // WriteRequest writes the request of an exchange as the upstream gets it.
 func WriteRequest(w io.Writer, x *policy.Exchange) error {
 	q := x.Request

@@ -8,6 +8,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"github.com/culvert-project/culvert/internal/endpoint"
+	"github.com/culvert-project/culvert/server/internal/action/forward"
 	"github.com/culvert-project/culvert/server/internal/expr"
 	"github.com/culvert-project/culvert/server/internal/policy"
 	"github.com/culvert-project/culvert/server/internal/policy/policycase"
@@ -56,7 +57,7 @@ func registry(t *testing.T) *policy.Registry {
 
 func TestCases(t *testing.T) {
 	t.Parallel()
-	policytest.Run(t, registry(t), "testdata/*.txtar")
+	policytest.Run(t, registry(t), "testdata/probe.txtar")
 }
 
 func TestCasesThatAreNotWellFormed(t *testing.T) {
@@ -78,6 +79,16 @@ func TestCasesThatAreNotWellFormed(t *testing.T) {
 			t.Errorf("%s: got %q and no error", name, out)
 		}
 	}
+}
+
+// TestForward sends requests and connections to internal endpoints.
+func TestForward(t *testing.T) {
+	t.Parallel()
+	r, err := policy.NewRegistry(forward.Definitions(policycase.Forwarder{})...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	policytest.Run(t, r, "testdata/forward.txtar")
 }
 
 // TestFormat holds the archives to what -update writes.

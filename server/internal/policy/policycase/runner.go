@@ -142,8 +142,16 @@ func (r *caseRun) exchange(ctx context.Context, text, upstream []byte) (closed b
 	defer r.left(x)
 	defer x.UpstreamDone(0, nil)
 
+	ctx = WithInternal(ctx, func(to endpoint.URL) (*http.Response, error) {
+		fmt.Fprintf(&r.out, "%s gets:\n", to)
+		if err := WriteRequest(&r.out, x); err != nil {
+			return nil, err
+		}
+		return ReadResponse(upstream, x.Request)
+	})
 	out, err := Pass(ctx, r.program, x, func() (*http.Response, error) {
-		if err := r.sent(x); err != nil {
+		fmt.Fprintln(&r.out, "upstream gets:")
+		if err := WriteRequest(&r.out, x); err != nil {
 			return nil, err
 		}
 		return ReadResponse(upstream, x.Request)
@@ -158,8 +166,16 @@ func (r *caseRun) exchange(ctx context.Context, text, upstream []byte) (closed b
 		fmt.Fprintf(&r.out, "error page: %d %s\n", out.Fault.Status, out.Fault)
 		return false, nil
 	}
-	if isEvents(x) && r.program.Has(policy.OnEventStreamMessage) {
-		return false, r.events(ctx, x)
+	events, err := Events(ctx, r.program, x, func(fail error) {
+		if fail != nil {
+			fmt.Fprintf(&r.out, "stream ends: %s\n", fail)
+			return
+		}
+		fmt.Fprintf(&r.out, "event: data %s retry %s\n", inJSON(x.Message.Data), inJSON(x.Message.Retry))
+		r.left(x)
+	})
+	if err != nil || events {
+		return false, err
 	}
 	return false, r.answered(out.Origin, x.Response)
 }
