@@ -36,6 +36,8 @@ type clientConn struct {
 	// under, and leaf the certificate that the client got; nil without TLS.
 	tlsID string
 	leaf  *x509.Certificate
+	// tls is the connection with TLS, once its handshake is done; nil without.
+	tls *tls.Conn
 	// ja4 is the fingerprint of the ClientHello, nil if no policy could ask for
 	// it when the connection came in.
 	ja4 func() string
@@ -83,10 +85,13 @@ func withConn(ctx context.Context, c net.Conn) context.Context {
 
 // public is the public connection that net/http's server has as c.
 func public(c net.Conn) *edgeConn {
-	if t, ok := c.(*tls.Conn); ok {
-		c = t.NetConn()
+	for {
+		ec, ok := c.(*edgeConn)
+		if ok {
+			return ec
+		}
+		c = c.(interface{ NetConn() net.Conn }).NetConn() // TLS, or bytes read ahead
 	}
-	return c.(*edgeConn)
 }
 
 // Lingering lasts until the client ends, says nothing for lingerIdle, or
@@ -112,13 +117,15 @@ type edgeConn struct {
 	stall time.Duration
 	until time.Time
 	head  headClock
-	tls   *tls.Conn // what net/http's server has, nil for the connection itself
 	http2 bool
+	began bool // a request was read
+	// waiting says that the front waits for a request.
+	waiting atomic.Bool
 	// armed is when the write deadline was last set, Unix nanoseconds; bounded
 	// says that somebody else has set one.
 	armed   atomic.Int64
 	bounded atomic.Bool
-	// idleSince is when net/http's server began to wait for another request,
+	// idleSince is when the server of HTTP began to wait for another request,
 	// Unix nanoseconds, 0 while it does not.
 	idleSince atomic.Int64
 }

@@ -6,8 +6,9 @@
 // endpoints. A connection passes the limits, then the PROXY header of a
 // trusted balancer, then its ClientHello is read for the server name. What is
 // for tcp, or for tls that the edge does not end, is joined to a stream of an
-// agent as it is; everything with HTTP in it goes to net/http's server and the
-// handler of this package.
+// agent as it is; everything with HTTP in it goes to the handler of this
+// package, through the loop of h1 if it is ordinary HTTP/1.1, and through
+// net/http's server otherwise.
 //
 // Invariants. Nothing is guessed: a TLS client that names no host, or one that
 // nobody serves here, gets an alert. The table alone decides who serves a

@@ -9,9 +9,11 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/culvert-project/culvert/internal/endpoint"
+	"github.com/culvert-project/culvert/server/internal/h1"
 	"github.com/culvert-project/culvert/server/internal/policy"
 	"github.com/culvert-project/culvert/server/internal/route"
 )
@@ -92,8 +94,9 @@ type Server struct {
 	https   *tls.Config // for endpoints without TLS settings of their own
 	handler *handler
 	leave   context.CancelFunc // tells upgraded connections that the server goes
-	http    *http.Server
-	feed    *feed // the connections for http
+	front   *h1.Server         // serves what is ordinary
+	http    *http.Server       // and this the rest
+	feed    *feed              // the connections for http
 	// returning is where requests and connections wait for agents.
 	returning *returning
 
@@ -105,8 +108,10 @@ type Server struct {
 	group sync.WaitGroup
 	// streams counts the connections that are joined to an upstream or on
 	// their way to where they belong, open all public connections, and
-	// serving what net/http's server has at hand.
+	// serving what the servers of HTTP have at hand.
 	streams, open, serving counter
+	// draining says that no request may be waited for any more.
+	draining atomic.Bool
 
 	mu        sync.Mutex
 	ctx       context.Context //nolint:containedctx // the lifetime of Run, for listeners that open later; nil before
@@ -169,7 +174,7 @@ func (s *Server) Run(ctx context.Context) error {
 		httpsPort: s.cfg.HTTPSPort, forwarded: s.cfg.ForwardedHeaders,
 		services: s.cfg.Services, region: s.cfg.Region, limits: s.cfg.Limits, accessLog: s.cfg.AccessLog, logger: s.log,
 	})
-	s.http = s.newHTTPServer(ctx)
+	s.front, s.http = s.newFront(), s.newHTTPServer(ctx)
 	s.mu.Lock()
 	s.ctx = ctx
 	s.mu.Unlock()
@@ -214,7 +219,8 @@ func (s *Server) Drain(ctx context.Context) {
 	// net/http's server closes idle connections at once, and its feed takes
 	// no more.
 	wg.Go(func() { _ = s.http.Shutdown(ctx) }) // its only error is that of ctx
-	for _, c := range []*counter{&s.handler.sockets, &s.streams} {
+	s.endWaiting()
+	for _, c := range []*counter{&s.handler.sockets, &s.streams, &s.serving} {
 		wg.Go(func() {
 			select {
 			case <-c.zero():
@@ -260,11 +266,11 @@ func (s *Server) closeConns() {
 	s.mu.Lock()
 	s.closed = true
 	s.mu.Unlock()
-	s.abandon(func(*edgeConn) bool { return true })
+	s.each(func(*edgeConn) bool { return true }, (*edgeConn).abandon)
 }
 
-// abandon closes the public connections that which picks.
-func (s *Server) abandon(which func(*edgeConn) bool) {
+// each does something with the public connections that which picks.
+func (s *Server) each(which func(*edgeConn) bool, do func(*edgeConn)) {
 	var conns []*edgeConn
 	s.mu.Lock()
 	for ec := range s.conns {
@@ -274,12 +280,12 @@ func (s *Server) abandon(which func(*edgeConn) bool) {
 	}
 	s.mu.Unlock()
 	for _, ec := range conns {
-		ec.abandon()
+		do(ec)
 	}
 }
 
-// newHTTPServer returns the server for all connections with HTTP in them. TLS
-// and the choice of its protocol are done when it gets them.
+// newHTTPServer returns the server for HTTP/2, and for what the front does not
+// take. TLS and the choice of its protocol are done when it gets them.
 func (s *Server) newHTTPServer(ctx context.Context) *http.Server {
 	l := s.cfg.Limits
 	var p http.Protocols
@@ -322,7 +328,9 @@ func (s *Server) connState(c net.Conn, state http.ConnState) {
 	ec.idleSince.Store(0)
 	switch state {
 	case http.StateNew:
-		ec.awaitHead(true)
+		if !ec.head.on { // the front may have read a part of the head
+			ec.awaitHead(true)
+		}
 	case http.StateActive:
 		ec.awaitHead(false)
 	case http.StateIdle:
@@ -347,10 +355,10 @@ func (s *Server) closeIdle(ctx context.Context) {
 			if !s.limits.half() {
 				continue
 			}
-			s.abandon(func(ec *edgeConn) bool {
+			s.each(func(ec *edgeConn) bool {
 				since := ec.idleSince.Load()
 				return since != 0 && now.UnixNano()-since > int64(l.KeepAliveFull)
-			})
+			}, (*edgeConn).abandon)
 		}
 	}
 }
@@ -361,6 +369,7 @@ func (s *Server) counted(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.serving.add()
 		defer s.serving.done()
+		knowTLS(r)
 		h.ServeHTTP(w, r)
 	})
 }

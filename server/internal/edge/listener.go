@@ -201,10 +201,6 @@ func (s *Server) admit(ctx context.Context, l *listener, c net.Conn) {
 		return
 	}
 	ec := s.newConn(l, c, from)
-	if l.scheme == endpoint.HTTP && !trusted {
-		s.give(ec)
-		return
-	}
 	s.streams.add()
 	s.group.Go(func() {
 		defer s.streams.done()
@@ -243,7 +239,7 @@ func (s *Server) serve(ctx context.Context, l *listener, ec *edgeConn, trusted b
 	}
 	switch l.scheme {
 	case endpoint.HTTP:
-		s.give(ec)
+		s.serveHTTP(ctx, ec, ec)
 	case endpoint.TCP:
 		s.serveTCP(ctx, ec)
 	case endpoint.HTTPS, endpoint.TLS:

@@ -208,7 +208,7 @@ func (s *Server) handshake(ctx context.Context, ec *edgeConn, ep *route.Endpoint
 	return tc, nil
 }
 
-// serveHTTPS makes the handshake and gives the connection to net/http's server.
+// serveHTTPS makes the handshake and serves the requests of the connection.
 // Without an endpoint the client gets to hear that there is none.
 func (s *Server) serveHTTPS(ctx context.Context, ec *edgeConn, ep *route.Endpoint) error {
 	ec.scheme = endpoint.HTTPS
@@ -222,7 +222,7 @@ func (s *Server) serveHTTPS(ctx context.Context, ec *edgeConn, ep *route.Endpoin
 		return err
 	}
 	ec.tls, ec.http2 = tc, tc.ConnectionState().NegotiatedProtocol == "h2"
-	s.give(tc)
+	s.serveHTTP(ctx, ec, tc)
 	return nil
 }
 

@@ -43,9 +43,11 @@ func (x *exchange) switchProtocols(resp *http.Response) error {
 		abort(up)
 		return errDone
 	}
+	client, ahead := netx.Buffered(client)
+	initial = append(slices.Clip(initial), ahead...)
 	if ec, ok := client.(*edgeConn); ok {
 		below, ahead := ec.Detach() // sockets are joined faster than wrapped ones
-		client, initial = below, append(slices.Clip(initial), ahead...)
+		client, initial = below, append(initial, ahead...)
 	}
 	ws := &socket{Conn: client}
 	ws.in.pass(initial)

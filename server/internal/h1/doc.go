@@ -1,7 +1,8 @@
-// Package h1 is a lean HTTP/1.1 client for one connection at a time: the way
-// from the edge over a multiplexed stream to the service behind an agent.
+// Package h1 speaks HTTP/1.1 on both sides of the edge: a lean client for one
+// connection at a time, over a multiplexed stream to the service behind an
+// agent, and a Server for the ordinary requests of public connections.
 //
-// It exists beside net/http's Transport because the edge already has a
+// The client exists beside net/http's Transport because the edge already has a
 // goroutine per exchange that can read the stream itself. A request head is
 // built in a pooled buffer and leaves in one Write together with a small body;
 // the response head is parsed in place, and the body goes from the connection
@@ -26,6 +27,11 @@
 // from any. A request body that does not fit the first Write is sent by a
 // second goroutine, which ends before Body.Close or a failed RoundTrip returns.
 //
-// It is not a pool, follows no redirects, keeps no cookies, retries nothing
+// The Server takes a request only if it is spelt to the letter, and leaves all
+// others, with their connections, to net/http: whatever it takes means the same
+// to both. It allocates little, leaves a response in one Write where it fits,
+// and watches for a client's end only while an exchange lasts.
+//
+// The client is not a pool, follows no redirects, keeps no cookies, retries nothing
 // and decodes no content coding.
 package h1

@@ -1,0 +1,86 @@
+package edge
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/culvert-project/culvert/internal/netx"
+	"github.com/culvert-project/culvert/server/internal/h1"
+)
+
+// newFront returns the loop for ordinary HTTP/1.1. Everything else goes on to
+// net/http's server (decision 16).
+func (s *Server) newFront() *h1.Server {
+	l := s.cfg.Limits
+	return &h1.Server{
+		Handler: s.handler, HeadTimeout: l.HeadTimeout, KeepAlive: l.KeepAlive, MaxHead: l.HeadBytes, Logger: s.log,
+	}
+}
+
+// serveHTTP serves the requests of a connection, which is that of ec, with TLS
+// where there is any. It returns when the connection has ended or net/http's
+// server has it.
+func (s *Server) serveHTTP(ctx context.Context, ec *edgeConn, c net.Conn) {
+	if ec.http2 {
+		s.give(c)
+		return
+	}
+	s.serving.add()
+	defer s.serving.done()
+	rest := s.front.Serve(withConn(ctx, c), c, ec)
+	if rest == nil {
+		_ = c.Close()
+		return
+	}
+	ec.waiting.Store(false)
+	ec.idleSince.Store(0)
+	s.give(netx.Prefixed(c, rest))
+}
+
+// Waiting implements h1.Phases.
+func (ec *edgeConn) Waiting() bool {
+	ec.awaitHead(true)
+	if ec.began {
+		ec.idleSince.Store(time.Now().UnixNano())
+	}
+	ec.waiting.Store(true)
+	return !ec.server.draining.Load()
+}
+
+// Serving implements h1.Phases.
+func (ec *edgeConn) Serving() {
+	ec.began = true
+	ec.waiting.Store(false)
+	ec.idleSince.Store(0)
+	ec.awaitHead(false)
+}
+
+// Last implements h1.Phases.
+func (ec *edgeConn) Last() bool { return ec.server.handler.ending.Load() }
+
+// endWaiting closes the connections that wait for a request, and lets none
+// begin to.
+func (s *Server) endWaiting() {
+	s.draining.Store(true)
+	s.each(func(ec *edgeConn) bool { return ec.waiting.Load() }, (*edgeConn).hangUp)
+}
+
+// hangUp closes the connection from outside, in the words of TLS if it has it.
+func (ec *edgeConn) hangUp() {
+	if ec.tls != nil {
+		_ = ec.tls.Close()
+		return
+	}
+	_ = ec.Close()
+}
+
+// knowTLS gives requests of net/http's server the state of a handshake that it
+// cannot see below what was read ahead.
+func knowTLS(r *http.Request) {
+	if cc := connFrom(r.Context()); r.TLS == nil && cc.tls != nil {
+		state := cc.tls.ConnectionState()
+		r.TLS = &state
+	}
+}
