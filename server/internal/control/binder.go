@@ -150,22 +150,22 @@ func (b *Binder) Run(ctx context.Context) error {
 
 // Reserve claims the URL that bind asks for, or the one that its resume token stands for. Errors are
 // *fault.Error.
-func (b *Binder) Reserve(ctx context.Context, agent wire.Agent, bind wire.Bind) (wire.Bound, error) {
+func (b *Binder) Reserve(ctx context.Context, agent wire.Agent, bind wire.Bind) (*wire.Bound, error) {
 	r, err := read(bind)
 	if err != nil {
-		return wire.Bound{}, err
+		return nil, err
 	}
 	t, again := openToken(b.cfg.Sealer, agent.Account, bind.Extra.Token)
 	u := t.url()
 	resumes := again && u.Scheme == r.scheme
 	if !resumes {
 		if u, err = b.wanted(r); err != nil {
-			return wire.Bound{}, err
+			return nil, err
 		}
 	}
 	program, err := b.compile(r.policy, u)
 	if err != nil {
-		return wire.Bound{}, err
+		return nil, err
 	}
 	var c *claim
 	if resumes {
@@ -174,7 +174,7 @@ func (b *Binder) Reserve(ctx context.Context, agent wire.Agent, bind wire.Bind) 
 		c, err = b.claimNew(ctx, agent, r, u)
 	}
 	if err != nil {
-		return wire.Bound{}, err
+		return nil, err
 	}
 	token := bind.Extra.Token
 	if !again || t != tokenOf(c) {
@@ -183,7 +183,7 @@ func (b *Binder) Reserve(ctx context.Context, agent wire.Agent, bind wire.Bind) 
 	bound, err := b.bound(c, agent, bind, r, program, token)
 	if err != nil {
 		b.Release(ctx, c.id, agent, true)
-		return wire.Bound{}, err
+		return nil, err
 	}
 	b.mu.Lock()
 	if c.session == agent.SessionID {
@@ -258,12 +258,12 @@ func (b *Binder) Release(_ context.Context, tunnelID string, agent wire.Agent, c
 }
 
 // Patch changes an endpoint that agent holds and returns what it is now. Errors are *fault.Error.
-func (b *Binder) Patch(_ context.Context, agent wire.Agent, p wire.PatchTunnelState) (wire.Bound, error) {
+func (b *Binder) Patch(_ context.Context, agent wire.Agent, p wire.PatchTunnelState) (*wire.Bound, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	c, err := b.holding(agent, p.TunnelId)
 	if err != nil {
-		return wire.Bound{}, err
+		return nil, err
 	}
 	var program any
 	if p.TrafficPolicy != nil {
@@ -271,39 +271,39 @@ func (b *Binder) Patch(_ context.Context, agent wire.Agent, p wire.PatchTunnelSt
 		program, err = b.compile(*p.TrafficPolicy, c.url)
 		b.mu.Lock()
 		if err != nil {
-			return wire.Bound{}, err
+			return nil, err
 		}
 		if c, err = b.holding(agent, p.TunnelId); err != nil {
-			return wire.Bound{}, err
+			return nil, err
 		}
 	}
-	bound := c.bound
+	bound := *c.bound
 	if p.TrafficPolicy != nil {
 		bound.Policy = program
 		if bound.Opts, err = withPolicy(bound.Opts, *p.TrafficPolicy); err != nil {
-			return wire.Bound{}, err
+			return nil, err
 		}
 	}
 	set(&bound.Name, p.Name)
 	set(&bound.Description, p.Description)
 	set(&bound.Metadata, p.Metadata)
 	if err := checkTexts(bound.Name, bound.Description, bound.Metadata); err != nil {
-		return wire.Bound{}, err
+		return nil, err
 	}
 	if p.PoolingEnabled != nil {
 		if s := b.sites[placeOf(c.account, c.url)]; !*p.PoolingEnabled && len(s.members) > 1 {
-			return wire.Bound{}, fault.New(fault.URLTaken, b.show(c.url))
+			return nil, fault.New(fault.URLTaken, b.show(c.url))
 		}
 		bound.Pooled, c.pooled = *p.PoolingEnabled, *p.PoolingEnabled
 	}
-	c.bound = bound
-	return bound, nil
+	c.bound = &bound
+	return &bound, nil
 }
 
 // holding returns the claim that agent holds by the id of its endpoint. It is called with b.mu held.
 func (b *Binder) holding(agent wire.Agent, id string) (*claim, error) {
 	c := b.byID[id]
-	if c == nil || c.elem != nil || c.session != agent.SessionID || c.account != agent.Account {
+	if c == nil || c.bound == nil || c.elem != nil || c.session != agent.SessionID || c.account != agent.Account {
 		return nil, fault.New(fault.EndpointUnknown, id)
 	}
 	return c, nil

@@ -11,17 +11,17 @@ import (
 )
 
 // bound describes a claim to the tunnel layer.
-func (b *Binder) bound(c *claim, agent wire.Agent, bind wire.Bind, r request, program any, token string) (wire.Bound, error) {
+func (b *Binder) bound(c *claim, agent wire.Agent, bind wire.Bind, r request, program any, token string) (*wire.Bound, error) {
 	shown := b.show(c.url)
 	opts, err := echo(bind, c.url, shown)
 	if err != nil {
-		return wire.Bound{}, err
+		return nil, err
 	}
 	forwardsTo := bind.ForwardsTo
 	if len(forwardsTo) > maxForwardsTo {
 		forwardsTo = strings.ToValidUTF8(forwardsTo[:maxForwardsTo], "")
 	}
-	return wire.Bound{
+	return &wire.Bound{
 		ID: bind.Id, TunnelID: c.id, URL: shown, Proto: bind.Proto, Opts: opts, Token: token,
 		Account: agent.Account, Binding: string(bindingOf(c.url)),
 		Scheme: string(c.url.Scheme), Host: c.url.Host, Port: c.url.Port,

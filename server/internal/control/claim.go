@@ -44,8 +44,8 @@ type claim struct {
 	url         endpoint.URL
 	random      bool // the server has chosen the URL
 	pooled      bool
-	session     string // of the agent that holds it, or held it last
-	bound       wire.Bound
+	session     string      // of the agent that holds it, or held it last
+	bound       *wire.Bound // does not change; nil until Reserve is about to return
 	// A claim without an agent is in the list of held ones until its time is over.
 	elem  *list.Element
 	until time.Time

@@ -76,8 +76,8 @@ func TestPoolMembersComeAndGo(t *testing.T) {
 	refused(t, b, agent("c"), bind("tcp", "tcp://localhost:20001"), fault.URLTaken)
 	reserve(t, b, agent("a"), w)
 	release(b, agent("b"), two, true)
-	release(b, agent("b"), two, true)                      // twice is harmless (H15)
-	release(b, agent("x"), wire.Bound{TunnelID: ""}, true) // unknown as well
+	release(b, agent("b"), two, true)                       // twice is harmless (H15)
+	release(b, agent("x"), &wire.Bound{TunnelID: ""}, true) // unknown as well
 	if got := p.opened(t); !slices.Equal(got, []uint16{20001}) {
 		t.Errorf("open ports = %v, want 20001", got)
 	}

@@ -159,12 +159,12 @@ func pooled(w wire.Bind) wire.Bind {
 }
 
 // again is the rebind that an SDK sends after it got bound.
-func again(w wire.Bind, bound wire.Bound) wire.Bind {
+func again(w wire.Bind, bound *wire.Bound) wire.Bind {
 	w.Opts, w.Extra.Token = bound.Opts, bound.Token
 	return w
 }
 
-func reserve(t *testing.T, b *control.Binder, a wire.Agent, w wire.Bind) wire.Bound {
+func reserve(t *testing.T, b *control.Binder, a wire.Agent, w wire.Bind) *wire.Bound {
 	t.Helper()
 	bound, err := b.Reserve(t.Context(), a, w)
 	if err != nil {
@@ -181,7 +181,7 @@ func refused(t *testing.T, b *control.Binder, a wire.Agent, w wire.Bind, want fa
 	}
 }
 
-func release(b *control.Binder, a wire.Agent, bound wire.Bound, clean bool) {
+func release(b *control.Binder, a wire.Agent, bound *wire.Bound, clean bool) {
 	b.Release(context.Background(), bound.TunnelID, a, clean)
 }
 

@@ -30,7 +30,7 @@ func TestT62_NamesOfOthersCannotBeHad(t *testing.T) {
 			}
 		}
 		refused(t, b, agentOf("other", "b"), bind("tcp", "tcp://Example.com:20001"), fault.URLTaken)
-		for _, own := range []wire.Bound{name, wild, port} {
+		for _, own := range []*wire.Bound{name, wild, port} {
 			// A token of another account is no token.
 			refused(t, b, agentOf("other", "b"), again(bind(own.Proto, own.URL), own), fault.URLTaken)
 			// Nor does giving back what is another's free it.
@@ -39,11 +39,11 @@ func TestT62_NamesOfOthersCannotBeHad(t *testing.T) {
 		}
 	}
 	steal("live")
-	for _, own := range []wire.Bound{name, wild, port} {
+	for _, own := range []*wire.Bound{name, wild, port} {
 		release(b, agent("a"), own, false)
 	}
 	steal("held")
-	for _, own := range []wire.Bound{name, wild, port} {
+	for _, own := range []*wire.Bound{name, wild, port} {
 		if got := reserve(t, b, agent("c"), again(bind(own.Proto, own.URL), own)); got.TunnelID != own.TunnelID {
 			t.Errorf("%s came back as another endpoint", own.URL)
 		}

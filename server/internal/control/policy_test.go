@@ -15,7 +15,7 @@ import (
 const denyAll = "on_http_request:\n  - actions:\n      - type: deny\n"
 
 // rulesOf returns how many rules the policy of an endpoint has in each phase.
-func rulesOf(t *testing.T, b wire.Bound) string {
+func rulesOf(t *testing.T, b *wire.Bound) string {
 	t.Helper()
 	if b.Policy == nil {
 		return "none"
@@ -133,7 +133,7 @@ func TestPatchPolicy(t *testing.T) {
 	t.Parallel()
 	b := newBinder(t, config(t))
 	got := reserve(t, b, agent("a"), message(t, "https", "trafficpolicy", fmt.Sprintf("%q", denyAll)))
-	patch := func(text string) (wire.Bound, error) {
+	patch := func(text string) (*wire.Bound, error) {
 		return b.Patch(t.Context(), agent("a"), wire.PatchTunnelState{TunnelId: got.TunnelID, TrafficPolicy: &text})
 	}
 	later, err := patch(strings.ReplaceAll(denyAll, "request", "response"))

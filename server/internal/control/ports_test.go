@@ -18,7 +18,7 @@ func TestT73_LackOfDescriptorsIsNamed(t *testing.T) {
 	cfg.Ports = p
 	b := newBinder(t, cfg)
 	one := reserve(t, b, agent("a"), bind("tcp", "tcp://localhost:20002"))
-	two := reserve(t, b, agent("a"), bind("tcp", "tcp://"))
+	two := reserve(t, b, agent("a"), bind("tcp", "tcp://localhost:20003"))
 	for _, url := range []string{"tcp://", "tcp://localhost:20005"} {
 		_, err := b.Reserve(t.Context(), agent("a"), bind("tcp", url))
 		f := fault.From(err)
@@ -47,7 +47,7 @@ func TestT73_OldestHeldPortMakesWay(t *testing.T) {
 	p := newPorts(20004)
 	cfg.Ports = p
 	b := newBinder(t, cfg)
-	var all []wire.Bound
+	var all []*wire.Bound
 	for range 4 {
 		all = append(all, reserve(t, b, agent("a"), bind("tcp", "tcp://")))
 	}

@@ -18,7 +18,7 @@ func culvertAgent(s string) wire.Agent {
 	return a
 }
 
-func same(t *testing.T, what string, got, want wire.Bound) {
+func same(t *testing.T, what string, got, want *wire.Bound) {
 	t.Helper()
 	if got.URL != want.URL || got.TunnelID != want.TunnelID || got.Token != want.Token {
 		t.Errorf("%s: got %s %s, want %s %s and the same token", what, got.URL, got.TunnelID, want.URL, want.TunnelID)
@@ -156,7 +156,7 @@ func TestResumeAfterChangedSettings(t *testing.T) {
 	refused(t, b, agent("a"), again(bind("https", ""), host), fault.NameNotReserved)
 	refused(t, b, agent("a"), again(bind("tcp", ""), port), fault.TCPAddressUnknown)
 	refused(t, b, culvertAgent("a"), again(bind("https", ""), extra), fault.PortRefused)
-	for _, got := range []wire.Bound{
+	for _, got := range []*wire.Bound{
 		reserve(t, b, culvertAgent("a"), again(bind("https", ""), host)), reserve(t, b, culvertAgent("a"), again(bind("tcp", ""), port)),
 	} {
 		if got.TunnelID != host.TunnelID && got.TunnelID != port.TunnelID {

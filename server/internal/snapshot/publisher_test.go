@@ -29,19 +29,19 @@ func (o *others) Authenticate(context.Context, wire.Auth, netip.AddrPort) (wire.
 }
 
 // Reserve takes the endpoint's host from the bind's name.
-func (o *others) Reserve(_ context.Context, a wire.Agent, b wire.Bind) (wire.Bound, error) {
+func (o *others) Reserve(_ context.Context, a wire.Agent, b wire.Bind) (*wire.Bound, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.n++
-	bound := wire.Bound{
+	bound := &wire.Bound{
 		TunnelID: fmt.Sprintf("ep_%d", o.n), Proto: "https", URL: "https://" + b.Extra.Name, Token: "t",
 		Account: a.Account, Binding: "public", Scheme: "https", Host: b.Extra.Name, Port: 443, Pooled: true,
 	}
 	return bound, nil
 }
 
-func (o *others) Patch(_ context.Context, _ wire.Agent, p wire.PatchTunnelState) (wire.Bound, error) {
-	return wire.Bound{TunnelID: p.TunnelId, Binding: "public", Scheme: "https", Host: "h.test", Port: 443}, nil
+func (o *others) Patch(_ context.Context, _ wire.Agent, p wire.PatchTunnelState) (*wire.Bound, error) {
+	return &wire.Bound{TunnelID: p.TunnelId, Binding: "public", Scheme: "https", Host: "h.test", Port: 443}, nil
 }
 func (o *others) Release(context.Context, string, wire.Agent, bool) {}
 func (o *others) Seal(string, []byte) string                        { return "" }

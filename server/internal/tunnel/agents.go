@@ -18,7 +18,7 @@ func (srv *Server) Agents() []wire.Agent {
 	all := make([]wire.Agent, 0, len(srv.groups))
 	for _, g := range srv.groups {
 		for _, s := range g.legs {
-			all = append(all, s.agent)
+			all = append(all, *s.agent)
 			break // the legs of a group are one session
 		}
 	}

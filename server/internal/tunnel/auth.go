@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -89,9 +90,9 @@ func (s *session) refuse(err error) (any, error) {
 	s.mu.Unlock()
 	f := fault.From(err)
 	if f.Code == fault.Internal {
-		s.log.Error("agent authentication", "err", err)
+		s.log(slog.LevelError, "agent authentication", "err", err)
 	} else {
-		s.log.Info("agent refused", "code", f.Code, "err", short(f.Message))
+		s.log(slog.LevelInfo, "agent refused", "code", f.Code, "err", short(f.Message))
 	}
 	s.setTimer(time.AfterFunc(s.srv.limits.Linger, func() {
 		s.mux.CloseWith(frame.NoError, errors.Join(errRefused, f))
@@ -114,7 +115,7 @@ func (s *session) accept(req wire.Auth) (any, error) {
 	s.phase = online
 	s.mu.Unlock()
 	s.watchSilence(wire.SilenceLimit(req.Extra.HeartbeatInterval, req.Extra.HeartbeatTolerance))
-	s.log.Info("agent online", "user_agent", short(req.Extra.UserAgent), "version", short(req.Extra.Version), "leg", s.leg)
+	s.log(slog.LevelInfo, "agent online", "user_agent", short(req.Extra.UserAgent), "version", short(req.Extra.Version), "leg", s.leg)
 	resp := wire.AuthResp{
 		Version:  s.version,
 		ClientId: s.agent.ClientID,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/culvert-project/culvert/internal/fault"
@@ -36,9 +37,9 @@ func (s *session) bind(ctx context.Context, body json.RawMessage) (any, error) {
 	if err != nil {
 		f := fault.From(err)
 		if f.Code == fault.Internal {
-			s.log.Error("bind", "scheme", short(req.Proto), "err", err)
+			s.log(slog.LevelError, "bind", "scheme", short(req.Proto), "err", err)
 		} else {
-			s.log.Info("bind refused", "scheme", short(req.Proto), "code", f.Code, "err", short(f.Message))
+			s.log(slog.LevelInfo, "bind refused", "scheme", short(req.Proto), "code", f.Code, "err", short(f.Message))
 		}
 		if again && req.Id != "" && s.agent.Family != wire.FamilyCulvert && s.version != "2" && ctx.Err() == nil {
 			return s.acceptLost(ctx, req, f), nil
@@ -69,7 +70,7 @@ func (srv *Server) bind(ctx context.Context, s *session, req wire.Bind) (*Tunnel
 	if req.Id == "" {
 		req.Id = id.New("b")
 	}
-	bound, err := srv.cfg.Binder.Reserve(ctx, s.agent, req)
+	bound, err := srv.cfg.Binder.Reserve(ctx, *s.agent, req)
 	if err != nil {
 		return nil, err
 	}
@@ -77,8 +78,7 @@ func (srv *Server) bind(ctx context.Context, s *session, req wire.Bind) (*Tunnel
 		srv: srv, group: g, agent: s.agent, id: bound.TunnelID, bindID: req.Id,
 		boundAt: time.Now(), tokens: []string{req.Extra.Token, bound.Token},
 	}
-	bound.ID = req.Id
-	t.bound.Store(&bound)
+	t.bound.Store(bound)
 	overtaken := srv.put(g, t, s)
 	if err := srv.cfg.Publisher.Publish(ctx, t); err != nil {
 		if srv.drop(g, t) {
@@ -91,7 +91,7 @@ func (srv *Server) bind(ctx context.Context, s *session, req wire.Bind) (*Tunnel
 		overtaken.paths.Store(nil)
 		srv.cfg.Publisher.Withdraw(overtaken, true)
 	}
-	s.log.Info("endpoint online", "url", bound.URL, "endpoint", t.id, "forwards_to", short(bound.ForwardsTo))
+	s.log(slog.LevelInfo, "endpoint online", "url", bound.URL, "endpoint", t.id, "forwards_to", short(bound.ForwardsTo))
 	return t, nil
 }
 
@@ -105,7 +105,7 @@ func (srv *Server) join(s *session, t *Tunnel, req wire.Bind) (*Tunnel, error) {
 		srv.mu.Lock()
 		t.addPath(s)
 		srv.mu.Unlock()
-		s.log.Info("endpoint has another leg", "url", t.Bound().URL, "endpoint", t.id, "leg", s.leg)
+		s.log(slog.LevelInfo, "endpoint has another leg", "url", t.Bound().URL, "endpoint", t.id, "leg", s.leg)
 		return t, nil
 	}
 	return nil, fault.New(fault.IDTaken, req.Id)
@@ -128,7 +128,7 @@ func (s *session) acceptLost(ctx context.Context, req wire.Bind, f *fault.Error)
 		}
 		stop := wire.StopTunnel{Id: req.Id, Message: lost.Message, ErrorCode: string(f.Code)}
 		if err := s.peer.Notify(ctx, wire.TypeStopTunnel, stop); err != nil {
-			s.log.Debug("stop lost endpoint", "url", url, "err", err)
+			s.log(slog.LevelDebug, "stop lost endpoint", "url", url, "err", err)
 		}
 	})
 	return wire.BindResp{
@@ -183,12 +183,11 @@ func (s *session) patch(ctx context.Context, body json.RawMessage) (any, error) 
 	if t == nil || t.group != g {
 		return nil, fault.New(fault.EndpointUnknown, req.TunnelId)
 	}
-	bound, err := s.srv.cfg.Binder.Patch(ctx, t.agent, req)
+	bound, err := s.srv.cfg.Binder.Patch(ctx, *t.agent, req)
 	if err != nil {
 		return nil, err
 	}
-	bound.ID = t.bindID
-	t.bound.Store(&bound)
+	t.bound.Store(bound)
 	if err := s.srv.cfg.Publisher.Publish(ctx, t); err != nil {
 		return nil, err
 	}

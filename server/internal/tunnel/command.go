@@ -3,6 +3,7 @@ package tunnel
 import (
 	"context"
 	"errors"
+	"log/slog"
 
 	"github.com/culvert-project/culvert/internal/fault"
 	"github.com/culvert-project/culvert/internal/wire"
@@ -60,7 +61,7 @@ func (srv *Server) StopTunnel(ctx context.Context, tunnelID string, why *fault.E
 		}
 		stop := wire.StopTunnel{Id: t.bindID, Message: why.Message, ErrorCode: string(why.Code)}
 		if err := s.peer.Notify(ctx, wire.TypeStopTunnel, stop); err != nil {
-			s.log.Info("stop endpoint", "url", t.Bound().URL, "err", err)
+			s.log(slog.LevelInfo, "stop endpoint", "url", t.Bound().URL, "err", err)
 		}
 	}
 	return nil

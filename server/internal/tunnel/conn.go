@@ -27,14 +27,27 @@ func handshake(ctx context.Context, conn net.Conn, paced *tls.Config, turnBy, de
 	if err := t.HandshakeContext(ctx); err != nil {
 		return nil, fmt.Errorf("tls handshake: %w", err)
 	}
+	dropBuffers(t)
 	return t, nil
 }
+
+const (
+	// largeRead is how much a read gives at least from a buffer worth dropping. A
+	// heartbeat gives less.
+	largeRead = 64
+	// calm is how long no such read must have come for the buffer to be dropped,
+	// which the next heartbeat gives the occasion for.
+	calm = 5 * time.Second
+)
 
 // gate is a connection that gives a limited number of bytes until it is opened.
 type gate struct {
 	net.Conn
 	opened atomic.Bool
-	left   int64 // used by the one reader only
+
+	// Used by the one reader only.
+	left  int64
+	large time.Time // of the last read that made the buffers below large; zero: they are not
 }
 
 func newGate(c net.Conn, limit int64) *gate { return &gate{Conn: c, left: limit} }
@@ -44,7 +57,16 @@ func (g *gate) open() { g.opened.Store(true) }
 
 // Read reads from the connection below, and fails once the limit is passed.
 func (g *gate) Read(b []byte) (int, error) {
+	if !g.large.IsZero() && time.Since(g.large) > calm {
+		if t, ok := g.Conn.(*tls.Conn); ok {
+			dropBuffers(t)
+		}
+		g.large = time.Time{}
+	}
 	n, err := g.Conn.Read(b)
+	if n > largeRead {
+		g.large = time.Now()
+	}
 	if g.opened.Load() {
 		return n, err
 	}

@@ -3,6 +3,7 @@ package tunnel
 import (
 	"context"
 	"crypto/subtle"
+	"log/slog"
 	"maps"
 	"slices"
 	"sync"
@@ -19,7 +20,7 @@ const maxLegs = 64
 // bound. Its maps are guarded by Server.mu.
 type group struct {
 	clientID string
-	legs     map[uint32]*session
+	legs     []*session         // at most maxLegs
 	tunnels  map[string]*Tunnel // by bind id
 
 	// ops serialises the changes of the group's endpoints, from the claim of a
@@ -33,14 +34,13 @@ func (srv *Server) register(ctx context.Context, s *session, agent wire.Agent, r
 	ctx, cancel := context.WithTimeout(ctx, supersedeWait)
 	defer cancel()
 	agent.ClientID, agent.SessionID = srv.newIDs(agent.Account, req)
-	s.agent, s.leg = agent, req.Extra.LegNumber
-	s.log = s.log.With("session", agent.SessionID)
+	s.agent, s.leg = &agent, req.Extra.LegNumber
 	for {
 		old, err := srv.take(s, ctx.Err() != nil)
 		if old == nil || err != nil {
 			return err
 		}
-		old.log.Info("agent session replaced by a newer one")
+		old.log(slog.LevelInfo, "agent session replaced by a newer one")
 		old.close(ctx, frame.NoError, fault.New(fault.SessionReplaced))
 	}
 }
@@ -58,16 +58,20 @@ func (srv *Server) take(s *session, force bool) (*session, error) {
 	}
 	g := srv.groups[s.agent.ClientID]
 	if g == nil {
-		g = &group{clientID: s.agent.ClientID, legs: map[uint32]*session{}, tunnels: map[string]*Tunnel{}}
+		g = &group{clientID: s.agent.ClientID, tunnels: map[string]*Tunnel{}}
 		srv.groups[g.clientID] = g
 	}
-	if old := g.legs[s.leg]; old != nil && !force {
-		return old, nil
-	}
-	if len(g.legs) >= maxLegs {
+	at := slices.IndexFunc(g.legs, func(o *session) bool { return o.leg == s.leg })
+	switch {
+	case at >= 0 && !force:
+		return g.legs[at], nil
+	case len(g.legs) >= maxLegs:
 		return nil, fault.New(fault.TooManySessions, maxLegs)
+	case at >= 0:
+		g.legs[at] = s
+	default:
+		g.legs = append(g.legs, s)
 	}
-	g.legs[s.leg] = s
 	s.group = g
 	return nil, nil
 }
@@ -92,15 +96,13 @@ func (srv *Server) end(ctx context.Context, s *session, cause error) {
 	}
 	g.ops.Unlock()
 	if clean {
-		s.log.Info("agent left")
+		s.log(slog.LevelInfo, "agent left")
 	} else {
-		s.log.Info("agent offline", "cause", cause)
+		s.log(slog.LevelInfo, "agent offline", "cause", cause)
 	}
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
-	if g.legs[s.leg] == s {
-		delete(g.legs, s.leg)
-	}
+	g.legs = slices.DeleteFunc(g.legs, func(o *session) bool { return o == s })
 	if len(g.legs) == 0 && srv.groups[g.clientID] == g {
 		delete(srv.groups, g.clientID)
 	}
@@ -143,7 +145,7 @@ func (srv *Server) dropLocked(g *group, t *Tunnel) bool {
 func (srv *Server) retire(ctx context.Context, t *Tunnel, clean bool) {
 	t.paths.Store(nil)
 	srv.cfg.Publisher.Withdraw(t, clean)
-	srv.cfg.Binder.Release(ctx, t.id, t.agent, clean)
+	srv.cfg.Binder.Release(ctx, t.id, *t.agent, clean)
 	srv.log.Info("endpoint offline", "url", t.Bound().URL, "endpoint", t.id, "session", t.agent.SessionID)
 }
 

@@ -24,11 +24,11 @@ type Authenticator interface {
 
 // Binder decides which URL a bind gets, and keeps it for its holder.
 type Binder interface {
-	// Reserve claims the URL that bind asks for. Its error is a fault that the
-	// agent is told.
-	Reserve(ctx context.Context, agent wire.Agent, bind wire.Bind) (wire.Bound, error)
+	// Reserve claims the URL that bind asks for. What it returns does not change
+	// any more. Its error is a fault that the agent is told.
+	Reserve(ctx context.Context, agent wire.Agent, bind wire.Bind) (*wire.Bound, error)
 	// Patch changes an endpoint that the agent holds and returns what it is now.
-	Patch(ctx context.Context, agent wire.Agent, patch wire.PatchTunnelState) (wire.Bound, error)
+	Patch(ctx context.Context, agent wire.Agent, patch wire.PatchTunnelState) (*wire.Bound, error)
 	// Release gives an endpoint back. If it was not lost cleanly the agent is
 	// expected to come back for it. Release does nothing if the agent no longer
 	// holds the endpoint.

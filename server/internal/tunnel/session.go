@@ -59,11 +59,10 @@ type session struct {
 	timer *time.Timer
 
 	// Set once by auth, before phase becomes online.
-	agent   wire.Agent
+	agent   *wire.Agent // does not change
 	version string
 	leg     uint32
 	group   *group
-	log     *slog.Logger
 }
 
 func newSession(ctx context.Context, srv *Server, conn net.Conn, addr netip.AddrPort, leave func()) *session {
@@ -71,7 +70,6 @@ func newSession(ctx context.Context, srv *Server, conn net.Conn, addr netip.Addr
 	s := &session{
 		srv: srv, gate: g, addr: addr, left: leave,
 		done: make(chan struct{}),
-		log:  srv.log.With("addr", addr),
 	}
 	s.mux = mux.New(g, mux.Config{
 		Role: mux.Server, MaxStreams: maxAgentStreams, MaxUnread: srv.limits.Unread, Budget: srv.budget,
@@ -181,4 +179,18 @@ func (s *session) close(ctx context.Context, code frame.ErrorCode, cause error) 
 func leftCleanly(err error) bool {
 	var se *mux.SessionError
 	return errors.As(err, &se) && se.Remote && se.Code == frame.NoError
+}
+
+// log writes a line that names the session. A logger with these attributes would
+// be a copy of the handler for each session, kept for a few lines in its life.
+func (s *session) log(level slog.Level, msg string, args ...any) {
+	ctx := context.Background()
+	if !s.srv.log.Enabled(ctx, level) {
+		return
+	}
+	named := []any{"addr", s.addr}
+	if s.agent != nil {
+		named = append(named, "session", s.agent.SessionID)
+	}
+	s.srv.log.Log(ctx, level, msg, append(named, args...)...)
 }

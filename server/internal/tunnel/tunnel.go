@@ -34,9 +34,9 @@ const (
 type Tunnel struct {
 	srv     *Server
 	group   *group
-	agent   wire.Agent // of the session that bound it first
-	id      string     // unique on the server, kept across reconnects
-	bindID  string     // unique in the group
+	agent   *wire.Agent // of the session that bound it first; does not change
+	id      string      // unique on the server, kept across reconnects
+	bindID  string      // unique in the group
 	boundAt time.Time
 	tokens  []string // resume tokens that prove that another leg means this one
 
@@ -53,7 +53,7 @@ func (t *Tunnel) ID() string { return t.id }
 func (t *Tunnel) Bound() *wire.Bound { return t.bound.Load() }
 
 // Agent returns the session that bound the endpoint.
-func (t *Tunnel) Agent() wire.Agent { return t.agent }
+func (t *Tunnel) Agent() wire.Agent { return *t.agent }
 
 // BoundAt returns when the endpoint was bound.
 func (t *Tunnel) BoundAt() time.Time { return t.boundAt }

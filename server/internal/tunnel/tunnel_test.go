@@ -86,12 +86,12 @@ type fakeBinder struct {
 
 func newFakeBinder() *fakeBinder { return &fakeBinder{held: map[string]string{}} }
 
-func (b *fakeBinder) Reserve(_ context.Context, a wire.Agent, req wire.Bind) (wire.Bound, error) {
+func (b *fakeBinder) Reserve(_ context.Context, a wire.Agent, req wire.Bind) (*wire.Bound, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.refuse != nil {
 		if err := b.refuse(req); err != nil {
-			return wire.Bound{}, err
+			return nil, err
 		}
 	}
 	id, again := strings.CutPrefix(req.Extra.Token, "resume:")
@@ -100,14 +100,14 @@ func (b *fakeBinder) Reserve(_ context.Context, a wire.Agent, req wire.Bind) (wi
 		id = fmt.Sprintf("ep_%d", b.n)
 	}
 	b.held[id] = a.ClientID
-	return wire.Bound{
+	return &wire.Bound{
 		ID: req.Id, TunnelID: id, URL: "https://" + id + ".test", Proto: req.Proto, Token: "resume:" + id,
 		Account: a.Account, Host: id + ".test", Scheme: req.Proto, Port: 443, Opts: req.Opts,
 	}, nil
 }
 
-func (b *fakeBinder) Patch(_ context.Context, _ wire.Agent, p wire.PatchTunnelState) (wire.Bound, error) {
-	return wire.Bound{TunnelID: p.TunnelId, URL: "https://" + p.TunnelId + ".test", Description: *p.Description}, nil
+func (b *fakeBinder) Patch(_ context.Context, _ wire.Agent, p wire.PatchTunnelState) (*wire.Bound, error) {
+	return &wire.Bound{TunnelID: p.TunnelId, URL: "https://" + p.TunnelId + ".test", Description: *p.Description}, nil
 }
 
 func (b *fakeBinder) Release(_ context.Context, tunnelID string, a wire.Agent, clean bool) {
