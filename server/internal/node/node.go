@@ -130,7 +130,7 @@ func (p *parts) run(ctx context.Context) error {
 	// exchanges live on until the shutdown is through with them.
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
-	failed := make(chan error, 6) // one for each part below
+	failed := make(chan error, 7) // one for each part below
 	var wg sync.WaitGroup
 	start := func(name string, f func(context.Context) error) {
 		wg.Go(func() {
@@ -151,6 +151,7 @@ func (p *parts) run(ctx context.Context) error {
 	})
 	start("claims", p.binder.Run)
 	start("tokens", p.watchTokens)
+	start("memory", keepSmall)
 	start("addresses", func(ctx context.Context) error { p.facts.Run(ctx); return nil })
 
 	var err error
