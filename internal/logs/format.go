@@ -150,7 +150,7 @@ func valueText(v slog.Value) string {
 
 // jsonValue gives a value as something encoding/json shows in the way readers
 // of the log expect: numbers and booleans bare, everything else as text unless
-// it is a list of strings.
+// it is a list of strings, or says itself how it is written.
 func jsonValue(v slog.Value) any {
 	switch v.Kind() {
 	case slog.KindBool:
@@ -164,6 +164,9 @@ func jsonValue(v slog.Value) any {
 	case slog.KindAny:
 		if list, ok := v.Any().([]string); ok {
 			return list
+		}
+		if m, ok := v.Any().(json.Marshaler); ok {
+			return m
 		}
 		if v.Any() == nil {
 			return nil

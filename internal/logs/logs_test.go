@@ -63,8 +63,8 @@ func TestLogfmt(t *testing.T) {
 
 func TestJSON(t *testing.T) {
 	t.Parallel()
-	got := emit(t, logs.JSON, slog.LevelInfo, "started tunnel", "url", "https://a?b&c", "n", 3, "ok", true, "obj", "tunnels", "list", []string{"a"})
-	want := `{"t":"2026-03-04T05:06:07.089Z","lvl":"info","msg":"started tunnel","obj":"tunnels","url":"https://a?b&c","n":3,"ok":true,"list":["a"]}` + "\n"
+	got := emit(t, logs.JSON, slog.LevelInfo, "started tunnel", "url", "https://a?b&c", "n", 3, "ok", true, "obj", "tunnels", "list", []string{"a"}, "raw", json.RawMessage(`{"a": [1]}`))
+	want := `{"t":"2026-03-04T05:06:07.089Z","lvl":"info","msg":"started tunnel","obj":"tunnels","url":"https://a?b&c","n":3,"ok":true,"list":["a"],"raw":{"a":[1]}}` + "\n"
 	if got != want {
 		t.Errorf("line\n got %s\nwant %s", got, want)
 	}

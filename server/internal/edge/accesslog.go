@@ -2,11 +2,13 @@ package edge
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"strings"
 	"time"
 
 	"github.com/culvert-project/culvert/internal/mux"
+	"github.com/culvert-project/culvert/server/internal/policy"
 	"github.com/culvert-project/culvert/server/internal/route"
 )
 
@@ -14,11 +16,29 @@ import (
 // answer. It is never sent.
 const statusClientGone = 499
 
+// logsKey is the attribute with what log actions have recorded.
+const logsKey = "policy_logs"
+
+// logEntries are JSON in every format of the log.
+type logEntries []map[string]any
+
+// MarshalJSON implements json.Marshaler.
+func (l logEntries) MarshalJSON() ([]byte, error) { return json.Marshal([]map[string]any(l)) }
+
+// String returns the entries as JSON.
+func (l logEntries) String() string {
+	text, err := l.MarshalJSON()
+	if err != nil { // its parts were JSON already
+		return err.Error()
+	}
+	return string(text)
+}
+
 // log writes the access log's line for an exchange. The query is left out: it
 // may carry secrets.
 func (x *exchange) log() {
 	path, _, _ := strings.Cut(x.target, "?")
-	attrs := make([]slog.Attr, 0, 14)
+	attrs := make([]slog.Attr, 0, 15)
 	attrs = append(attrs,
 		slog.String("client", x.cc.remote.String()),
 		slog.String("method", x.r.Method),
@@ -40,6 +60,9 @@ func (x *exchange) log() {
 	if x.fault != nil {
 		attrs = append(attrs, slog.String("code", string(x.fault.Code)), slog.String("err", x.fault.Error()))
 	}
+	if x.run != nil && len(x.run.px.Logs) > 0 {
+		attrs = append(attrs, slog.Any(logsKey, logEntries(x.run.px.Logs)))
+	}
 	x.h.accessLog.LogAttrs(x.r.Context(), slog.LevelInfo, "request", attrs...)
 }
 
@@ -48,21 +71,41 @@ func (s *Server) logConn(ctx context.Context, ec *edgeConn, ep *route.Endpoint, 
 	if s.cfg.AccessLog == nil {
 		return
 	}
-	attrs := make([]slog.Attr, 0, 8)
+	attrs := ec.attrs(ep, start)
+	attrs = append(attrs, slog.Int64("bytes", res.ToConn), slog.Int64("received", res.ToStream))
+	s.cfg.AccessLog.LogAttrs(ctx, slog.LevelInfo, "connection", withOutcome(attrs, res.Err, ec.logs)...)
+}
+
+// logConnect writes what log actions recorded in the connect phase of a
+// connection that gets no line of its own: requests follow, or it was refused.
+func (c *clientConn) logConnect(ctx context.Context, log *slog.Logger, ep *route.Endpoint, conn *policy.Conn, err error) {
+	if log != nil && len(conn.Logs) > 0 {
+		log.LogAttrs(ctx, slog.LevelInfo, "connection", withOutcome(c.attrs(ep, c.start), err, conn.Logs)...)
+	}
+}
+
+// attrs are what the lines of connections have in common.
+func (c *clientConn) attrs(ep *route.Endpoint, start time.Time) []slog.Attr {
+	attrs := make([]slog.Attr, 0, 10)
 	attrs = append(attrs,
-		slog.String("client", ec.remote.String()),
-		slog.String("scheme", string(ec.scheme)),
-		slog.Int("port", int(ec.port)),
-		slog.Int64("bytes", res.ToConn),
-		slog.Int64("received", res.ToStream),
+		slog.String("client", c.remote.String()),
+		slog.String("scheme", string(c.scheme)),
+		slog.Int("port", int(c.port)),
 		slog.Duration("duration", time.Since(start)),
 		slog.String("endpoint", ep.ID),
 	)
-	if ec.sni != "" {
-		attrs = append(attrs, slog.String("host", ec.sni))
+	if c.sni != "" {
+		attrs = append(attrs, slog.String("host", c.sni))
 	}
-	if res.Err != nil {
-		attrs = append(attrs, slog.String("err", res.Err.Error()))
+	return attrs
+}
+
+func withOutcome(attrs []slog.Attr, err error, logs logEntries) []slog.Attr {
+	if err != nil {
+		attrs = append(attrs, slog.String("err", err.Error()))
 	}
-	s.cfg.AccessLog.LogAttrs(ctx, slog.LevelInfo, "connection", attrs...)
+	if len(logs) > 0 {
+		attrs = append(attrs, slog.Any(logsKey, logs))
+	}
+	return attrs
 }

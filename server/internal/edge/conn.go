@@ -41,6 +41,8 @@ type clientConn struct {
 	// ja4 is the fingerprint of the ClientHello, nil if no policy could ask for
 	// it when the connection came in.
 	ja4 func() string
+	// logs are what log actions recorded before TLS.
+	logs logEntries
 	// awaited says that an agent for sni was awaited before the handshake, in
 	// vain.
 	awaited bool

@@ -143,7 +143,9 @@ func (x *exchange) meet() (*policy.Conn, error) {
 		return c, nil
 	}
 	conn := x.cc.facts(x.r.TLS, x.h.region)
-	if _, err := connectPhase(x.ctx, x.ep, conn, x.h.services); err != nil {
+	_, err := connectPhase(x.ctx, x.ep, conn, x.h.services)
+	x.cc.logConnect(x.ctx, x.h.accessLog, x.ep, conn, err)
+	if err != nil {
 		x.h.logger.Debug("connection refused by the policy", "endpoint", x.ep.ID, "client", x.cc.remote.String(), "err", err)
 		return nil, x.drop()
 	}
@@ -163,6 +165,7 @@ func connectPhase(ctx context.Context, ep *route.Endpoint, conn *policy.Conn, se
 	px := policy.NewExchange(ep.Policy.Env(), conn)
 	px.Endpoint, px.Services = policyEndpoint(ep), services
 	v, err := ep.Policy.Run(ctx, policy.OnTCPConnect, px)
+	conn.Logs = px.Logs
 	px.UpstreamDone(0, nil)
 	switch {
 	case err != nil:
@@ -188,6 +191,11 @@ func (s *Server) passConnect(ctx context.Context, ec *edgeConn, ep *route.Endpoi
 	conn := ec.facts(nil, s.cfg.Region)
 	ctx = context.WithValue(ctx, connectKey{}, &connecting{router: s.cfg.Router, services: s.cfg.Services})
 	to, err := connectPhase(ctx, ep, conn, s.cfg.Services)
+	if err != nil || ep.Key.URL.Scheme.IsHTTP() {
+		ec.logConnect(ctx, s.cfg.AccessLog, ep, conn, err)
+	} else {
+		ec.logs = conn.Logs // for the line at the end
+	}
 	if err != nil {
 		s.log.Debug("connection refused by the policy", "endpoint", ep.ID, "client", ec.remote.String(), "err", err)
 		return nil, nil, err

@@ -150,6 +150,9 @@ func (x *exchange) answer() (*http.Response, error) {
 	if err == nil {
 		resp, err = x.responsePhase(resp, origin)
 	}
+	if x.run != nil {
+		x.inner.of.run.px.AddLogs(x.run.px.Logs)
+	}
 	if err == nil {
 		x.run.px.UpstreamDone(0, nil)
 		return resp, nil
@@ -258,6 +261,7 @@ func (c *connecting) forward(ctx context.Context, px *policy.Exchange, to endpoi
 	conn := px.Conn.Fresh()
 	next := &connecting{router: c.router, services: c.services, hops: c.hops + 1}
 	ep, err := connectPhase(context.WithValue(ctx, connectKey{}, next), pool.Pick(), conn, c.services)
+	px.AddLogs(conn.Logs)
 	if err != nil {
 		return err
 	}

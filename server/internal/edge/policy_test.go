@@ -13,6 +13,7 @@ import (
 	"github.com/culvert-project/culvert/internal/endpoint"
 	"github.com/culvert-project/culvert/internal/fault"
 	"github.com/culvert-project/culvert/server/internal/action/forward"
+	"github.com/culvert-project/culvert/server/internal/action/note"
 	"github.com/culvert-project/culvert/server/internal/expr"
 	"github.com/culvert-project/culvert/server/internal/policy"
 	"github.com/culvert-project/culvert/server/internal/route"
@@ -100,7 +101,7 @@ func (a *act) change(x *policy.Exchange) (policy.Verdict, error) {
 func governed(t testing.TB, doc string) func(*route.Endpoint) {
 	t.Helper()
 	every := []endpoint.Scheme{endpoint.HTTP, endpoint.HTTPS, endpoint.TCP, endpoint.TLS}
-	r, err := policy.NewRegistry(append(forward.Definitions(Forwarder{}), policy.Define(policy.Definition{
+	r, err := policy.NewRegistry(append(append(forward.Definitions(Forwarder{}), note.Definitions()...), policy.Define(policy.Definition{
 		Type: "act", Schemes: every,
 		Phases:  []policy.Phase{policy.OnTCPConnect, policy.OnHTTPRequest, policy.OnHTTPResponse, policy.OnEventStreamMessage},
 		Results: []expr.Variable{{Name: "act.seen", Kind: expr.KindBool}},

@@ -87,6 +87,8 @@ type Conn struct {
 	Terminate *Terminate
 	// Target is where forward-internal sends a connection of tcp or tls.
 	Target any
+	// Logs are what log actions have recorded in the connect phase.
+	Logs []map[string]any
 
 	// results are those of the connect phase, which every request sees.
 	results map[string]map[string]any

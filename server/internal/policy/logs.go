@@ -13,17 +13,31 @@ const MaxLogs = 16 << 10
 // Log records metadata, as {"metadata": {…}} with the metadata as JSON. When
 // there would be more than MaxLogs of them, {"truncated": true} ends the list.
 func (x *Exchange) Log(metadata map[string]any) error {
-	if x.logged > MaxLogs {
-		return nil
-	}
 	text, err := expr.Text(metadata)
 	if err != nil {
 		return err
 	}
-	if x.logged += len(text); x.logged > MaxLogs {
-		x.Logs = append(x.Logs, map[string]any{"truncated": true})
-		return nil
-	}
-	x.Logs = append(x.Logs, map[string]any{"metadata": json.RawMessage(text)})
+	x.record(map[string]any{"metadata": json.RawMessage(text)}, len(text))
 	return nil
+}
+
+// record appends an entry with so many bytes of metadata, as long as there is
+// room.
+func (x *Exchange) record(entry map[string]any, size int) {
+	if x.logged > MaxLogs {
+		return
+	}
+	if x.logged += size; x.logged > MaxLogs {
+		entry = map[string]any{"truncated": true}
+	}
+	x.Logs = append(x.Logs, entry)
+}
+
+// AddLogs appends what another exchange has recorded, which was a part of this
+// one.
+func (x *Exchange) AddLogs(entries []map[string]any) {
+	for _, entry := range entries {
+		text, _ := entry["metadata"].(json.RawMessage)
+		x.record(entry, len(text))
+	}
 }
