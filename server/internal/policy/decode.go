@@ -137,6 +137,9 @@ func (d *decoder) structure(n *node, path string, into reflect.Value, extra ...s
 	taken := make(map[string]bool)
 	for f := range t.Fields() {
 		name, required := tagName(f)
+		if name == "" {
+			continue // not a setting
+		}
 		known = append(known, name)
 		value, key := d.field(n, path, f, name, taken)
 		if value == nil || value.kind == null {

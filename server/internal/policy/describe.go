@@ -66,6 +66,9 @@ func settings(t reflect.Type, preset reflect.Value) []Setting {
 	var all []Setting
 	for f := range t.Fields() {
 		name, required := tagName(f)
+		if name == "" {
+			continue
+		}
 		s := setting(f.Type, f.Tag)
 		s.Name, s.Required, s.Doc = name, required, f.Tag.Get("doc")
 		if a := f.Tag.Get("alias"); a != "" {

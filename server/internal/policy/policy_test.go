@@ -26,6 +26,8 @@ type note struct {
 	Any     policy.Tree     `field:"any"`
 	Key     []*expr.Value   `field:"key" count:"1,3"`
 	On      bool            `field:"on"`
+
+	unset int // not a setting
 }
 
 func (n *note) Do(_ context.Context, x *policy.Exchange) (policy.Verdict, error) {
@@ -37,7 +39,7 @@ func (n *note) Do(_ context.Context, x *policy.Exchange) (policy.Verdict, error)
 		x.Request.Header.Add(f.Name, v)
 	}
 	x.SetResult("note", map[string]any{"done": true, "count": int64(len(n.Headers))})
-	if n.Status == 0 {
+	if n.Status+n.unset == 0 {
 		return policy.Continue, nil
 	}
 	x.Respond(n.Status, n.Mode)
@@ -147,6 +149,7 @@ func TestMistakes(t *testing.T) {
 		{"expression", "on_http_request:\n  - expressions:\n      - req.ulr.path == ''\n    actions: [{type: note}]", "3:9: on_http_request[0].expressions[0]: there is no variable or function req.ulr.path; did you mean req.url.path? (ERR_NGROK_2200)"},
 		{"scope", "on_http_request: [{expressions: ['res.status_code == 1'], actions: [{type: note}]}]", "res.status_code is not known in this phase"},
 		{"setting", rule + "{haeders: {}}", "4:18: on_http_request[0].actions[0].config.haeders: there is no setting haeders; did you mean headers? (ERR_NGROK_2203)"},
+		{"setting without a name", rule + "{'': 1}", "there is no setting"},
 		{"template", rule + "{headers: {a: 'x ${reg.method}'}}", "there is no variable or function reg.method; did you mean req.method? (ERR_NGROK_2224)"},
 		{"unterminated", rule + "{headers: {a: 'x ${req.method'}}", "${ has no closing brace"},
 		{"count", rule + "{headers: {a: 1, b: 2, c: 3}}", "ERR_NGROK_2212"},

@@ -33,6 +33,6 @@ func (Forwarder) Forward(ctx context.Context, x *policy.Exchange, to endpoint.UR
 		return fault.New(fault.EndpointOffline, to.String())
 	}
 	var err error
-	x.Response, err = f(to)
+	x.Response, err = f(to) //nolint:bodyclose // the exchange has it
 	return err
 }
