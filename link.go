@@ -382,7 +382,7 @@ func (k *link) commandAnswered(wire.ReqType) {
 
 // hostAndProgram is the display text for an endpoint that the application
 // itself serves.
-func hostAndProgram() string {
+var hostAndProgram = sync.OnceValue(func() string {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "localhost"
@@ -392,4 +392,4 @@ func hostAndProgram() string {
 		program = "unknown"
 	}
 	return fmt.Sprintf("app://%s%s?pid=%d", host, slashed(program), os.Getpid())
-}
+})

@@ -364,3 +364,32 @@ func TestWriteToAfterRead(t *testing.T) {
 		t.Fatalf("read %q and then %q, %v", first, rest.String(), err)
 	}
 }
+
+// WriteClose sends what Write and Close send, a short text and the end in one
+// flush, and fails where Write does.
+func TestWriteClose(t *testing.T) {
+	t.Parallel()
+	for name, size := range map[string]int{"empty": 0, "short": 100, "long": 1 << 20} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			client, server := sessions(t, mux.Config{})
+			text := bytes.Repeat([]byte("x"), size)
+			st := open(t, client, "head")
+			ended := make(chan error, 1)
+			go func() { ended <- st.WriteClose(text) }()
+			got, err := io.ReadAll(accept(t, server))
+			if head := []byte("head"); err != nil || !bytes.Equal(got, append(head, text...)) {
+				t.Errorf("got %d bytes, error %v, want %d", len(got), err, len(head)+size)
+			}
+			if err := <-ended; err != nil {
+				t.Errorf("WriteClose = %v, want no error", err)
+			}
+			if _, err := st.Write([]byte("more")); !errors.Is(err, net.ErrClosed) {
+				t.Errorf("Write behind it = %v, want %v", err, net.ErrClosed)
+			}
+			if err := st.WriteClose([]byte("more")); !errors.Is(err, net.ErrClosed) {
+				t.Errorf("WriteClose behind it = %v, want %v", err, net.ErrClosed)
+			}
+		})
+	}
+}

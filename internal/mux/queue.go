@@ -87,6 +87,25 @@ func (o *output) send(st *Stream, p []byte) (n int, err error) {
 	return len(p) - left, err
 }
 
+// sendLast appends p, of at most shortWrite bytes, and the FIN of the stream and
+// flushes, if there is room for p now. It reports whether it has.
+func (o *output) sendLast(st *Stream, p []byte) bool {
+	o.mu.Lock()
+	if o.closed || st.sendDone.Load() || !o.queue.empty() || !o.room(st) {
+		o.mu.Unlock()
+		return false
+	}
+	_, err := o.appendData(st, p) // all of p: with the longest head it fits into a frame
+	if err == nil {
+		err = o.append(st, frame.FIN, nil)
+	}
+	if err == nil {
+		st.sendDone.Store(true)
+	}
+	o.flush()
+	return err == nil
+}
+
 // room reports whether the stream may add a frame to the next flush. Called
 // with mu held.
 func (o *output) room(st *Stream) bool {

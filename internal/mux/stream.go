@@ -209,6 +209,40 @@ func (st *Stream) Close() error {
 	return nil
 }
 
+// WriteClose sends p, waiting as Write does, and closes the stream behind it.
+// A short p and the end leave together, and so mostly arrive in one read.
+func (st *Stream) WriteClose(p []byte) error {
+	if !st.writeLast(p) {
+		if _, err := st.Write(p); err != nil {
+			return err
+		}
+	}
+	return st.Close()
+}
+
+// writeLast sends p and the end of our half. It reports whether it has: if it
+// would have to wait it does nothing.
+func (st *Stream) writeLast(p []byte) bool {
+	if len(p) > shortWrite {
+		return false
+	}
+	st.writing.Lock()
+	defer st.writing.Unlock()
+	st.sendMu.Lock()
+	may := st.sendStopped() == nil && st.credit >= int64(len(p))
+	if may {
+		st.credit -= int64(len(p))
+	}
+	st.sendMu.Unlock()
+	if !may || !st.session.out.sendLast(st, p) {
+		if may {
+			st.refund(len(p))
+		}
+		return false
+	}
+	return true
+}
+
 // Reset ends both halves at once with a code for the peer. Use Abort unless
 // the peer is known to wake its readers on a reset.
 func (st *Stream) Reset(code frame.ErrorCode) { st.reset(code, true) }

@@ -60,6 +60,9 @@ func (p *Peer) Call(ctx context.Context, t ReqType, req, resp any) error {
 	}
 	stop := context.AfterFunc(ctx, func() { st.Reset(frame.StreamCancelled) })
 	defer stop()
+	if !isCommand(t) {
+		st.CloseWrite() // leaves with the request, and nothing has to be said at the end
+	}
 	body, err := readValue(st, MaxMessage)
 	if err != nil {
 		st.Reset(frame.StreamCancelled)
@@ -68,17 +71,22 @@ func (p *Peer) Call(ctx context.Context, t ReqType, req, resp any) error {
 		}
 		return fmt.Errorf("%v: read answer: %w", t, err)
 	}
-	switch t {
-	case TypeStop, TypeRestart, TypeUpdate:
+	if isCommand(t) {
 		// Agents that answered a command never close its stream (H16).
 		st.Reset(frame.NoError)
-	default:
+	} else {
 		st.Close()
 	}
 	if err := json.Unmarshal(body, resp); err != nil {
 		return fmt.Errorf("%v: decode answer: %w", t, err)
 	}
 	return nil
+}
+
+// isCommand reports whether t is what a server asks of an agent, which may be
+// of any make.
+func isCommand(t ReqType) bool {
+	return t == TypeStop || t == TypeRestart || t == TypeUpdate
 }
 
 // Notify sends a request that has no answer, and closes its stream.

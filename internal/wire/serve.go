@@ -196,13 +196,12 @@ func (sv *server) request(ctx context.Context, t ReqType, st *mux.Stream) {
 		return
 	}
 	st.SetWriteDeadline(time.Now().Add(readWait))
-	if _, err := st.Write(text); err != nil {
+	// Strict clients parse at the end of the stream (H2). Whatever the other
+	// side still sends is refused by the session.
+	if err := st.WriteClose(text); err != nil {
 		st.Reset(frame.InternalError)
 		return
 	}
-	// Strict clients parse at the end of the stream (H2). Whatever the other
-	// side still sends is refused by the session.
-	st.Close()
 	if sv.h.Sent != nil {
 		sv.h.Sent(t)
 	}
