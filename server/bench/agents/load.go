@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -19,6 +20,11 @@ import (
 // startersAtOnce is how many agents connect at once at first. When they come
 // back nobody holds them up.
 const startersAtOnce = 64
+
+// agentsGC is GOGC of the agents. Elsewhere each is a process of its own with a
+// heap that is hardly ever collected; thousands in one are all looked at again
+// and again while they come online.
+const agentsGC = 400
 
 // count is what the agents' process tells whenever it has changed.
 type count struct {
@@ -56,6 +62,7 @@ func load(ctx context.Context, args []string) error {
 			}
 		}),
 	}
+	debug.SetGCPercent(agentsGC)
 	endProfile, err := cpuProfile(args[3], "load")
 	if err != nil {
 		return err
