@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/internal/netx"
 )
 
 // Upstream is where a forwarder takes its connections.
@@ -262,6 +263,9 @@ func upstreamText(u url.URL) string {
 func (u *Upstream) dial(ctx context.Context, t target) (net.Conn, error) {
 	if u.dialer != nil {
 		return u.dialer.DialContext(ctx, t.network, t.addr)
+	}
+	if to, err := netip.ParseAddrPort(t.addr); err == nil && t.network == "tcp" && to.Addr().Zone() == "" && !to.Addr().IsUnspecified() {
+		return netx.DialTCP(ctx, netip.AddrPortFrom(to.Addr().Unmap(), to.Port()))
 	}
 	var d net.Dialer
 	return d.DialContext(ctx, t.network, t.addr)

@@ -27,7 +27,7 @@ func copiedPair(t *testing.T) (near, far net.Conn) {
 var sockets = []struct {
 	name string
 	pair func(*testing.T) (net.Conn, net.Conn)
-}{{"socket", tcpPair}, {"copied", copiedPair}}
+}{{"socket", tcpPair}, {"own socket", ownPair}, {"copied", copiedPair}}
 
 // An upstream reads a little, answers and closes, with bytes unread, while the
 // client still sends.

@@ -41,6 +41,30 @@ func tcpPair(t *testing.T) (near, far net.Conn) {
 	return near, far
 }
 
+// ownPair is tcpPair with the sockets of package netx.
+func ownPair(t *testing.T) (near, far net.Conn) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := netx.Sockets(l)
+	defer own.Close()
+	near, err = netx.DialTCP(t.Context(), netx.AddrPort(own.Addr()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	far, err = own.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = near.Close()
+		_ = far.Close()
+	})
+	return near, far
+}
+
 func memPair(*testing.T) (near, far net.Conn) {
 	return memnet.Pipe(&net.TCPAddr{}, &net.TCPAddr{})
 }
@@ -71,7 +95,7 @@ func chain(t *testing.T, pair func(*testing.T) (net.Conn, net.Conn), o mux.Splic
 var transports = []struct {
 	name string
 	pair func(*testing.T) (net.Conn, net.Conn)
-}{{"socket", tcpPair}, {"memory", memPair}}
+}{{"socket", tcpPair}, {"own socket", ownPair}, {"memory", memPair}}
 
 func TestT79_SplicePassesHalfClosesOn(t *testing.T) {
 	t.Parallel()

@@ -1,7 +1,8 @@
 // Package netx holds the connection types that the data path is made of: a
-// connection that replays bytes already read, and one that sits below TLS and
-// turns many small system calls into few large ones. It also brings peers'
-// addresses into the form in which they are compared and counted.
+// connection that replays bytes already read, one that sits below TLS and
+// turns many small system calls into few large ones, and sockets whose system
+// calls do not pass by Go's scheduler. It also brings peers' addresses into the
+// form in which they are compared and counted.
 //
 // Invariants: wrappers keep half-close (CloseWriter) wherever the wrapped
 // connection has it, and offer NetConn so that the transport can be found.

@@ -85,7 +85,7 @@ func Innermost(c net.Conn) net.Conn {
 // a reset, over TLS without a goodbye.
 func CutOff(c net.Conn) error {
 	inner := Innermost(c)
-	if t, ok := inner.(*net.TCPConn); ok {
+	if t, ok := inner.(interface{ SetLinger(sec int) error }); ok {
 		_ = t.SetLinger(0) // a failure leaves the regular end
 	}
 	err := inner.Close()

@@ -10,7 +10,7 @@ import (
 // without holding a buffer while waiting to read. One goroutine may read and
 // one may write at a time. Calls allocate nothing.
 type Raw struct {
-	conn *net.TCPConn
+	conn net.Conn
 	raw  syscall.RawConn
 
 	source  BufferSource
@@ -33,19 +33,26 @@ type BufferSource interface {
 // NewRaw returns raw access to c, or nil where c is no TCP socket or the
 // platform has no such access.
 func NewRaw(c net.Conn) *Raw {
-	t, ok := c.(*net.TCPConn)
-	if !ok || !rawIO {
+	switch c.(type) {
+	case *net.TCPConn, ender:
+	default:
 		return nil
 	}
-	raw, err := t.SyscallConn()
+	if !rawIO {
+		return nil
+	}
+	raw, err := c.(syscall.Conn).SyscallConn()
 	if err != nil {
 		return nil
 	}
-	r := &Raw{conn: t, raw: raw}
+	r := &Raw{conn: c, raw: raw}
 	r.onRead = r.tryRead
 	r.onWrite = r.tryWrite
 	return r
 }
+
+// ender is a TCP socket that wants to know that it has been read to its end.
+type ender interface{ readEnded() }
 
 // ReadReady waits until the socket has bytes and reads once. The buffer
 // is taken from src at the moment a read is tried and dropped again when the
@@ -55,15 +62,25 @@ func (r *Raw) ReadReady(src BufferSource) (int, error) {
 	r.source, r.readN, r.readErr = src, 0, nil
 	err := r.raw.Read(r.onRead)
 	r.source = nil
+	return readResult(r.conn, r.readN, err, r.readErr)
+}
+
+// readResult is what a read returns: err comes from the poller, rerr from the
+// system call.
+func readResult(c net.Conn, n int, err, rerr error) (int, error) {
+	if err == nil {
+		err = rerr
+	}
 	switch {
 	case err != nil:
-		return 0, opError("read", r.conn, err)
-	case r.readErr != nil:
-		return 0, opError("read", r.conn, r.readErr)
-	case r.readN <= 0:
-		return 0, io.EOF
+		return 0, opError("read", c, err)
+	case n > 0:
+		return n, nil
 	}
-	return r.readN, nil
+	if e, ok := c.(ender); ok {
+		e.readEnded()
+	}
+	return 0, io.EOF
 }
 
 // TryRead reads what the socket has at once into b: nothing gives 0 and no
@@ -74,17 +91,10 @@ func (r *Raw) TryRead(b []byte) (n int, err error) {
 		n, rerr = readFD(fd, b)
 		return true
 	})
-	switch {
-	case err != nil:
-		return 0, opError("read", r.conn, err)
-	case rerr == errAgain:
+	if err == nil && rerr == errAgain {
 		return 0, nil
-	case rerr != nil:
-		return 0, opError("read", r.conn, rerr)
-	case n <= 0:
-		return 0, io.EOF
 	}
-	return n, nil
+	return readResult(r.conn, n, err, rerr)
 }
 
 // tryRead is always tried before waiting: the poller forgets earlier readiness

@@ -119,7 +119,7 @@ func (s *Server) Claim(port uint16) error {
 	if err != nil {
 		return err
 	}
-	l := &listener{Listener: nl, scheme: endpoint.TCP, port: port}
+	l := &listener{Listener: netx.Sockets(nl), scheme: endpoint.TCP, port: port}
 	s.tcp[port] = l
 	ctx := s.ctx
 	s.group.Go(func() { s.accept(ctx, l) })
