@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -241,6 +242,10 @@ func (h *headClock) read(n int) bool {
 	return h.bytes > 0
 }
 
+// shortWrite is the size below which a write to an HTTP/2 connection is worth
+// gathering more for the next one.
+const shortWrite = 8 << 10
+
 // Write writes to the connection. It fails when nothing can be written for the
 // idle time, which is kept to an eighth.
 func (ec *edgeConn) Write(p []byte) (int, error) {
@@ -252,6 +257,9 @@ func (ec *edgeConn) Write(p []byte) (int, error) {
 				return 0, err
 			}
 		}
+	}
+	if ec.http2 && len(p) < shortWrite && ec.watch.open.Load() > 1 {
+		runtime.Gosched() // net/http's server flushes early: others add to the next write meanwhile
 	}
 	n, err := ec.Conn.Write(p)
 	ec.watch.out.Add(int64(n))

@@ -30,6 +30,7 @@ const (
 // server watches by itself. The zero value is ready.
 type watch struct {
 	in, out atomic.Int64 // bytes from and to the client
+	open    atomic.Int32 // requests under way
 
 	mu     sync.Mutex
 	active []*exchange
@@ -46,6 +47,7 @@ func (w *watch) moved() int64 { return w.in.Load() + w.out.Load() }
 // begin notes a request and returns how many there were with it.
 func (w *watch) begin(x *exchange) int {
 	l := &x.h.limits
+	w.open.Add(1)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.active = append(w.active, x)
@@ -59,6 +61,7 @@ func (w *watch) begin(x *exchange) int {
 
 // done notes the end of a request.
 func (w *watch) done(x *exchange) {
+	w.open.Add(-1)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if i := slices.Index(w.active, x); i >= 0 {
