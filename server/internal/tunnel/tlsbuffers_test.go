@@ -45,6 +45,10 @@ func TestF04_IdleSessionsKeepNoBuffers(t *testing.T) {
 		var wg sync.WaitGroup
 		defer wg.Wait()
 		wg.Go(func() {
+			if err := agent.HandshakeContext(t.Context()); err != nil {
+				t.Error(err)
+			}
+			time.Sleep(time.Second) // nothing comes together with the handshake
 			for _, text := range [][]byte{large, []byte("beat"), []byte("beat"), large} {
 				if _, err := agent.Write(text); err != nil {
 					t.Error(err)
