@@ -10,6 +10,7 @@ import (
 	"errors"
 	"net"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/culvert-project/culvert/internal/fault"
@@ -42,9 +43,7 @@ func (o *agentOptions) dialServer(ctx context.Context, addr string) (*tls.Conn, 
 	client := tls.Client(netx.NewBatch(conn), config)
 	if err := client.HandshakeContext(ctx); err != nil {
 		_ = conn.Close()
-		if config.ClientSessionCache != nil {
-			config.ClientSessionCache.Put(config.ServerName, nil) // it may be what failed
-		}
+		o.tickets.failed(config)
 		return nil, handshakeFault(addr, err)
 	}
 	return client, nil
@@ -90,6 +89,34 @@ func (o *agentOptions) serverTLS(host string) (*tls.Config, error) {
 		config.CurvePreferences = resumedCurves()
 	}
 	return config, nil
+}
+
+// tickets are the TLS sessions with servers that may be resumed. Several
+// failures in a row make an agent do without: its ticket may be the reason.
+type tickets struct {
+	tls.ClientSessionCache
+	failures atomic.Int32
+}
+
+// ticketFailures is how many failures in a row a ticket survives. A server that
+// is busy or starting makes for some.
+const ticketFailures = 5
+
+func newTickets() *tickets {
+	return &tickets{ClientSessionCache: tls.NewLRUClientSessionCache(maxLegs)}
+}
+
+// Put keeps the ticket of a session that has come to be.
+func (t *tickets) Put(server string, session *tls.ClientSessionState) {
+	t.failures.Store(0)
+	t.ClientSessionCache.Put(server, session)
+}
+
+// failed notes that a handshake has failed.
+func (t *tickets) failed(config *tls.Config) {
+	if t.failures.Add(1) > ticketFailures {
+		t.Put(config.ServerName, nil)
+	}
 }
 
 // resumes reports whether there is a session to be resumed.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
@@ -81,6 +82,7 @@ func (l *leg) run(ready chan<- error) {
 		l.update(func(st *LegStatus) { st.State, st.RetryIn = StateClosed, 0 })
 	}()
 	for attempt := 1; ; attempt++ {
+		began := time.Now()
 		k, err := l.open(l.s.life)
 		if err == nil {
 			l.online(k)
@@ -93,6 +95,7 @@ func (l *leg) run(ready chan<- error) {
 			if time.Since(k.since) >= healthy {
 				delay.Reset()
 			}
+			began = time.Now()
 		}
 		if l.s.life.Err() != nil {
 			return
@@ -109,10 +112,21 @@ func (l *leg) run(ready chan<- error) {
 			l.giveUp(ready, err)
 			return
 		}
-		if !l.pause(attempt, delay.Next(), ready != nil, err) {
+		if !l.pause(attempt, spread(delay.Next(), time.Since(began)), ready != nil, err) {
 			return
 		}
 	}
+}
+
+// spread is what is left to wait of a delay between the beginnings of two
+// attempts, the first of which has taken so long. A busy server lets agents wait
+// for their turn and turns away who has waited for too long: such an agent has
+// done its waiting, and need only not come back together with all others.
+func spread(delay, taken time.Duration) time.Duration {
+	if taken < backoff.DefaultMin {
+		return delay
+	}
+	return max(delay-taken, rand.N(backoff.DefaultMin))
 }
 
 // untrusted reports whether the server is not the one that was asked for.

@@ -34,7 +34,7 @@ type agentOptions struct {
 	connectCAs  *x509.CertPool
 	fingerprint string
 	tlsConfig   []func(*tls.Config)
-	tickets     tls.ClientSessionCache // to resume TLS sessions with servers
+	tickets     *tickets
 	dialer      Dialer
 	proxyURL    string
 
@@ -59,7 +59,7 @@ type clientInfo struct {
 func defaultAgentOptions() agentOptions {
 	return agentOptions{
 		autoConnect: true, drain: 10 * time.Second, httpEvents: true,
-		tickets: tls.NewLRUClientSessionCache(maxLegs),
+		tickets: newTickets(),
 	}
 }
 
