@@ -57,6 +57,11 @@ type clientConn struct {
 	// upstreams holds the connection's streams to agents.
 	upstreams upstreamSet
 
+	// handedOver says that net/http's server has an HTTP/1 connection from the
+	// front, which would have judged a further request more strictly: none of
+	// HTTP/1.1 follows another, but behind an upgrade that was refused.
+	handedOver bool
+
 	// watch ends it when nothing moves while requests are under way.
 	watch watch
 	// breakOff closes the connection at once, with a reset where it can.

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/culvert-project/culvert/internal/fault"
 	"github.com/culvert-project/culvert/internal/netx"
 	"github.com/culvert-project/culvert/server/internal/h1"
 )
@@ -15,8 +16,20 @@ import (
 func (s *Server) newFront() *h1.Server {
 	l := s.cfg.Limits
 	return &h1.Server{
-		Handler: s.handler, HeadTimeout: l.HeadTimeout, KeepAlive: l.KeepAlive, MaxHead: l.HeadBytes, Logger: s.log,
+		Handler: s.handler, Refuse: s.handler.refuse, HeadTimeout: l.HeadTimeout, KeepAlive: l.KeepAlive,
+		MaxHead: l.HeadBytes, MaxFields: l.Fields, MaxTrailer: l.TrailerBytes, MaxTrailerFields: l.TrailerFields, Logger: s.log,
 	}
+}
+
+// refuse answers a request that two readers may take for two different ones.
+func (h *handler) refuse(w http.ResponseWriter, r *http.Request, why string) {
+	x := &exchange{h: h, w: w, r: r, cc: connFrom(r.Context()), ctx: r.Context(), host: r.Host}
+	if h.accessLog != nil {
+		x.start = time.Now()
+		defer x.log() //nolint:contextcheck // the request in x has it
+	}
+	x.cc.linger(true)
+	x.fail(fault.New(fault.BadRequest, why))
 }
 
 // serveHTTP serves the requests of a connection, which is that of ec, with TLS
@@ -36,6 +49,7 @@ func (s *Server) serveHTTP(ctx context.Context, ec *edgeConn, c net.Conn) {
 	}
 	ec.waiting.Store(false)
 	ec.idleSince.Store(0)
+	ec.handedOver = true
 	s.give(netx.Prefixed(c, rest))
 }
 

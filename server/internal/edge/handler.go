@@ -80,10 +80,12 @@ type exchange struct {
 	target string // of the upstream's request line
 	ep     *route.Endpoint
 	body   *requestBody
-	expect bool      // the client waits for 100 before it sends the body
-	fields [3]string // values of the fields that the edge sets
-	run    *run      // of the endpoint's policy, nil if it has none
-	inner  *inner    // set if a policy forwarded to an internal endpoint
+	expect bool       // the client waits for 100 before it sends the body
+	fields [3]string  // values of the fields that the edge sets
+	req    h1.Request // what an upstream of HTTP/1.1 gets
+	filled bool       // the response's fields are those of w already
+	run    *run       // of the endpoint's policy, nil if it has none
+	inner  *inner     // set if a policy forwarded to an internal endpoint
 
 	out pace // of the response
 	// judged is the body whose pace counts, nil for none.
@@ -116,7 +118,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		defer x.log() //nolint:contextcheck // the request in x has it
 	}
 	defer x.contain()
-	x.last = x.cc.watch.begin(x) >= h.limits.Requests || h.ending.Load()
+	x.last = x.cc.watch.begin(x) >= h.limits.Requests || h.ending.Load() || x.cc.handedOver && r.ProtoMinor == 1 && r.Header["Upgrade"] == nil
 	defer x.leave()
 	x.cc.linger(false)
 	x.finish(x.serve()) //nolint:contextcheck // the request in x has it

@@ -49,7 +49,7 @@ type Limits struct {
 	Value   int `yaml:"header_value_bytes"`
 	Cookies int `yaml:"cookies"`
 	// TrailerBytes and TrailerFields bound a trailer section. Defaults 64 KiB
-	// and 100; of an HTTP/1 client net/http takes 4 KiB.
+	// and 100.
 	TrailerBytes  int `yaml:"trailer_bytes"`
 	TrailerFields int `yaml:"trailer_fields"`
 	// Interim is how many interim responses an upstream may send to a request.

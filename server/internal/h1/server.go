@@ -14,19 +14,20 @@ import (
 )
 
 const (
-	// serverHead is the largest request head that a Server takes, and what a
-	// connection holds while it waits for one.
-	serverHead = 4 << 10
+	// serverBuffer is what a connection holds while it waits for a request. A
+	// head that does not fit has a larger one until it was parsed.
+	serverBuffer = 4 << 10
 	// watchAfter is how long an exchange lasts before its client is watched.
 	// Most are over before, and cost neither a goroutine nor a deadline.
 	watchAfter = 20 * time.Millisecond
 )
 
 // Server serves the ordinary requests of HTTP/1.1 connections: well-formed to
-// the letter, with a path as target, a head of at most 4 KiB, and a body of
-// known length or none. At the first one that is anything else it hands the
-// connection back with the bytes read, for a server that knows the rest: there
-// is one judge of what is unusual, and this loop stays small (decision 16).
+// the letter, with a path as target, without Expect and Upgrade. It refuses
+// what two readers may take for two different messages (decision 21). At the
+// first request that is anything else it hands the connection back with the
+// bytes read, for a server that knows the rest: there is one judge of what is
+// unusual, and this loop stays small (decision 16).
 //
 // Nothing is added to a response but its framing and Connection: close.
 // Handlers find the usual controls (http.ResponseController) except hijacking.
@@ -34,13 +35,20 @@ type Server struct {
 	// Handler serves the requests. The context of a request lives as long as
 	// its connection, or until its client has gone.
 	Handler http.Handler
+	// Refuse answers a request that is not to be served, and may mean another
+	// one to somebody else. The connection ends with it. Required.
+	Refuse func(w http.ResponseWriter, r *http.Request, why string)
 	// HeadTimeout bounds the wait for the first request of a connection, and
 	// for the rest of a head that has begun; 0 is none.
 	HeadTimeout time.Duration
 	// KeepAlive bounds the wait for each further request; 0 is none.
 	KeepAlive time.Duration
-	// MaxHead bounds a head, where it is less than 4 KiB. Default: 4 KiB.
-	MaxHead int
+	// MaxHead bounds a head in bytes, and MaxFields its lines; what exceeds
+	// them is unusual. Required.
+	MaxHead, MaxFields int
+	// MaxTrailer bounds a trailer section in bytes, and MaxTrailerFields its
+	// lines; what exceeds them is a broken body. Required.
+	MaxTrailer, MaxTrailerFields int
 	// Logger gets panics. Required.
 	Logger *slog.Logger
 }
@@ -67,7 +75,8 @@ type serverConn struct {
 	phases Phases
 	cancel context.CancelFunc
 
-	buf    *[serverHead]byte
+	pooled *[serverBuffer]byte
+	buf    []byte    // that of pooled, or a larger one
 	r, w   int       // buf[r:w] was read and not used yet
 	bound  time.Time // the deadline for reading, zero if there is none
 	served int
@@ -75,7 +84,7 @@ type serverConn struct {
 	watch  clientWatch
 }
 
-var serverBuffers = sync.Pool{New: func() any { return new([serverHead]byte) }}
+var serverBuffers = sync.Pool{New: func() any { return new([serverBuffer]byte) }}
 
 // Serve serves requests of nc until the connection ends or brings something
 // unusual. In the latter case rest has the bytes that were read and not
@@ -83,7 +92,8 @@ var serverBuffers = sync.Pool{New: func() any { return new([serverHead]byte) }}
 // of its requests' contexts.
 func (s *Server) Serve(ctx context.Context, nc net.Conn, phases Phases) (rest []byte) {
 	ctx, cancel := context.WithCancel(ctx)
-	c := &serverConn{s: s, nc: nc, phases: phases, cancel: cancel, buf: serverBuffers.Get().(*[serverHead]byte)}
+	c := &serverConn{s: s, nc: nc, phases: phases, cancel: cancel, pooled: serverBuffers.Get().(*[serverBuffer]byte)}
+	c.buf = c.pooled[:]
 	defer c.end()
 	c.base = *(&http.Request{
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, RemoteAddr: nc.RemoteAddr().String(),
@@ -97,13 +107,17 @@ func (s *Server) Serve(ctx context.Context, nc net.Conn, phases Phases) (rest []
 		if err != nil {
 			return nil // it ended, or said nothing for too long
 		}
-		req := c.parse(head)
+		req, why := c.parse(head)
 		if req == nil {
 			_ = nc.SetReadDeadline(time.Time{}) // if it fails so does what follows
 			return append([]byte(nil), c.buf[c.r:c.w]...)
 		}
-		c.r += len(head)
+		c.take(len(head))
 		phases.Serving()
+		if why != "" {
+			c.refuse(req, why)
+			return nil
+		}
 		if !c.exchange(req) {
 			return nil
 		}
@@ -115,34 +129,52 @@ func (s *Server) Serve(ctx context.Context, nc net.Conn, phases Phases) (rest []
 // end gives back what the connection held.
 func (c *serverConn) end() {
 	c.cancel()
-	serverBuffers.Put(c.buf)
+	serverBuffers.Put(c.pooled)
+}
+
+// take drops the first n bytes of the buffer, and the buffer if it is large and
+// nothing else is in it.
+func (c *serverConn) take(n int) {
+	if c.r += n; c.w-c.r <= serverBuffer && len(c.buf) > serverBuffer {
+		c.w = copy(c.pooled[:], c.buf[c.r:c.w])
+		c.buf, c.r = c.pooled[:], 0
+	}
+}
+
+// room makes room for more bytes in the buffer. It reports false if limit bytes
+// are in it.
+func (c *serverConn) room(limit int) bool {
+	switch {
+	case c.r == c.w:
+		c.r, c.w = 0, 0
+	case c.w < len(c.buf):
+	case c.r > 0:
+		c.r, c.w = 0, copy(c.buf, c.buf[c.r:c.w])
+	case c.w >= limit:
+		return false
+	default:
+		bigger := make([]byte, min(2*len(c.buf), max(limit, serverBuffer)))
+		copy(bigger, c.buf)
+		c.buf = bigger
+	}
+	return c.w-c.r < limit
 }
 
 // readHead returns the next head with its empty line, or as much as is needed
 // to see that it is unusual.
 func (c *serverConn) readHead() ([]byte, error) {
-	if c.r == c.w {
-		c.r, c.w = 0, 0
-	}
 	c.since = time.Now()
-	most := serverHead
-	if m := c.s.MaxHead; m > 0 && m < most {
-		most = m
-	}
 	from := 0
 	for {
 		b := c.buf[c.r:c.w]
 		end, next, ok := requestEnd(b, from)
-		if end > 0 || !ok || len(b) >= most {
-			if end > most {
-				end = 0
-			}
-			return b[:max(end, 0)], nil
+		switch {
+		case end > c.s.MaxHead:
+			return nil, nil
+		case end > 0 || !ok || !c.room(c.s.MaxHead):
+			return b[:end], nil
 		}
 		from = next
-		if c.w == len(c.buf) {
-			c.r, c.w = 0, copy(c.buf[:], b)
-		}
 		var err error
 		if len(b) > 0 || c.served == 0 {
 			err = c.readOn()
@@ -216,12 +248,12 @@ func (c *serverConn) unbind() error {
 // exchange has a request served. It reports whether the connection may take
 // another one.
 func (c *serverConn) exchange(req *incoming) bool {
-	if req.body.left > 0 && c.unbind() != nil {
+	if !req.body.done.Load() && c.unbind() != nil {
 		return false
 	}
 	w := &response{c: c, req: req, closing: req.Close, header: make(http.Header, 8)}
 	c.watch.begin(c, &req.body)
-	ok := c.handle(w, &req.Request)
+	ok := c.handle(w, req)
 	c.watch.end(c)
 	if ok {
 		ok = w.finish() == nil
@@ -230,8 +262,16 @@ func (c *serverConn) exchange(req *incoming) bool {
 	return ok && !w.closing && !c.watch.gone
 }
 
+// refuse has a request refused.
+func (c *serverConn) refuse(req *incoming, why string) {
+	w := &response{c: c, req: req, closing: true, header: make(http.Header, 8)}
+	c.s.Refuse(w, &req.Request, why)
+	_ = w.finish() // the connection ends either way
+	w.free()
+}
+
 // handle calls the handler. It reports whether it returned.
-func (c *serverConn) handle(w *response, r *http.Request) (returned bool) {
+func (c *serverConn) handle(w *response, req *incoming) (returned bool) {
 	defer func() {
 		if returned {
 			return
@@ -240,6 +280,6 @@ func (c *serverConn) handle(w *response, r *http.Request) (returned bool) {
 			c.s.Logger.Error("panic in a request", "panic", v, "stack", string(debug.Stack()))
 		}
 	}()
-	c.s.Handler.ServeHTTP(w, r)
+	c.s.Handler.ServeHTTP(w, &req.Request)
 	return true
 }

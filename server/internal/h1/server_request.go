@@ -2,12 +2,11 @@ package h1
 
 import (
 	"bytes"
-	"io"
+	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
-	"sync/atomic"
 )
 
 // incoming is a request with what it needs of its own, in one piece.
@@ -20,7 +19,7 @@ type incoming struct {
 // requestEnd looks for the empty line that ends a head in b, starting at from.
 // end is the index behind it, 0 if it has not come; then next is where to go
 // on. It is not ok when a line ends without a carriage return, or the first
-// one is no request line.
+// one is no request line of HTTP/1.
 func requestEnd(b []byte, from int) (end, next int, ok bool) {
 	for {
 		i := bytes.IndexByte(b[from:], '\n')
@@ -33,7 +32,7 @@ func requestEnd(b []byte, from int) (end, next int, ok bool) {
 		}
 		switch {
 		case from == 0:
-			if !bytes.HasSuffix(b[:i-1], []byte(" HTTP/1.1")) {
+			if line := b[:i-1]; !bytes.HasSuffix(line, []byte(" HTTP/1.1")) && !bytes.HasSuffix(line, []byte(" HTTP/1.0")) {
 				return 0, 0, false
 			}
 		case i == from+1:
@@ -43,44 +42,95 @@ func requestEnd(b []byte, from int) (end, next int, ok bool) {
 	}
 }
 
-// parse makes a request of a head, nil if it is unusual.
-func (c *serverConn) parse(head []byte) *incoming {
+// parse makes a request of a head, nil if it is unusual. With a reason it is to
+// be refused.
+func (c *serverConn) parse(head []byte) (req *incoming, why string) {
 	if len(head) == 0 {
-		return nil
+		return nil, ""
 	}
-	line, fields := cutLine(string(head))
-	line, ok := strings.CutSuffix(line, " HTTP/1.1")
-	method, target, cut := strings.Cut(line, " ")
-	if !ok || !cut || !plainMethod(method) || !plainTarget(target) {
-		return nil
+	line, h, err := c.parseLines(string(head))
+	folded := errors.Is(err, errFolded)
+	if folded {
+		line, h, err = c.parseLines(string(unfold(head)))
 	}
-	h, err := parseFields(fields, strings.Count(fields, "\n")-1, serverHead)
-	if err != nil {
-		return nil
+	method, rest, _ := strings.Cut(line, " ")
+	target, proto, _ := strings.Cut(rest, " ")
+	if err != nil || !plainMethod(method) {
+		return nil, ""
 	}
-	req := &incoming{Request: c.base}
+	req = &incoming{Request: c.base}
 	req.Method, req.RequestURI, req.Header = method, target, h
-	if req.url, ok = parseTarget(target); !ok || !req.frame() {
-		return nil
-	}
 	req.URL, req.Body = &req.url, http.NoBody
-	if req.ContentLength > 0 {
-		req.body = incomingBody{c: c, left: req.ContentLength}
+	req.body.c, req.body.req = c, req
+	if why = ambiguous(target, proto, h, folded); why != "" {
+		req.Host = strings.Join(h["Host"], ", ")
+		return req, why
+	}
+	var ok bool
+	if proto != "HTTP/1.1" || folded || !plainTarget(target) {
+		return nil, ""
+	}
+	if req.url, ok = parseTarget(target); !ok || !req.frame() {
+		return nil, ""
+	}
+	if req.ContentLength != 0 {
 		req.Body = &req.body
+		req.body.left, req.body.chunked = max(req.ContentLength, 0), req.ContentLength < 0
 	} else {
 		req.body.done.Store(true)
 	}
-	return req
+	return req, ""
+}
+
+// parseLines takes a head apart.
+func (c *serverConn) parseLines(head string) (line string, h http.Header, err error) {
+	line, fields := cutLine(head)
+	h, err = parseFields(fields, strings.Count(fields, "\n")-1, c.s.MaxFields)
+	return line, h, err
+}
+
+// ambiguous tells why a head may mean different messages to different readers
+// (reliability-security.md 4: H01, H06, H07, H17), "" if it does not.
+func ambiguous(target, proto string, h http.Header, folded bool) string {
+	if coding, there := h["Transfer-Encoding"]; there {
+		switch {
+		case len(h["Content-Length"]) > 0:
+			return "it has both a Content-Length and a Transfer-Encoding"
+		case proto == "HTTP/1.0":
+			return "HTTP/1.0 knows no Transfer-Encoding"
+		case folded:
+			return "a field is folded beside a Transfer-Encoding"
+		case len(coding) > 1:
+			return "it has more than one Transfer-Encoding"
+		}
+	}
+	if scheme, rest, absolute := strings.Cut(target, "://"); absolute && target[0] != '/' {
+		host := rest
+		if i := strings.IndexAny(rest, "/?#"); i >= 0 {
+			host = rest[:i]
+		}
+		if v := h["Host"]; len(v) == 1 && !sameHost(scheme, v[0], host) {
+			return "its target names another host than its Host field"
+		}
+	}
+	return ""
+}
+
+// sameHost reports whether two hosts, perhaps with ports, are the same one.
+func sameHost(scheme, a, b string) bool {
+	port := ":80"
+	if strings.EqualFold(scheme, "https") {
+		port = ":443"
+	}
+	return strings.EqualFold(strings.TrimSuffix(a, port), strings.TrimSuffix(b, port))
 }
 
 // frame takes over what the fields say about the message, and reports whether
 // that is nothing unusual.
 func (req *incoming) frame() bool {
 	h := req.Header
-	for _, name := range [...]string{"Transfer-Encoding", "Upgrade", "Expect", "Trailer", "Te", "Http2-Settings"} {
-		if _, there := h[name]; there {
-			return false
-		}
+	if _, there := h["Upgrade"]; there {
+		return false
 	}
 	host := h["Host"]
 	if len(host) != 1 || !plainHost(host[0]) {
@@ -88,9 +138,11 @@ func (req *incoming) frame() bool {
 	}
 	req.Host = host[0]
 	delete(h, "Host")
-	if v, there := h["Connection"]; there {
-		req.Close = strings.EqualFold(v[0], "close")
-		if len(v) != 1 || !req.Close && !strings.EqualFold(v[0], "keep-alive") {
+	for option := range listed(h["Connection"]) {
+		switch {
+		case strings.EqualFold(option, "close"):
+			req.Close = true
+		case !strings.EqualFold(option, "keep-alive") && !strings.EqualFold(option, "te"):
 			return false
 		}
 	}
@@ -101,6 +153,40 @@ func (req *incoming) frame() bool {
 		}
 		req.ContentLength = n
 	}
+	if v, there := h["Transfer-Encoding"]; there {
+		if v[0] != "chunked" {
+			return false
+		}
+		delete(h, "Transfer-Encoding")
+		req.ContentLength, req.TransferEncoding = -1, v
+	}
+	if v, there := h["Expect"]; there {
+		if len(v) != 1 || !strings.EqualFold(v[0], "100-continue") {
+			return false
+		}
+		req.body.expected = req.ContentLength != 0
+	}
+	return req.announce()
+}
+
+// announce moves the Trailer field into the request's Trailer.
+func (req *incoming) announce() bool {
+	names, there := req.Header["Trailer"]
+	if !there {
+		return true
+	}
+	if req.ContentLength >= 0 {
+		return false
+	}
+	req.Trailer = make(http.Header)
+	for name := range listed(names) {
+		name, ok := canonicalName(name)
+		if !ok || name == "Transfer-Encoding" || name == "Content-Length" || name == "Trailer" {
+			return false
+		}
+		req.Trailer[name] = nil
+	}
+	delete(req.Header, "Trailer")
 	return true
 }
 
@@ -167,43 +253,3 @@ var pathBytes = func() (t [256]bool) {
 	}
 	return t
 }()
-
-// incomingBody is the body of a request. One goroutine reads it at a time.
-type incomingBody struct {
-	c    *serverConn
-	left int64
-	// done is set when nothing of it is left on the connection.
-	done atomic.Bool
-}
-
-// Read reads on in the body. io.EOF comes with its last bytes.
-func (b *incomingBody) Read(p []byte) (int, error) {
-	if b.left == 0 {
-		return 0, io.EOF
-	}
-	if int64(len(p)) > b.left {
-		p = p[:b.left]
-	}
-	n, err := b.c.readBody(p)
-	if b.left -= int64(n); b.left == 0 {
-		b.done.Store(true)
-		return n, io.EOF
-	}
-	if err == io.EOF { //nolint:errorlint // only the bare value is replaced
-		err = io.ErrUnexpectedEOF
-	}
-	return n, err
-}
-
-// Close does nothing: what is left of the body ends the connection.
-func (b *incomingBody) Close() error { return nil }
-
-// readBody gives out what came with the head before anything new.
-func (c *serverConn) readBody(p []byte) (int, error) {
-	if c.r < c.w {
-		n := copy(p, c.buf[c.r:c.w])
-		c.r += n
-		return n, nil
-	}
-	return c.nc.Read(p)
-}

@@ -62,6 +62,9 @@ func (w *response) WriteHeader(code int) {
 	if w.status != 0 || code < 100 || code > 999 {
 		return
 	}
+	body := &w.req.body
+	body.mu.Lock()
+	defer body.mu.Unlock()
 	w.begin()
 	if code < 200 {
 		w.statusLine(code)
@@ -71,6 +74,7 @@ func (w *response) WriteHeader(code int) {
 		return
 	}
 	w.status = code
+	body.expected = false
 	var err error
 	if len(w.header["Content-Length"]) == 0 {
 		delete(w.header, "Content-Length") // a nil value means none
@@ -80,7 +84,7 @@ func (w *response) WriteHeader(code int) {
 	w.statusLine(code)
 	if asked := w.header["Connection"]; hasToken(asked, "close") {
 		w.closing = true
-	} else if w.closing || !w.req.body.done.Load() || w.c.phases.Last() {
+	} else if w.closing || !body.done.Load() || w.c.phases.Last() {
 		w.closing = true
 		w.b = append(w.b, "Connection: close\r\n"...)
 	}

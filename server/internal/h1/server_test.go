@@ -35,6 +35,8 @@ func serve(t *testing.T, s h1.Server, h http.HandlerFunc) (net.Conn, <-chan []by
 	t.Helper()
 	client, server := memnet.Pipe(&net.TCPAddr{}, &net.TCPAddr{})
 	s.Handler = h
+	s.MaxHead, s.MaxFields, s.MaxTrailer, s.MaxTrailerFields = 64<<10, 100, 2<<10, 10
+	s.Refuse = func(w http.ResponseWriter, _ *http.Request, why string) { http.Error(w, why, http.StatusBadRequest) }
 	if s.Logger == nil {
 		s.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -171,6 +173,102 @@ func TestServer_BodyThatEnds(t *testing.T) {
 	}
 }
 
+// TestServer_Chunks: a body in chunks, however they come, with its trailers.
+func TestServer_Chunks(t *testing.T) {
+	t.Parallel()
+	const head = "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nTrailer: X-A\r\nTrailer: x-b\r\n\r\n"
+	const next = "GET /next HTTP/1.1\r\nHost: h\r\n\r\n"
+	long := strings.Repeat("z", 0x1fff)
+	for _, tt := range []struct{ name, body, want string }{
+		{"two", "3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nX-A: 1\r\nX-C: 2\r\n\r\n", `"abcde" map[X-A:[1] X-B:[]]`},
+		{"none", "0\r\n\r\n", `"" map[X-A:[] X-B:[]]`},
+		{"large", "1fff\r\n" + long + "\r\n1\r\na\r\n0\r\n\r\n", fmt.Sprintf("%q map[X-A:[] X-B:[]]", long+"a")},
+		{"many", strings.Repeat("1\r\na\r\n", 3000) + "0\r\nX-B: b\r\n\r\n", fmt.Sprintf("%q map[X-A:[] X-B:[b]]", strings.Repeat("a", 3000))},
+	} {
+		for _, piece := range []int{1 << 20, 7} {
+			var got []string
+			c, done := serve(t, h1.Server{}, func(_ http.ResponseWriter, r *http.Request) {
+				b, err := io.ReadAll(r.Body)
+				got = append(got, fmt.Sprintf("%q %v", b, r.Trailer))
+				if err != nil {
+					got = append(got, err.Error())
+				}
+			})
+			go func() {
+				for text := head + tt.body + next; text != ""; {
+					n := min(piece, len(text))
+					_, _ = io.WriteString(c, text[:n])
+					text = text[n:]
+				}
+				_ = c.(interface{ CloseWrite() error }).CloseWrite()
+			}()
+			_, _ = io.ReadAll(c)
+			<-done
+			if want := []string{tt.want, `"" map[]`}; !reflect.DeepEqual(got, want) {
+				t.Errorf("%s in pieces of %d: got %.200q\nwant %.200q", tt.name, piece, got, want)
+			}
+		}
+	}
+}
+
+// TestServer_BrokenChunks end the connection, and what follows is no request.
+func TestServer_BrokenChunks(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{
+		"x\r\n", "3\r\nabcd\r\n0\r\n\r\n", "3\nabc\n0\n\n", "0\r\nA: " + strings.Repeat("a", 3000) + "\r\n\r\n",
+		"0\r\n" + strings.Repeat("A: b\r\n", 20) + "\r\n", "0\r\nA: b\n\r\n", "1;" + strings.Repeat("a", 5000) + "\r\na\r\n0\r\n\r\n", "5\r\nab",
+	} {
+		served, failed := 0, false
+		talk(t, "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"+body+"GET /next HTTP/1.1\r\nHost: h\r\n\r\n",
+			func(_ http.ResponseWriter, r *http.Request) {
+				served++
+				_, err := io.ReadAll(r.Body)
+				_, again := r.Body.Read(make([]byte, 1))
+				failed = err != nil && again != nil
+			})
+		if served != 1 || !failed {
+			t.Errorf("%.40q: %d requests served, the body failed: %v; want 1 and true", body, served, failed)
+		}
+	}
+}
+
+// TestServer_Expect: the client is told to go on when the body is read first,
+// and not behind an answer.
+func TestServer_Expect(t *testing.T) {
+	t.Parallel()
+	const post = "POST /%s HTTP/1.1\r\nHost: h\r\nExpect: 100-Continue\r\nContent-Length: 3\r\n\r\nabc"
+	h := func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/answered" {
+			w.WriteHeader(403)
+		}
+		_, _ = io.ReadAll(r.Body)
+	}
+	for path, want := range map[string]string{
+		"read":     "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+		"answered": "HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+	} {
+		if got, _ := talk(t, fmt.Sprintf(post, path), h); got != want {
+			t.Errorf("/%s: got %q, want %q", path, got, want)
+		}
+	}
+}
+
+// TestServer_RefusesTheAmbiguous, and what follows is no request.
+func TestServer_RefusesTheAmbiguous(t *testing.T) {
+	t.Parallel()
+	const chunked = "Transfer-Encoding: chunked\r\n"
+	for _, head := range []string{
+		"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n" + chunked, "POST / HTTP/1.0\r\nHost: h\r\n" + chunked,
+		"POST / HTTP/1.1\r\nHost: h\r\n" + chunked + chunked, "POST / HTTP/1.1\r\n" + chunked + " \r\nHost: h\r\n",
+		"GET http://a/ HTTP/1.1\r\nHost: b\r\n", "GET http://a:80 HTTP/1.1\r\nHost: a:81\r\n",
+	} {
+		got, rest := talk(t, head+"\r\n0\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n", func(http.ResponseWriter, *http.Request) { t.Errorf("%q was served", head) })
+		if !strings.HasPrefix(got, "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n") || strings.Count(got, "HTTP/1.1") != 1 || rest != nil {
+			t.Errorf("%q: got %q and left %q, want one 400", head, got, rest)
+		}
+	}
+}
+
 // TestServer_UnusualIsHandedBack: with every byte that was not served.
 func TestServer_UnusualIsHandedBack(t *testing.T) {
 	t.Parallel()
@@ -178,15 +276,16 @@ func TestServer_UnusualIsHandedBack(t *testing.T) {
 	for _, text := range []string{
 		"GET / HTTP/1.0\r\nHost: h\r\n\r\n", "GET / HTTP/1.1\nHost: h\n\n", "\r\n" + get + "\r\n",
 		"get / HTTP/1.1\r\nHost: h\r\n\r\n", "GET  / HTTP/1.1\r\nHost: h\r\n\r\n", "GET / HTTP/1.1 \r\nHost: h\r\n\r\n",
-		"GET http://h/ HTTP/1.1\r\nHost: h\r\n\r\n", "OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n", "CONNECT h:1 HTTP/1.1\r\nHost: h:1\r\n\r\n",
+		"GET http://h/ HTTP/1.1\r\nHost: h\r\n\r\n", "GET http://h@h/ HTTP/1.1\r\n\r\n", "OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n", "CONNECT h:1 HTTP/1.1\r\nHost: h:1\r\n\r\n",
 		"GET /\x80 HTTP/1.1\r\nHost: h\r\n\r\n", "GET /#a HTTP/1.1\r\nHost: h\r\n\r\n", "GET /%zz HTTP/1.1\r\nHost: h\r\n\r\n",
 		"GET / HTTP/1.1\r\n\r\n", get + "Host: h\r\n\r\n", "GET / HTTP/1.1\r\nHost: h/i\r\n\r\n", "GET / HTTP/1.1\r\nHost:\r\n\r\n",
 		"GET / HTTP/1.1\r\nHost: b\xc3\xbccher.example\r\n\r\n",
-		get + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", get + "Upgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
-		get + "Expect: 100-continue\r\nContent-Length: 1\r\n\r\n", get + "Connection: TE\r\nTE: trailers\r\n\r\n",
+		get + "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", get + "Transfer-Encoding: Chunked\r\n\r\n0\r\n\r\n",
+		get + "Transfer-Encoding: chunked\r\nTrailer: Content-Length\r\n\r\n0\r\n\r\n", get + "Trailer: A\r\n\r\n",
+		get + "Upgrade: websocket\r\nConnection: Upgrade\r\n\r\n", get + "Upgrade: h2c\r\n\r\n", get + "Expect: 200-ok\r\nContent-Length: 1\r\n\r\n",
 		get + "Content-Length: +1\r\n\r\na", get + "Content-Length: 1\r\nContent-Length: 1\r\n\r\na", get + "Content-Length: 99999999999999999999\r\n\r\n",
 		get + "Connection: close, x\r\n\r\n", get + "A : b\r\n\r\n", get + "A: b\r\n c\r\n\r\n", get + "A: b\x00\r\n\r\n", get + "A: b\rc\r\n\r\n", get + "A\r\n\r\n",
-		get + "A: " + strings.Repeat("a", 5000) + "\r\n\r\n", strings.Repeat("a", 5000), "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+		get + "A: " + strings.Repeat("a", 70_000) + "\r\n\r\n", get + strings.Repeat("A: b\r\n", 200) + "\r\n", strings.Repeat("a", 70_000), "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
 	} {
 		served := 0
 		ok := "GET /ok HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -297,6 +396,8 @@ func FuzzServer(f *testing.F) {
 		"GET / HTTP/1.1\r\nHost: h\r\n\r\n",
 		"GET /a/b;c=d?e=%20&f HTTP/1.1\r\nHost: h:80\r\nAccept: */*\r\nx-lower: a\r\nX-Lower:\tb \r\n\r\nGET /? HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n",
 		"POST //%2F%41 HTTP/1.1\r\nHost: [::1]\r\nContent-Length: 3\r\nConnection: Keep-Alive\r\n\r\nabcPUT /{} HTTP/1.1\r\nHost: h\r\n\r\n",
+		"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nTrailer: A, b\r\nConnection: TE\r\nTE: trailers\r\n\r\n2;a=b\r\nab\r\n0\r\nA: c\r\nD: e\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n",
+		"PUT / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nab",
 		"DELETE /@:[x] HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\nPragma: no-cache\r\nA: \xff\r\n\r\n",
 	} {
 		f.Add([]byte(s))
@@ -327,8 +428,13 @@ func same(t *testing.T, got, want *http.Request) {
 	t.Helper()
 	body, err := io.ReadAll(got.Body)
 	wantBody, wantErr := io.ReadAll(want.Body)
-	if !bytes.Equal(body, wantBody) || (err == nil) != (wantErr == nil) {
-		t.Errorf("body %q, %v; want %q, %v", body, err, wantBody, wantErr)
+	if err == nil && (!bytes.Equal(body, wantBody) || wantErr != nil) {
+		t.Errorf("body %q; want %q, %v", body, wantBody, wantErr) // what is no body to us may be one to net/http
+	}
+	for name, values := range got.Trailer {
+		if !reflect.DeepEqual(values, want.Trailer[name]) {
+			t.Errorf("trailer %s is %q, want %q", name, values, want.Trailer[name])
+		}
 	}
 	if want.Header["Cache-Control"] != nil && got.Header["Cache-Control"] == nil && want.Header["Pragma"] != nil {
 		delete(want.Header, "Cache-Control") // net/http adds one to Pragma

@@ -77,9 +77,7 @@ func (w *clientWatch) end(c *serverConn) {
 	if w.n == 0 {
 		return
 	}
-	if c.r > 0 {
-		c.r, c.w = 0, copy(c.buf[:], c.buf[c.r:c.w])
-	}
+	c.room(len(c.buf) + 1) // a head was taken out of it
 	c.w += copy(c.buf[c.w:], w.got[:w.n])
 	w.n = 0
 }
