@@ -55,6 +55,13 @@ func (p *Program) Reads(name string) bool { return p.reads[name] }
 // ends it. With Answer or Refuse the exchange has a Response, unless the phase
 // is OnTCPConnect.
 func (p *Program) Run(ctx context.Context, ph Phase, x *Exchange) (Verdict, error) {
+	switch ph {
+	case OnHTTPRequest:
+		dropListed(x.Request.Header)
+	case OnHTTPResponse:
+		dropListed(x.Response.Header)
+	default:
+	}
 	for i := range p.rules[ph] {
 		r := &p.rules[ph][i]
 		if !r.holds(x) {

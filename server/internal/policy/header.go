@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"net/http"
 	"net/textproto"
 	"slices"
 	"strings"
@@ -103,4 +104,27 @@ func HeaderValue(s string) string {
 		}, s)
 	}
 	return strings.Trim(s[:min(len(s), maxHeaderValue)], " \t")
+}
+
+// dropListed removes the fields that Connection lists, and leaves in it what no
+// policy may set. It goes before the rules, so that nobody can list away what they
+// set, and so that they do not judge what the other side never gets (T21).
+func dropListed(h http.Header) {
+	lists := h["Connection"]
+	var kept []string
+	dropped := false
+	for _, list := range lists {
+		for token := range strings.SplitSeq(list, ",") {
+			switch token = textproto.TrimString(token); {
+			case token == "", strings.EqualFold(token, "close"), Reserved(token):
+				kept = append(kept, token)
+			default:
+				delete(h, textproto.CanonicalMIMEHeaderKey(token))
+				dropped = true
+			}
+		}
+	}
+	if dropped {
+		h["Connection"] = []string{strings.Join(kept, ", ")}
+	}
 }

@@ -43,6 +43,9 @@ func (c *addHeaders) Do(_ context.Context, x *policy.Exchange) (policy.Verdict, 
 			}
 			continue
 		}
+		if x.Response == nil {
+			dropSpellings(h, f.Name)
+		}
 		h[f.Name] = append(h[f.Name], values[i])
 		x.Removed = slices.DeleteFunc(x.Removed, func(name string) bool { return name == f.Name })
 	}

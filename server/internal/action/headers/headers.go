@@ -2,6 +2,7 @@ package headers
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/culvert-project/culvert/server/internal/expr"
 	"github.com/culvert-project/culvert/server/internal/policy"
@@ -28,4 +29,17 @@ func header(x *policy.Exchange) http.Header {
 		return x.Response.Header
 	}
 	return x.Request.Header
+}
+
+// dropSpellings removes the fields of a request that an application may take
+// for this one, because it reads _ as - (T22).
+func dropSpellings(h http.Header, name string) (dropped bool) {
+	for other := range h {
+		if len(other) == len(name) && strings.IndexByte(other, '_') >= 0 && other != name &&
+			strings.EqualFold(strings.ReplaceAll(other, "_", "-"), strings.ReplaceAll(name, "_", "-")) {
+			delete(h, other)
+			dropped = true
+		}
+	}
+	return dropped
 }

@@ -37,9 +37,10 @@ func newRemoveHeaders(c *removeHeaders, b *policy.Build) policy.Action {
 func (c *removeHeaders) Do(_ context.Context, x *policy.Exchange) (policy.Verdict, error) {
 	h, removed := header(x), []string{}
 	for _, name := range c.Headers {
-		if _, ok := h[name]; ok {
+		_, ok := h[name]
+		delete(h, name)
+		if x.Response == nil && dropSpellings(h, name) || ok {
 			removed = append(removed, strings.ToLower(name))
-			delete(h, name)
 		}
 	}
 	if x.Response == nil {
