@@ -44,6 +44,11 @@ const (
 	EditorFailed Code = "ERR_CULVERT_1227"
 	// PermissionWide is a warning. Argument: the file.
 	PermissionWide Code = "ERR_CULVERT_1228"
+	// ServerProgramMissing means that the agent needs culvertd for a command and does not find it. Arguments: the
+	// command, the folder where it should be.
+	ServerProgramMissing Code = "ERR_CULVERT_1234"
+	// PolicyFileUnreadable means that a file of the policy workbench cannot be read. Argument: the error, with the file.
+	PolicyFileUnreadable Code = "ERR_CULVERT_1235"
 )
 
 func cliEntries() []Entry {
@@ -152,6 +157,16 @@ func cliEntries() []Entry {
 			Code: PermissionWide, Status: 0, Title: "The file can be read by others",
 			Message: "The file %s holds a secret and can be read by others.",
 			Remedy:  "Run \"chmod 600 %[1]s\".",
+		},
+		{
+			Code: ServerProgramMissing, Status: 0, Title: "The program culvertd is missing",
+			Message: "%s is done by the program culvertd, and that is neither in %s nor in PATH.",
+			Remedy:  "Install culvertd beside culvert, or add its folder to PATH.",
+		},
+		{
+			Code: PolicyFileUnreadable, Status: 0, Title: "The file cannot be read",
+			Message: "The file cannot be read: %s.",
+			Remedy:  "Check that the file exists and that you may read it.",
 		},
 	}
 }

@@ -51,6 +51,7 @@ func TestScripts(t *testing.T) {
 			"answered": cmdAnswered,
 			"unready":  cmdUnready,
 			"web":      cmdWeb,
+			"exits":    cmdExits,
 		},
 	})
 }

@@ -15,6 +15,13 @@ import (
 // wrong.
 var errSilent = errors.New("exit with code 1")
 
+// errExit ends a command with the exit code of a program that it has run, which
+// has said itself what is wrong.
+type errExit int
+
+// Error implements error.
+func (e errExit) Error() string { return fmt.Sprintf("exit with code %d", int(e)) }
+
 // describe turns an error into a report.
 func describe(err error) report.Report {
 	r := report.Of(err)
@@ -40,6 +47,9 @@ func wanted(s *agent.StartError) string {
 func (p *Program) fail(err error) int {
 	if errors.Is(err, errSilent) {
 		return 1
+	}
+	if code, ok := errors.AsType[errExit](err); ok {
+		return int(code)
 	}
 	r := describe(err)
 	if p.jsonMode {

@@ -94,6 +94,9 @@ func (p *Program) checkHyphens(root *cobra.Command) error {
 	if err != nil || cmd == nil {
 		cmd = root
 	}
+	if cmd.DisableFlagParsing {
+		return nil // the flags are those of another program
+	}
 	cmd.InitDefaultHelpFlag()
 	for i := 0; i < len(args); i++ {
 		a := args[i]

@@ -32,7 +32,10 @@ To run a server for agents:
 	}
 	root.SetVersionTemplate(versionText())
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(p.serveCommand(), p.devCommand(), p.authtokenCommand(), p.configCommand(), p.versionCommand())
+	if p.called == agentName {
+		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: agentName}
+	}
+	root.AddCommand(p.serveCommand(), p.devCommand(), p.authtokenCommand(), p.configCommand(), p.policyCommand(), p.versionCommand())
 	root.CompletionOptions.DisableDescriptions = false
 	return root
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"os/signal"
@@ -12,7 +13,7 @@ import (
 
 func main() {
 	p := &program{
-		stdout: os.Stdout, stderr: os.Stderr, getenv: os.LookupEnv,
+		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.LookupEnv,
 		unsetenv: func(name string) { _ = os.Unsetenv(name) }, // fails for no name of ours
 		terminal: tty.Is, root: os.Geteuid() == 0, home: os.UserHomeDir,
 		signals: make(chan os.Signal, 4), exit: os.Exit, called: calledAs(os.Args[0], exists),
@@ -24,6 +25,7 @@ func main() {
 // program is one run of culvertd with what surrounds it, so that tests can run
 // it without a process.
 type program struct {
+	stdin          io.Reader
 	stdout, stderr io.Writer
 	getenv         func(string) (string, bool)
 	unsetenv       func(string)
@@ -41,11 +43,18 @@ func (p *program) run(ctx context.Context, args []string) int {
 	cmd.SetArgs(args)
 	cmd.SetOut(p.stdout)
 	cmd.SetErr(p.stderr)
-	if err := cmd.ExecuteContext(ctx); err != nil {
-		printError(p.stderr, err)
-		return 1
+	done, err := cmd.ExecuteContextC(ctx)
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, errRefused):
+		return exitRefused
 	}
-	return 0
+	printError(p.stderr, err)
+	if underPolicy(done) {
+		return exitFailed
+	}
+	return 1
 }
 
 // colours reports whether a writer is a terminal that wants colours.
