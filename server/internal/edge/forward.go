@@ -77,6 +77,7 @@ func (x *exchange) ask() (*http.Response, upstream, error) {
 
 // roundTrip sends the request to the member and returns the head of its answer.
 func (x *exchange) roundTrip(upgrade string) (resp *http.Response, up upstream, err error) {
+	x.filled = false
 	if !x.ep.HTTP2 {
 		return x.roundTrip1(upgrade)
 	}
@@ -114,8 +115,10 @@ func (x *exchange) respond(resp *http.Response) error {
 func (x *exchange) writeHead(resp *http.Response) {
 	from, h := resp.Header, x.w.Header()
 	removeHop(from)
-	for name, values := range from {
-		h[name] = values
+	if !x.filled {
+		for name, values := range from {
+			h[name] = values
+		}
 	}
 	for _, name := range [...]string{"Date", "Content-Type"} {
 		if _, ok := h[name]; !ok {
@@ -201,8 +204,8 @@ func (x *exchange) writeTrailer(t http.Header) {
 	x.flush()
 }
 
-// interim passes a 1xx response on.
-func (x *exchange) interim(code int, from http.Header) {
+// Interim passes a 1xx response on.
+func (x *exchange) Interim(code int, from http.Header) {
 	if !x.r.ProtoAtLeast(1, 1) {
 		return
 	}

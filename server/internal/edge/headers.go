@@ -32,24 +32,31 @@ const (
 	errorCodeField = "Ngrok-Error-Code"
 )
 
-// hopFields belong to one connection and are never passed on (RFC 9110 7.6.1,
-// endpoints.md 7.3).
-var hopFields = [...]string{
-	"Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authenticate", "Proxy-Authorization",
-	"Te", "Trailer", "Transfer-Encoding", "Upgrade",
+// hopField reports whether a field belongs to one connection and is never
+// passed on (RFC 9110 7.6.1, endpoints.md 7.3).
+func hopField(name string) bool {
+	switch name {
+	case "Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authenticate", "Proxy-Authorization",
+		"Te", "Trailer", "Transfer-Encoding", "Upgrade":
+		return true
+	}
+	return false
 }
 
 // removeHop removes the hop-by-hop fields of h and those that Connection lists.
 func removeHop(h http.Header) {
 	for _, list := range h["Connection"] {
 		for token := range strings.SplitSeq(list, ",") {
-			if token = textproto.TrimString(token); token != "" {
+			// The usual one is no field to go by the others.
+			if token = textproto.TrimString(token); token != "" && !strings.EqualFold(token, "keep-alive") {
 				delete(h, textproto.CanonicalMIMEHeaderKey(token))
 			}
 		}
 	}
-	for _, name := range hopFields {
-		delete(h, name)
+	for name := range h {
+		if hopField(name) {
+			delete(h, name)
+		}
 	}
 }
 

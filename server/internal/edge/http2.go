@@ -151,7 +151,7 @@ func (i *interimRelay) pass(code int, h textproto.MIMEHeader) error {
 		return errInterim
 	}
 	if !i.over && code != http.StatusContinue {
-		i.x.interim(code, http.Header(h))
+		i.x.Interim(code, http.Header(h))
 	}
 	return nil
 }

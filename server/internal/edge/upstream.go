@@ -191,6 +191,7 @@ func (x *exchange) roundTrip1(upgrade string) (*http.Response, upstream, error) 
 		}
 		resp, err := up.conn.RoundTrip(ctx, req)
 		if err == nil {
+			x.filled = req.Response != nil
 			return resp, up, nil
 		}
 		last = err
@@ -206,9 +207,13 @@ func (x *exchange) roundTrip1(upgrade string) (*http.Response, upstream, error) 
 
 // request1 is the request as HTTP/1.1 sends it.
 func (x *exchange) request1(upgrade string) *h1.Request {
-	req := &h1.Request{
+	req := &x.req
+	*req = h1.Request{
 		Method: x.r.Method, Target: x.target, Host: x.r.Host, Header: x.r.Header,
-		Expect: x.expect, Upgrade: upgrade, Interim: x.interim,
+		Expect: x.expect, Upgrade: upgrade, Interim: x,
+	}
+	if x.run == nil && x.inner == nil {
+		req.Response = x.w.Header()
 	}
 	if x.sendsBody() {
 		req.Body, req.ContentLength, req.StopBody = x.body, x.body.length, x.body.stop

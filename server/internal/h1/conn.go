@@ -27,6 +27,7 @@ var headBuffers = sync.Pool{New: func() any { return new([headBuffer]byte) }}
 type Conn struct {
 	conn   net.Conn
 	cfg    *Config
+	abort  func() // Abort, made once
 	busy   bool
 	served int
 
@@ -44,7 +45,11 @@ type Conn struct {
 }
 
 // NewConn returns a Conn over c, of which it takes ownership.
-func (cl *Client) NewConn(c net.Conn) *Conn { return &Conn{conn: c, cfg: &cl.cfg} }
+func (cl *Client) NewConn(c net.Conn) *Conn {
+	conn := &Conn{conn: c, cfg: &cl.cfg}
+	conn.abort = conn.Abort
+	return conn
+}
 
 // Reusable reports whether another RoundTrip may be made: nothing is under
 // way, all earlier exchanges ended by their framing with nothing left over, and
@@ -114,7 +119,7 @@ func (c *Conn) RoundTrip(ctx context.Context, req *Request) (*http.Response, err
 		return nil, err // nothing was sent: the connection stays as it was
 	}
 	c.busy = true
-	x.release = context.AfterFunc(ctx, c.Abort)
+	x.release = context.AfterFunc(ctx, c.abort)
 	x.send(inline)
 	if err := x.receive(); err != nil {
 		return nil, x.fail(err)

@@ -78,7 +78,7 @@ func (x *exchange) receive() error {
 				close(x.goOn)
 			}
 		case x.req.Interim != nil:
-			x.req.Interim(l.code, h)
+			x.req.Interim.Interim(l.code, h)
 		}
 	}
 }
@@ -100,7 +100,7 @@ func (x *exchange) readHead() (statusLine, http.Header, error) {
 			return statusLine{}, nil, protocolError("head longer than %d bytes", c.cfg.MaxHead)
 		}
 		if end >= 0 {
-			l, h, err := parseHead(b[:end], c.cfg.MaxFields)
+			l, h, err := parseHead(b[:end], c.cfg.MaxFields, x.req.Response)
 			c.r += end
 			return l, h, err
 		}

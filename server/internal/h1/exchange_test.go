@@ -131,13 +131,18 @@ func TestExpectContinue(t *testing.T) {
 	})
 }
 
+// interimFunc is an h1.Interim made of a function.
+type interimFunc func(code int, h http.Header)
+
+func (f interimFunc) Interim(code int, h http.Header) { f(code, h) }
+
 func TestInterim(t *testing.T) {
 	t.Parallel()
 	c, srv := pair(t, h1.Config{})
 	script(t, srv, "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 	var seen []string
 	req := get("/")
-	req.Interim = func(code int, h http.Header) { seen = append(seen, http.StatusText(code)+h.Get("Link")) }
+	req.Interim = interimFunc(func(code int, h http.Header) { seen = append(seen, http.StatusText(code)+h.Get("Link")) })
 	resp, err := c.RoundTrip(t.Context(), req)
 	if err != nil {
 		t.Fatal(err)

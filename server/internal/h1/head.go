@@ -67,13 +67,14 @@ func parseStatusLine(s string) (l statusLine, err error) {
 }
 
 // parseHead parses a whole response head including its empty line. All values
-// share one string and one backing array.
-func parseHead(b []byte, maxFields int) (statusLine, http.Header, error) {
-	l, h, err := parseText(string(b), maxFields)
+// share one string and one backing array. The fields of a final one are put
+// into final unless that is nil.
+func parseHead(b []byte, maxFields int, final http.Header) (statusLine, http.Header, error) {
+	l, h, err := parseText(string(b), maxFields, final)
 	if !errors.Is(err, errFolded) {
 		return l, h, err
 	}
-	l, h, err = parseText(string(unfold(b)), maxFields)
+	l, h, err = parseText(string(unfold(b)), maxFields, final)
 	if errors.Is(err, errFolded) {
 		return l, nil, protocolError("fold behind the status line")
 	}
@@ -84,14 +85,22 @@ func parseHead(b []byte, maxFields int) (statusLine, http.Header, error) {
 	return l, h, err
 }
 
-func parseText(s string, maxFields int) (statusLine, http.Header, error) {
+func parseText(s string, maxFields int, final http.Header) (statusLine, http.Header, error) {
 	first, rest := cutLine(s)
 	l, err := parseStatusLine(first)
 	if err != nil {
 		return l, nil, err
 	}
-	h, err := parseFields(rest, strings.Count(rest, "\n")-1, maxFields)
-	return l, h, err
+	if l.code < 200 && l.code != http.StatusSwitchingProtocols {
+		final = nil
+	}
+	n := strings.Count(rest, "\n") - 1
+	if final == nil {
+		h, err := parseFields(rest, n, maxFields)
+		return l, h, err
+	}
+	clear(final)
+	return l, final, addFields(final, rest, n, maxFields)
 }
 
 // errFolded says that a field goes on in the next line.
@@ -100,31 +109,39 @@ var errFolded error = protocolError("folded field")
 // parseFields parses field lines up to and including the empty line. n is
 // their number.
 func parseFields(s string, n, maxFields int) (http.Header, error) {
-	if n > maxFields {
-		return nil, protocolError("more than %d header fields", maxFields)
+	h := make(http.Header, min(n, maxFields))
+	if err := addFields(h, s, n, maxFields); err != nil {
+		return nil, err
 	}
-	h := make(http.Header, n)
+	return h, nil
+}
+
+// addFields is parseFields into h.
+func addFields(h http.Header, s string, n, maxFields int) error {
+	if n > maxFields {
+		return protocolError("more than %d header fields", maxFields)
+	}
 	values := make([]string, 0, n)
 	for {
 		line, rest := cutLine(s)
 		if line == "" {
-			return h, nil
+			return nil
 		}
 		s = rest
 		if line[0] == ' ' || line[0] == '\t' {
-			return nil, errFolded
+			return errFolded
 		}
 		colon := strings.IndexByte(line, ':')
 		if colon < 0 {
-			return nil, protocolError("header line without colon")
+			return protocolError("header line without colon")
 		}
 		name, ok := canonicalName(line[:colon])
 		if !ok {
-			return nil, protocolError("invalid header name %.40q", line[:colon])
+			return protocolError("invalid header name %.40q", line[:colon])
 		}
 		value := trimOWS(line[colon+1:])
 		if !validValue(value) {
-			return nil, protocolError("control byte in value of %s", name)
+			return protocolError("control byte in value of %s", name)
 		}
 		if have, ok := h[name]; ok {
 			h[name] = append(have, value)

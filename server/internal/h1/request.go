@@ -47,8 +47,17 @@ type Request struct {
 	Close bool
 	// Prefix is sent before the request line, such as a PROXY header.
 	Prefix []byte
-	// Interim, if set, is called for each 1xx response but 100 and 101.
-	Interim func(code int, h http.Header)
+	// Interim, if set, is told of each 1xx response but 100 and 101.
+	Interim Interim
+	// Response, if set, becomes the Header of the final response: its fields
+	// are put there, and what it had before is gone.
+	Response http.Header
+}
+
+// Interim is told of interim responses.
+type Interim interface {
+	// Interim is called for one of them, before RoundTrip returns.
+	Interim(code int, h http.Header)
 }
 
 // ignored lists the fields of Request.Header that RoundTrip writes itself or
