@@ -71,16 +71,52 @@ func decoder(r io.Reader, name string) (io.Reader, error) {
 	return nil, errors.New("unknown coding")
 }
 
+// A body of more than freeSize bytes may be at most maxRatio times as large as
+// its coded form: what is larger is made to fill memory (T72).
+const (
+	maxRatio = 100
+	freeSize = 1 << 20
+)
+
 // Decode returns the content of a body with codings as [Of] returns them. It
-// fails with ErrTooLarge if the content has more than limit bytes.
+// fails with ErrTooLarge as soon as the content has more than limit bytes, or
+// is out of all proportion to its coded form.
 func Decode(body io.Reader, codings []string, limit int) ([]byte, error) {
-	r, err := NewReader(body, codings)
+	coded := &counter{Reader: body}
+	r, err := NewReader(coded, codings)
 	if err != nil {
 		return nil, err
 	}
-	content, err := io.ReadAll(io.LimitReader(r, int64(limit)+1))
+	content, err := io.ReadAll(io.LimitReader(&bounded{Reader: r, coded: coded}, int64(limit)+1))
 	if len(content) > limit {
 		return nil, ErrTooLarge
 	}
 	return content, err
+}
+
+// counter counts what is read.
+type counter struct {
+	io.Reader
+	n int64
+}
+
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.n += int64(n)
+	return n, err
+}
+
+// bounded keeps content in proportion to its coded form.
+type bounded struct {
+	io.Reader
+	coded *counter
+	n     int64
+}
+
+func (b *bounded) Read(p []byte) (int, error) {
+	n, err := b.Reader.Read(p)
+	if b.n += int64(n); b.n > freeSize && b.n > maxRatio*b.coded.n {
+		return 0, ErrTooLarge
+	}
+	return n, err
 }
