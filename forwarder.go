@@ -166,8 +166,7 @@ func (f *forwarder) forward(c *Conn) {
 		f.http.serve(c)
 		return
 	}
-	ctx, cancel := context.WithCancel(c.link.life)
-	defer cancel()
+	ctx := c.link.life
 	t := *f.target.Load()
 
 	// What comes first ends up first at the upstream: the PROXY header, ahead

@@ -90,6 +90,8 @@ func (st *Stream) setSink(sink *socketSink) {
 	r := &st.recv
 	r.mu.Lock()
 	r.sink = sink
+	n, freed := r.pour(sink)
+	credit := st.consume(n, freed)
 	switch {
 	case len(r.chunks) > 0:
 		sink.startDrain()
@@ -97,6 +99,23 @@ func (st *Stream) setSink(sink *socketSink) {
 		defer sink.finish(r.err)
 	}
 	r.mu.Unlock()
+	st.took(freed, credit, true)
+}
+
+// pour writes what waits into the socket as far as that takes it at once, and
+// returns how much that is and how much memory it has freed. Called with mu held.
+func (r *receiver) pour(sink *socketSink) (n, freed int) {
+	for len(r.chunks) > 0 {
+		c := &r.chunks[0]
+		m := sink.write(c.buf[c.r:c.w])
+		c.r, n = c.r+m, n+m
+		if c.r < c.w {
+			break
+		}
+		freed += c.free()
+		r.pop()
+	}
+	return n, freed
 }
 
 // write passes on what the socket takes, and drops what it never will. Called

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -88,10 +89,41 @@ func ReadProxyHeader(r io.Reader) (ProxyHeader, error) {
 		}
 		return h, fmt.Errorf("read proxy header: %w", err)
 	}
+	if h, ok := plainHeader(string(text)); ok {
+		return h, nil
+	}
 	if err := json.Unmarshal(text, &h); err != nil {
 		return ProxyHeader{}, fmt.Errorf("%w: %w", ErrProxyHeader, err)
 	}
 	return h, nil
+}
+
+// plainHeader reads a header as AppendTo writes it, without an escape in it. It
+// is for speed: whatever else JSON allows is not ok here.
+func plainHeader(s string) (h ProxyHeader, ok bool) {
+	for _, field := range [...]struct {
+		before string
+		value  *string
+	}{{`{"Id":"`, &h.Id}, {`,"ClientAddr":"`, &h.ClientAddr}, {`,"Proto":"`, &h.Proto}, {`,"EdgeType":"`, &h.EdgeType}} {
+		if s, ok = strings.CutPrefix(s, field.before); !ok {
+			return h, false
+		}
+		if *field.value, s, ok = strings.Cut(s, `"`); !ok || !isPlain(*field.value) {
+			return h, false
+		}
+	}
+	h.PassthroughTLS = s == `,"PassthroughTLS":true}`
+	return h, h.PassthroughTLS || s == `,"PassthroughTLS":false}`
+}
+
+// isPlain reports whether JSON has s as it is.
+func isPlain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c >= utf8.RuneSelf || c == '\\' {
+			return false
+		}
+	}
+	return true
 }
 
 // appendString appends s as a JSON string. Bytes that are not UTF-8 become

@@ -58,6 +58,31 @@ func TestReadProxyHeader(t *testing.T) {
 	}
 }
 
+// Every header comes back as encoding/json would read it, whether or not there
+// is something to escape in it.
+func TestProxyHeaderIsReadAsJSON(t *testing.T) {
+	t.Parallel()
+	for _, h := range []wire.ProxyHeader{
+		{Id: "a", ClientAddr: "[2001:db8::1]:80", Proto: "tls", PassthroughTLS: true},
+		{},
+		{Id: "quote \" and \\", Proto: "tcp", EdgeType: wire.EdgeTLS},
+		{Id: "\x00\n\x7f", ClientAddr: "é \u2028", Proto: "\xff"},
+		{Id: `,"ClientAddr":"`, Proto: `"}`},
+	} {
+		text := h.AppendTo(nil)[4:]
+		cut := bytes.Clone(text)
+		cut[len(cut)-1] = ' '
+		for _, text := range [][]byte{text, cut} {
+			var want wire.ProxyHeader
+			wantErr := json.Unmarshal(text[8:], &want)
+			got, err := wire.ReadProxyHeader(bytes.NewReader(text))
+			if got != want || (err != nil) != (wantErr != nil) {
+				t.Errorf("%q: got %+v, %v, want %+v, %v", text, got, err, want, wantErr)
+			}
+		}
+	}
+}
+
 func TestProxyHeaderAllocations(t *testing.T) {
 	h := wire.ProxyHeader{Id: "ep-abcdef", ClientAddr: "198.51.100.7:50000", Proto: "https"}
 	buf := make([]byte, 0, 512)
