@@ -115,7 +115,7 @@ func All() []Entry {
 
 func entries() []Entry {
 	return slices.Concat(edgeEntries(), requestEntries(), sessionEntries(), nameEntries(), bindEntries(),
-		agentEntries(), cliEntries(), serverEntries(), policyEntries(), changeEntries())
+		agentEntries(), cliEntries(), serverEntries(), policyEntries(), changeEntries(), callEntries())
 }
 
 // index is built on first use and never changed afterwards.

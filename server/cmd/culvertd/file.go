@@ -19,6 +19,8 @@ type fileKeys struct {
 	AdvertiseAgent     scalar `yaml:"advertise_agent"`
 	GeoIPDB            any    `yaml:"geoip_db"`
 	IPCategories       scalar `yaml:"ip_categories"`
+	PolicyEgress       scalar `yaml:"policy_egress"`
+	OutboundAllow      any    `yaml:"outbound_allow"`
 	Region             scalar `yaml:"region"`
 	LogFormat          scalar `yaml:"log_format"`
 	LogLevel           scalar `yaml:"log_level"`

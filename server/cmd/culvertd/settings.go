@@ -117,6 +117,14 @@ func settings() []setting {
 			name: "ip-categories", arg: "DIR", set: text(func(c *node.Config) *string { return &c.IPCategories }),
 			usage: "folder of address lists, for policies; a file's name is the category",
 		},
+		{
+			name: "policy-egress", arg: "none|public", set: (*options).setEgress, values: []string{"none", "public"},
+			usage: "whom http-request in policies may ask besides internal endpoints (default none)",
+		},
+		{
+			name: "outbound-allow", arg: "CIDR", list: true, set: (*options).addOutbound,
+			usage: "addresses, private ones too, that the server may ask for policies; repeatable",
+		},
 		{name: "region", file: true, set: text(func(c *node.Config) *string { return &c.Region })},
 		{name: "trusted-proxies", list: true, file: true, set: (*options).addProxy},
 		{name: "extra-listeners", list: true, file: true, set: (*options).addListener},

@@ -47,6 +47,7 @@ func TestEverySettingFromEverySource(t *testing.T) {
 		TCPAddr: "127.0.0.2", TCPPorts: node.PortRange{First: 5, Last: 6}, TLSCert: "c.pem", TLSKey: "k.pem",
 		AdvertiseHTTPPort: 80, AdvertiseHTTPSPort: 443, AdvertiseAgent: "a.test:443",
 		ShutdownGrace: time.Minute, GeoIP: []string{"city.mmdb", "asn.mmdb"}, IPCategories: "/lists",
+		PolicyEgress: node.EgressPublic, OutboundAllow: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("192.0.2.7/32")},
 	}
 	values := map[string]string{
 		"data-dir": "/data", "domain": "a.test,b.test", "http-addr": "127.0.0.1:1", "https-addr": "127.0.0.1:2",
@@ -54,6 +55,7 @@ func TestEverySettingFromEverySource(t *testing.T) {
 		"tls-key": "k.pem", "advertise-http-port": "80", "advertise-https-port": "443", "advertise-agent": "a.test:443",
 		"log-format": "json", "log-level": "debug", "access-log": "stderr", "shutdown-grace": "1m",
 		"geoip-db": "city.mmdb,asn.mmdb", "ip-categories": "/lists",
+		"policy-egress": "public", "outbound-allow": "10.1.0.0/16,192.0.2.7",
 	}
 	env, file, args := map[string]string{}, "", []string{}
 	for _, s := range settings() {

@@ -162,16 +162,35 @@ func (o *options) setGrace(v string) error {
 }
 
 func (o *options) addProxy(v string) error {
+	p, err := parsePrefix(v)
+	o.node.TrustedProxies = append(o.node.TrustedProxies, p)
+	return err
+}
+
+func (o *options) addOutbound(v string) error {
+	p, err := parsePrefix(v)
+	o.node.OutboundAllow = append(o.node.OutboundAllow, p)
+	return err
+}
+
+func parsePrefix(v string) (netip.Prefix, error) {
+	if a, err := netip.ParseAddr(v); err == nil {
+		return netip.PrefixFrom(a, a.BitLen()), nil
+	}
 	p, err := netip.ParsePrefix(v)
 	if err != nil {
-		a, err := netip.ParseAddr(v)
-		if err != nil {
-			return errors.New("it is not an IP address or a prefix such as 10.0.0.0/8")
-		}
-		p = netip.PrefixFrom(a, a.BitLen())
+		return p, errors.New("it is not an IP address or a prefix such as 10.0.0.0/8")
 	}
-	o.node.TrustedProxies = append(o.node.TrustedProxies, p.Masked())
-	return nil
+	return p.Masked(), nil
+}
+
+func (o *options) setEgress(v string) error {
+	switch e := node.Egress(v); e {
+	case node.EgressNone, node.EgressPublic:
+		o.node.PolicyEgress = e
+		return nil
+	}
+	return errors.New("it is not one of none, public")
 }
 
 func (o *options) addGeoIP(v string) error {

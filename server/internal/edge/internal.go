@@ -27,6 +27,10 @@ type inner struct {
 	of   *exchange // that of the policy
 	to   endpoint.URL
 	hops int
+	// calls is how many of the hops were requests that policies made of their
+	// own; call says that the last one was.
+	calls int
+	call  bool
 }
 
 // Forwarder is the policy.Forwarder for what an edge serves. It finds all it
@@ -118,7 +122,7 @@ func (x *exchange) child(to endpoint.URL, hops int) (*exchange, *keptRequest) {
 	r.URL, r.Header = &u, x.r.Header.Clone()
 	c := &exchange{
 		h: x.h, w: x.w, r: r, cc: x.cc, ctx: x.ctx, host: x.host, target: x.target, expect: x.expect,
-		inner: &inner{of: x, to: to, hops: hops}, id: x.requestID(),
+		inner: &inner{of: x, to: to, hops: hops, calls: x.calls()}, id: x.requestID(),
 	}
 	if !x.sendsBody() {
 		r.Body = http.NoBody

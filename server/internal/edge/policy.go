@@ -65,9 +65,14 @@ func (x *exchange) begin() error {
 	px := policy.NewExchange(x.ep.Policy.Env(), conn)
 	px.Endpoint, px.Services = policyEndpoint(x.ep), x.h.services
 	px.Request, px.Received = r, time.Now()
-	r.URL.Scheme, r.URL.Host = string(x.cc.scheme), r.Host
-	px.OriginalURL = string(x.cc.scheme) + "://" + r.Host + x.target
+	if !x.called() {
+		r.URL.Scheme, r.URL.Host = string(x.cc.scheme), r.Host
+	}
+	px.OriginalURL = r.URL.Scheme + "://" + r.Host + x.target
 	x.run = &run{program: x.ep.Policy, px: px, host: r.Host, target: r.URL.RequestURI()}
+	if x.called() {
+		return nil
+	}
 	if x.inner != nil {
 		px.OriginalURL = x.inner.of.run.px.OriginalURL
 		px.Removed = append(px.Removed, x.inner.of.run.px.Removed...)
@@ -250,7 +255,7 @@ func (x *exchange) sendsBody() bool { return x.body != nil && x.body.instead != 
 // askedHost is the Host that the client asked for.
 func (x *exchange) askedHost() string {
 	switch {
-	case x.inner != nil:
+	case x.inner != nil && !x.called():
 		return x.inner.of.askedHost()
 	case x.run != nil:
 		return x.run.host
@@ -261,7 +266,7 @@ func (x *exchange) askedHost() string {
 // dropRemoved drops fields of the edge that an action has removed.
 func (x *exchange) dropRemoved(h http.Header) {
 	if x.run == nil {
-		if x.inner != nil {
+		if x.inner != nil && !x.called() {
 			x.inner.of.dropRemoved(h)
 		}
 		return
@@ -314,6 +319,11 @@ func (x *exchange) responsePhase(resp *http.Response, origin policy.Origin) (*ht
 
 // drop ends the connection without an answer.
 func (x *exchange) drop() error {
+	for of := x; of.inner != nil; of = of.inner.of {
+		if of.called() { // the client's connection is another one
+			return fault.New(fault.UpstreamInvalid, "the policy of the endpoint ends the connection")
+		}
+	}
 	x.cc.breakOff()
 	return errClientGone
 }

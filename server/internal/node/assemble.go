@@ -8,12 +8,14 @@ import (
 	"time"
 
 	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/server/internal/action/fetch"
 	"github.com/culvert-project/culvert/server/internal/action/standard"
 	"github.com/culvert-project/culvert/server/internal/certs"
 	"github.com/culvert-project/culvert/server/internal/control"
 	"github.com/culvert-project/culvert/server/internal/edge"
 	"github.com/culvert-project/culvert/server/internal/identity"
 	"github.com/culvert-project/culvert/server/internal/intel"
+	"github.com/culvert-project/culvert/server/internal/outbound"
 	"github.com/culvert-project/culvert/server/internal/policy"
 	"github.com/culvert-project/culvert/server/internal/route"
 	"github.com/culvert-project/culvert/server/internal/snapshot"
@@ -51,7 +53,7 @@ func (n *Node) assemble(ctx context.Context, lns *listeners) (*parts, error) {
 	httpPort := advertised(c.AdvertiseHTTPPort, lns.http)
 	httpsPort := advertised(c.AdvertiseHTTPSPort, lns.https)
 	ports := &ports{}
-	policies, err := newCompiler()
+	policies, err := newCompiler(c)
 	if err != nil {
 		return nil, err
 	}
@@ -91,8 +93,12 @@ func (n *Node) assemble(ctx context.Context, lns *listeners) (*parts, error) {
 }
 
 // newCompiler returns the compiler of policies with all actions.
-func newCompiler() (*policy.Compiler, error) {
-	actions, err := policy.NewRegistry(standard.Definitions(standard.Services{Forwarder: edge.Forwarder{}})...)
+func newCompiler(c Config) (*policy.Compiler, error) {
+	s := standard.Services{Forwarder: edge.Forwarder{}, Fetch: fetch.Services{Internal: edge.Forwarder{}, Version: c.Version}}
+	if g := (&outbound.Guard{Public: c.PolicyEgress == EgressPublic, Allow: c.OutboundAllow}); g.Open() {
+		s.Fetch.Outside = g.Transport()
+	}
+	actions, err := policy.NewRegistry(standard.Definitions(s)...)
 	if err != nil {
 		return nil, err
 	}

@@ -64,6 +64,11 @@ type Config struct {
 	// addresses. Default: nothing.
 	GeoIP        []string
 	IPCategories string
+	// PolicyEgress says which addresses policies may ask besides internal
+	// endpoints: [EgressNone], the default, or [EgressPublic]. OutboundAllow are
+	// further addresses that the server may ask, private ones among them.
+	PolicyEgress  Egress
+	OutboundAllow []netip.Prefix
 	// Region is what the server calls its place. Default [DefaultRegion].
 	Region string
 	// Version is the server's version, shown to agents.
@@ -100,6 +105,15 @@ type Config struct {
 	apiConns int // connections of the API
 }
 
+// Egress says which addresses policies may ask.
+type Egress string
+
+// The values of Egress.
+const (
+	EgressNone   Egress = "none"
+	EgressPublic Egress = "public" // those of the internet
+)
+
 // ExtraListener is a further public port.
 type ExtraListener struct {
 	// Scheme is http, https or tls.
@@ -131,6 +145,7 @@ func (c Config) withDefaults() Config {
 	c.TCPPorts = cmp.Or(c.TCPPorts, DefaultTCPPorts())
 	c.ShutdownGrace = max(0, cmp.Or(c.ShutdownGrace, DefaultGrace))
 	c.Region = cmp.Or(c.Region, DefaultRegion)
+	c.PolicyEgress = cmp.Or(c.PolicyEgress, EgressNone)
 	c.RedirectHTTP = cmp.Or(c.RedirectHTTP, 307)
 	c.ForwardedHeaders = cmp.Or(c.ForwardedHeaders, "append")
 	if c.Logger == nil {

@@ -6,6 +6,7 @@ import (
 	"github.com/culvert-project/culvert/internal/endpoint"
 	"github.com/culvert-project/culvert/server/internal/action/access"
 	"github.com/culvert-project/culvert/server/internal/action/compress"
+	"github.com/culvert-project/culvert/server/internal/action/fetch"
 	"github.com/culvert-project/culvert/server/internal/action/forward"
 	"github.com/culvert-project/culvert/server/internal/action/headers"
 	"github.com/culvert-project/culvert/server/internal/action/limit"
@@ -21,6 +22,8 @@ import (
 type Services struct {
 	// Forwarder reaches internal endpoints.
 	Forwarder policy.Forwarder
+	// Fetch is whom http-request may ask.
+	Fetch fetch.Services
 	// Rewrite has the bound of bodies that are changed.
 	Rewrite rewrite.Options
 }
@@ -31,6 +34,7 @@ func built(s Services) []policy.Definition {
 	for _, family := range [...][]policy.Definition{
 		access.Definitions(),
 		compress.Definitions(),
+		fetch.Definitions(s.Fetch),
 		forward.Definitions(s.Forwarder),
 		headers.Definitions(),
 		limit.Definitions(limit.Config{}),
