@@ -128,13 +128,16 @@ func resumes(config *tls.Config) bool {
 	return ok && state != nil
 }
 
-// resumedCurves are the key exchanges offered to a server that we come back to:
-// the hybrid that takes the least of a processor, since all agents of a server
-// that was restarted come back at once, and for a server without it what it may
-// have.
-func resumedCurves() []tls.CurveID {
-	return []tls.CurveID{tls.SecP256r1MLKEM768, tls.X25519, tls.CurveP256}
-}
+// resumedCurves is the key exchange offered to a server that we come back to: the
+// one that takes the least of a processor, since all agents of a server that was
+// restarted come back at once. Every server with TLS 1.3 has it.
+//
+// It is no hybrid, as that of the first contact is. What a resumed session says
+// is kept from a quantum computer by the secret of the session before it, down to
+// the first one. That secret travels in the ticket, under a key of the server's:
+// who wants to read on such a computer what was recorded needs that key as well.
+// Who sets curves with WithTLSConfig has these each time.
+func resumedCurves() []tls.CurveID { return []tls.CurveID{tls.CurveP256} }
 
 // parseFingerprint reads "sha256:" and 64 hexadecimal digits; colons between
 // the digits are allowed, as openssl prints them.

@@ -142,9 +142,6 @@ func (s *Store) leafNames(name string) []string {
 func (s *Store) AgentTLS() *tls.Config {
 	c := TLS()
 	c.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return s.agentCertificate() }
-	// The second hybrid takes less of a processor. Our agents ask for it when they
-	// come back.
-	c.CurvePreferences = append(c.CurvePreferences, tls.SecP256r1MLKEM768)
 	if s.cfg.Tickets != nil {
 		(&tickets{sealer: s.cfg.Tickets, identity: s.identity, now: time.Now}).apply(c)
 	}

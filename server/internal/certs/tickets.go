@@ -39,7 +39,8 @@ const (
 // A ticket replaces the certificate for up to a week, so it names the identity
 // that it was made with. Resumed sessions agree on keys anew (psk_dhe_ke, the
 // only way that crypto/tls knows): who learns a ticket's key later can read none
-// of them.
+// of them. Our agents leave out the hybrid exchange then, so that only this key
+// stands between a recorded session and a quantum computer of later years.
 type tickets struct {
 	sealer   Sealer
 	identity func() []byte // the certificate that agents verify
