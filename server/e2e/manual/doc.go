@@ -4,6 +4,9 @@
 //   - in "sh" blocks every line that starts one of our programs must have a command and flags that it knows;
 //   - "go" blocks that are whole programs must compile.
 //
+// On the pages of docs/policy, "console" blocks are run and have to show what comes out, and "yaml" blocks are policies
+// that have to be sound; the lines of "cel" blocks are held by server/internal/expr.
+//
 // The tables of settings are held to what the programs' --help lists. Links and the map of the code are held by
 // internal/arch.
 package manual

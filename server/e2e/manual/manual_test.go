@@ -37,26 +37,34 @@ func blocks(t *testing.T) []block {
 	files = append(files, filepath.Join(root, "README.md"), filepath.Join(root, "CONTRIBUTING.md"))
 	var out []block
 	for _, name := range files {
-		text, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
+		out = append(out, blocksOf(t, name)...)
+	}
+	return out
+}
+
+// blocksOf reads the fenced blocks of one page.
+func blocksOf(t *testing.T, name string) []block {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []block
+	var open *block
+	for i, line := range strings.Split(string(text), "\n") {
+		info, fence := strings.CutPrefix(line, "```")
+		switch {
+		case fence && open == nil:
+			open = &block{where: fmt.Sprintf("%s:%d", strings.TrimPrefix(name, root+"/"), i+1), info: info}
+		case fence:
+			out = append(out, *open)
+			open = nil
+		case open != nil:
+			open.text += line + "\n"
 		}
-		var open *block
-		for i, line := range strings.Split(string(text), "\n") {
-			info, fence := strings.CutPrefix(line, "```")
-			switch {
-			case fence && open == nil:
-				open = &block{where: fmt.Sprintf("%s:%d", strings.TrimPrefix(name, root+"/"), i+1), info: info}
-			case fence:
-				out = append(out, *open)
-				open = nil
-			case open != nil:
-				open.text += line + "\n"
-			}
-		}
-		if open != nil {
-			t.Errorf("%s: the block is not closed", open.where)
-		}
+	}
+	if open != nil {
+		t.Errorf("%s: the block is not closed", open.where)
 	}
 	return out
 }

@@ -51,6 +51,37 @@ func TestPages(t *testing.T) {
 	}
 }
 
+// TestLanguagePages evaluates the lines of the manual's "cel" blocks: an
+// expression, and behind // what it comes to.
+func TestLanguagePages(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	for _, page := range []string{"language.md", "macros.md"} {
+		text, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "policy", page))
+		if err != nil {
+			t.Fatal(err)
+		}
+		blocks := strings.Split(string(text), "```cel\n")[1:]
+		if len(blocks) == 0 {
+			t.Errorf("%s has no examples", page)
+		}
+		for _, block := range blocks {
+			block, _, _ = strings.Cut(block, "```")
+			for line := range strings.Lines(block) {
+				source, want, ok := strings.Cut(strings.TrimSpace(line), "   // ")
+				v, problems := e.Value(source, expr.Response)
+				if v == nil || !ok {
+					t.Errorf("%s: %s: %v", page, line, problems)
+					continue
+				}
+				if got, err := v.Text(e.NewFrame(request)); err != nil || got != want {
+					t.Errorf("%s: %s gives %q, %v, want %q", page, source, got, err, want)
+				}
+			}
+		}
+	}
+}
+
 func variablesPage() string {
 	var b strings.Builder
 	b.WriteString("# Variables\n\nWhat expressions in a Traffic Policy can read. Every name always exists: where there is nothing to report it holds an empty text,\n" +
