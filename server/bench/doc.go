@@ -9,6 +9,8 @@
 // them; a ratio is taken within a round, and the table has the median over
 // rounds.
 //
+// Programs of the lowest priority keep the processors awake meanwhile.
+//
 // It installs nothing. With --before DIR the programs of another build run
 // along, to compare a change with what was before it. With --profile DIR, perf
 // records edge and agent.

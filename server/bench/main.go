@@ -24,6 +24,10 @@ type options struct {
 }
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == "spin" {
+		for { //nolint:staticcheck // spinning is its task
+		}
+	}
 	if len(os.Args) > 1 && os.Args[1] == "reverse-proxy" {
 		if err := reverseProxy(os.Args[2:]); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -102,8 +106,8 @@ func run(ctx context.Context, o options, out io.Writer) error {
 
 // checkTools says what has to be installed.
 func checkTools(perf bool) error {
-	tools := []string{"nginx", "haproxy", "wrk", "h2load"}
-	packages := "nginx-light haproxy wrk nghttp2-client"
+	tools := []string{"nginx", "haproxy", "wrk", "h2load", "chrt"}
+	packages := "nginx-light haproxy wrk nghttp2-client util-linux"
 	if perf {
 		tools, packages = append(tools, "perf"), packages+" linux-perf"
 	}

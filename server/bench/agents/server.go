@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -14,6 +15,7 @@ import (
 	"runtime/pprof"
 
 	"github.com/culvert-project/culvert/server/internal/node"
+	"github.com/culvert-project/culvert/server/internal/tunnel"
 )
 
 // token is the authtoken of all agents.
@@ -49,6 +51,7 @@ func serve(ctx context.Context, args []string) error {
 	}
 	n, err := node.New(node.Config{
 		DataDir: args[0], HTTPAddr: any, HTTPSAddr: any, APIAddr: any, AgentAddr: agent, BootstrapAuthtoken: token,
+		Agents: tunnel.Limits{Connections: math.MaxInt}, // nobody else needs descriptors
 	})
 	if err != nil {
 		return err
