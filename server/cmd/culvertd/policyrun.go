@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/culvert-project/culvert/internal/endpoint"
+	"github.com/culvert-project/culvert/internal/fault"
 	"github.com/culvert-project/culvert/server/internal/intel"
 	"github.com/culvert-project/culvert/server/internal/policy"
 	"github.com/culvert-project/culvert/server/internal/workbench"
@@ -101,7 +102,7 @@ func (p *program) runPolicy(cmd *cobra.Command, f *runFlags, file string) error 
 	if t.Policy, err = p.read(file); err != nil {
 		return err
 	}
-	for _, step := range []func(*runFlags, *workbench.Try) error{p.message, (*runFlags).address, (*runFlags).tls, (*runFlags).services} {
+	for _, step := range []func(*runFlags, *workbench.Try) error{p.message, (*runFlags).address, p.tlsState, (*runFlags).services} {
 		if err := step(f, &t); err != nil {
 			return err
 		}
@@ -172,8 +173,8 @@ func (f *runFlags) address(t *workbench.Try) error {
 	return nil
 }
 
-// tls makes the state after the handshake, for endpoints of https.
-func (f *runFlags) tls(t *workbench.Try) error {
+// tlsState makes the state after the handshake, for endpoints of https.
+func (p *program) tlsState(f *runFlags, t *workbench.Try) error {
 	if t.Endpoint.Scheme != "" && t.Endpoint.Scheme != endpoint.HTTPS {
 		if f.tlsVersion+f.clientCert != "" {
 			return usage(fmt.Errorf("--tls-version and --client-cert are for https endpoints, and this one is %s", t.Endpoint.Scheme))
@@ -192,7 +193,7 @@ func (f *runFlags) tls(t *workbench.Try) error {
 	if f.clientCert == "" {
 		return nil
 	}
-	file, err := (&program{}).read(f.clientCert)
+	file, err := p.read(f.clientCert)
 	if err != nil {
 		return err
 	}
@@ -213,7 +214,7 @@ func (f *runFlags) services(t *workbench.Try) error {
 	if len(f.geoIP) > 0 || f.categories != "" {
 		facts, err := intel.New(intel.Config{Databases: f.geoIP, Categories: f.categories})
 		if err != nil {
-			return err
+			return fault.Wrap(err, fault.AddressFilesUnusable, err)
 		}
 		t.Services.Address = facts.Fact
 	}
