@@ -18,8 +18,9 @@ import (
 const (
 	// DefaultMaxSource is the longest expression, in bytes.
 	DefaultMaxSource = 16 << 10
-	// DefaultCostLimit bounds one evaluation, in units of CEL's cost model.
-	DefaultCostLimit = 1_000_000
+	// DefaultCostLimit bounds one evaluation, in units of CEL's cost model, so
+	// that it takes about 10 ms at most (T30).
+	DefaultCostLimit = 250_000
 )
 
 // Config is what an Env is made of. The zero value works.
@@ -186,8 +187,8 @@ func (e *Env) compile(source string, s Scope) (*program, []Problem) {
 	}
 	var err error
 	opts := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
-	if cost, err := e.lenient[s].EstimateCost(checked, sizes{}); err != nil || cost.Max > e.costLimit {
-		opts = append(opts, cel.CostLimit(e.costLimit))
+	if cost, err := e.lenient[s].EstimateCost(checked, sizes{}); err != nil || cost.Max > e.costLimit || grows(checked.NativeRep()) {
+		opts = append(opts, cel.CostTracking(meter{}), cel.CostLimit(e.costLimit))
 	}
 	if p.prg, err = e.lenient[s].Program(checked, opts...); err != nil {
 		return nil, append(problems, Problem{Message: err.Error()})

@@ -32,7 +32,7 @@ func (b *Bool) Trace(f *Frame) (held bool, parts []Part, err error) {
 	if issues.Err() != nil {
 		return false, nil, fmt.Errorf("trace: %w", issues.Err())
 	}
-	prg, err := env.Program(checked, cel.EvalOptions(cel.OptTrackState), cel.CostLimit(b.env.costLimit))
+	prg, err := env.Program(checked, cel.EvalOptions(cel.OptTrackState), cel.CostTracking(meter{}), cel.CostLimit(b.env.costLimit))
 	if err != nil {
 		return false, nil, fmt.Errorf("trace: %w", err)
 	}
