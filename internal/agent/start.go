@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"log/slog"
 	"net"
 
 	culvert "github.com/culvert-project/culvert"
@@ -176,7 +177,7 @@ func (p *Probe) Authenticate(ctx context.Context) error {
 
 // NewProbe returns a probe. It opens nothing.
 func NewProbe(s config.Settings, proxy, version string) (*Probe, error) {
-	cfg := &Config{Settings: s, Proxy: proxy, Version: version}
+	cfg := &Config{Settings: s, Proxy: proxy, Version: version, Logger: slog.New(slog.DiscardHandler)}
 	r := &run{cfg: cfg, monitor: newMonitor(cfg)}
 	a, err := culvert.NewAgent(r.agentOptions()...)
 	if err != nil {
