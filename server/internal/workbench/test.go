@@ -186,7 +186,7 @@ func (o Output) results(all []CaseResult) (passed bool, err error) {
 	var w strings.Builder
 	colours := map[string]string{caseOK: green, caseUpdated: yellow, caseFailed: red, caseBroken: red}
 	for _, r := range all {
-		fmt.Fprintf(&w, "%-7s %s\n", o.paint(colours[r.Outcome], r.Outcome), visible(r.Name))
+		fmt.Fprintf(&w, "%s %s\n", o.paint(colours[r.Outcome], fmt.Sprintf("%-7s", r.Outcome)), visible(r.Name))
 		if r.Error != "" {
 			fmt.Fprint(&w, indent(r.Error))
 		}
