@@ -121,7 +121,8 @@ func (h *headers) lookup(key ref.Val) ([]string, bool) {
 	if !ok {
 		return nil, false
 	}
-	if v, ok := h.fields[http.CanonicalHeaderKey(string(name))]; ok {
+	var space [64]byte
+	if v, ok := h.fields[string(canonical(space[:0], string(name)))]; ok {
 		return v, true
 	}
 	for have, v := range h.fields { // names that are not canonical
@@ -130,6 +131,24 @@ func (h *headers) lookup(key ref.Val) ([]string, bool) {
 		}
 	}
 	return nil, false
+}
+
+// canonical appends a name as http.Header has it. Unlike the standard library's
+// function it needs no memory of its own.
+func canonical(to []byte, name string) []byte {
+	first := true
+	for i := range len(name) {
+		c := name[i]
+		switch {
+		case first && 'a' <= c && c <= 'z':
+			c -= 'a' - 'A'
+		case !first && 'A' <= c && c <= 'Z':
+			c += 'a' - 'A'
+		}
+		first = c == '-'
+		to = append(to, c)
+	}
+	return to
 }
 
 func (h *headers) keys() []string {

@@ -87,7 +87,8 @@ func BenchmarkRequest(b *testing.B) {
 		{"10 rules that miss by the method", rules(10)},
 		{"10 rules that miss by the path", missing(10)},
 		{"one add-headers", "on_http_request:\n" + matching},
-		{"1000 rules, the last matches", missing(1000) + matching},
+		{"1000 rules by the method, the last matches", rules(1000) + matching},
+		{"1000 rules by a header and the path, the last matches", missing(1000) + matching},
 	} {
 		b.Run(tt.name, func(b *testing.B) {
 			p := compile(b, c, tt.doc)
