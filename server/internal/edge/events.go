@@ -3,12 +3,12 @@ package edge
 import (
 	"bufio"
 	"bytes"
-	"errors"
 	"io"
 	"mime"
 	"net/http"
 	"strings"
 
+	"github.com/culvert-project/culvert/server/internal/coding"
 	"github.com/culvert-project/culvert/server/internal/policy"
 )
 
@@ -19,14 +19,38 @@ const maxEvent = 1 << 20
 // isEventStream reports whether a policy can read a response's events.
 func isEventStream(resp *http.Response) bool {
 	media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
-	return media == "text/event-stream" && resp.Body != nil && resp.Header.Get("Content-Encoding") == ""
+	_, known := coding.Of(resp.Header)
+	return media == "text/event-stream" && resp.Body != nil && known
 }
 
-// watchEvents runs the event phase for each event of the body.
+// watchEvents runs the event phase for each event of the body, which leaves
+// without content coding.
 func (x *exchange) watchEvents(resp *http.Response) {
-	resp.Body = &events{x: x, body: resp.Body, in: bufio.NewReader(resp.Body)}
+	var in io.Reader = resp.Body
+	if codings, _ := coding.Of(resp.Header); len(codings) > 0 {
+		in = &decoded{body: resp.Body, codings: codings}
+	}
+	resp.Body = &events{x: x, body: resp.Body, in: bufio.NewReader(in)}
 	resp.ContentLength = -1
 	delete(resp.Header, "Content-Length")
+	delete(resp.Header, "Content-Encoding")
+}
+
+// decoded takes the codings off a body. Nothing is read before somebody reads.
+type decoded struct {
+	body    io.Reader
+	codings []string
+	plain   io.Reader
+}
+
+func (d *decoded) Read(p []byte) (int, error) {
+	if d.plain == nil {
+		var err error
+		if d.plain, err = coding.NewReader(d.body, d.codings); err != nil {
+			return 0, err
+		}
+	}
+	return d.plain.Read(p)
 }
 
 // events is the body of an event stream whose events go through the policy. A
@@ -39,6 +63,8 @@ type events struct {
 	out   []byte
 	err   error
 	large bool // inside an event that is too large
+	part  bool // inside a line
+	bare  bool // lines end with CR alone
 }
 
 // Read returns the rest of an event, or waits for the next.
@@ -61,16 +87,13 @@ func (e *events) Close() error { return e.body.Close() }
 func (e *events) next() {
 	var event []byte
 	for {
-		line, err := e.in.ReadSlice('\n')
-		whole := err == nil
-		event = append(event, line...)
-		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
-			e.err = err
+		start := len(event)
+		var whole bool
+		event, whole = e.line(event)
+		if e.err != nil || whole && !e.part && empty(event[start:]) {
 			break
 		}
-		if whole && len(bytes.TrimRight(line, "\r\n")) == 0 && ends(event) {
-			break
-		}
+		e.part = !whole
 		if len(event) > maxEvent {
 			e.large, e.out = true, event
 			return
@@ -83,10 +106,58 @@ func (e *events) next() {
 	e.out = e.judge(event)
 }
 
-// ends reports whether an empty line at the end is a line of its own.
-func ends(event []byte) bool {
-	rest := bytes.TrimSuffix(bytes.TrimSuffix(event, []byte("\n")), []byte("\r"))
-	return len(rest) == 0 || rest[len(rest)-1] == '\n'
+// line appends the rest of a line with its end to b, or a part of one that is
+// too long. Lines end with CR LF, LF or CR.
+func (e *events) line(b []byte) ([]byte, bool) {
+	start := len(b)
+	for len(b) <= maxEvent {
+		if _, e.err = e.in.Peek(1); e.err != nil {
+			return b, false
+		}
+		ahead, _ := e.in.Peek(e.in.Buffered()) // it is there
+		i := bytes.IndexAny(ahead, "\r\n")
+		if i < 0 {
+			b = append(b, ahead...)
+			_, _ = e.in.Discard(len(ahead))
+			continue
+		}
+		cr := ahead[i] == '\r'
+		b = append(b, ahead[:i+1]...)
+		_, _ = e.in.Discard(i + 1)
+		if cr && !(e.bare && empty(b[start:])) {
+			// Where lines end with CR alone, the one that ends an event must not
+			// wait for what comes next.
+			after, err := e.in.Peek(1)
+			if e.bare = err == nil && after[0] != '\n'; err == nil && !e.bare {
+				b = append(b, '\n')
+				_, _ = e.in.Discard(1)
+			}
+		}
+		return b, true
+	}
+	return b, false
+}
+
+// empty reports whether a line is nothing but its end.
+func empty(line []byte) bool { return len(bytes.Trim(line, "\r\n")) == 0 }
+
+// lines ranges over the lines of an event, with their ends.
+func lines(event string) func(yield func(string) bool) {
+	return func(yield func(string) bool) {
+		for event != "" {
+			n := strings.IndexAny(event, "\r\n") + 1
+			switch {
+			case n == 0:
+				n = len(event)
+			case strings.HasPrefix(event[n-1:], "\r\n"):
+				n++
+			}
+			if !yield(event[:n]) {
+				return
+			}
+			event = event[n:]
+		}
+	}
 }
 
 // judge runs the policy over an event and returns it as it is to be sent.
@@ -128,7 +199,7 @@ func field(line string) (name, value string) {
 func parseEvent(event []byte) message {
 	var m message
 	var data []string
-	for line := range strings.Lines(string(event)) {
+	for line := range lines(string(event)) {
 		switch name, value := field(line); name {
 		case "data":
 			data, m.any, m.data = append(data, value), true, true
@@ -155,7 +226,7 @@ func (m *message) rewrite(event []byte) []byte {
 			out.WriteString("data: " + line + "\n")
 		}
 	}
-	for line := range strings.Lines(string(event)) {
+	for line := range lines(string(event)) {
 		switch name, _ := field(line); {
 		case name == "data":
 			data()
