@@ -65,8 +65,13 @@ func (r *recorder) state() state {
 }
 
 func textOf(v any) string {
-	if raw, ok := v.(json.RawMessage); ok {
-		return string(raw)
+	switch m := v.(type) {
+	case json.RawMessage:
+		return string(m)
+	case http.Header, map[string][]string:
+		if text, err := json.Marshal(m); err == nil {
+			return string(text)
+		}
 	}
 	text, err := expr.Text(v)
 	if err != nil {
