@@ -61,7 +61,7 @@ func (p *Peer) Call(ctx context.Context, t ReqType, req, resp any) error {
 	stop := context.AfterFunc(ctx, func() { st.Reset(frame.StreamCancelled) })
 	defer stop()
 	if !isCommand(t) {
-		st.CloseWrite() // leaves with the request, and nothing has to be said at the end
+		_ = st.CloseWrite() // leaves with the request, and nothing has to be said at the end
 	}
 	body, err := readValue(st, MaxMessage)
 	if err != nil {

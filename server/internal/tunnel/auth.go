@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"log/slog"
 	"strings"
 	"time"
 
@@ -90,9 +89,9 @@ func (s *session) refuse(err error) (any, error) {
 	s.mu.Unlock()
 	f := fault.From(err)
 	if f.Code == fault.Internal {
-		s.log(slog.LevelError, "agent authentication", "err", err)
+		s.log().Error("agent authentication", "err", err)
 	} else {
-		s.log(slog.LevelInfo, "agent refused", "code", f.Code, "err", short(f.Message))
+		s.log().Info("agent refused", "code", f.Code, "err", short(f.Message))
 	}
 	s.setTimer(time.AfterFunc(s.srv.limits.Linger, func() {
 		s.mux.CloseWith(frame.NoError, errors.Join(errRefused, f))
@@ -115,7 +114,7 @@ func (s *session) accept(req wire.Auth) (any, error) {
 	s.phase = online
 	s.mu.Unlock()
 	s.watchSilence(wire.SilenceLimit(req.Extra.HeartbeatInterval, req.Extra.HeartbeatTolerance))
-	s.log(slog.LevelInfo, "agent online", "user_agent", short(req.Extra.UserAgent), "version", short(req.Extra.Version), "leg", s.leg)
+	s.log().Info("agent online", "user_agent", short(req.Extra.UserAgent), "version", short(req.Extra.Version), "leg", s.leg)
 	resp := wire.AuthResp{
 		Version:  s.version,
 		ClientId: s.agent.ClientID,

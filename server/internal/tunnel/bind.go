@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"log/slog"
 	"time"
 
 	"github.com/culvert-project/culvert/internal/fault"
@@ -37,9 +36,9 @@ func (s *session) bind(ctx context.Context, body json.RawMessage) (any, error) {
 	if err != nil {
 		f := fault.From(err)
 		if f.Code == fault.Internal {
-			s.log(slog.LevelError, "bind", "scheme", short(req.Proto), "err", err)
+			s.log().Error("bind", "scheme", short(req.Proto), "err", err)
 		} else {
-			s.log(slog.LevelInfo, "bind refused", "scheme", short(req.Proto), "code", f.Code, "err", short(f.Message))
+			s.log().Info("bind refused", "scheme", short(req.Proto), "code", f.Code, "err", short(f.Message))
 		}
 		if again && req.Id != "" && s.agent.Family != wire.FamilyCulvert && s.version != "2" && ctx.Err() == nil {
 			return s.acceptLost(ctx, req, f), nil
@@ -91,7 +90,7 @@ func (srv *Server) bind(ctx context.Context, s *session, req wire.Bind) (*Tunnel
 		overtaken.paths.Store(nil)
 		srv.cfg.Publisher.Withdraw(overtaken, true)
 	}
-	s.log(slog.LevelInfo, "endpoint online", "url", bound.URL, "endpoint", t.id, "forwards_to", short(bound.ForwardsTo))
+	s.log().Info("endpoint online", "url", bound.URL, "endpoint", t.id, "forwards_to", short(bound.ForwardsTo))
 	return t, nil
 }
 
@@ -105,7 +104,7 @@ func (srv *Server) join(s *session, t *Tunnel, req wire.Bind) (*Tunnel, error) {
 		srv.mu.Lock()
 		t.addPath(s)
 		srv.mu.Unlock()
-		s.log(slog.LevelInfo, "endpoint has another leg", "url", t.Bound().URL, "endpoint", t.id, "leg", s.leg)
+		s.log().Info("endpoint has another leg", "url", t.Bound().URL, "endpoint", t.id, "leg", s.leg)
 		return t, nil
 	}
 	return nil, fault.New(fault.IDTaken, req.Id)
@@ -128,7 +127,7 @@ func (s *session) acceptLost(ctx context.Context, req wire.Bind, f *fault.Error)
 		}
 		stop := wire.StopTunnel{Id: req.Id, Message: lost.Message, ErrorCode: string(f.Code)}
 		if err := s.peer.Notify(ctx, wire.TypeStopTunnel, stop); err != nil {
-			s.log(slog.LevelDebug, "stop lost endpoint", "url", url, "err", err)
+			s.log().Debug("stop lost endpoint", "url", url, "err", err)
 		}
 	})
 	return wire.BindResp{

@@ -3,7 +3,6 @@ package tunnel
 import (
 	"context"
 	"errors"
-	"log/slog"
 
 	"github.com/culvert-project/culvert/internal/fault"
 	"github.com/culvert-project/culvert/internal/wire"
@@ -61,7 +60,7 @@ func (srv *Server) StopTunnel(ctx context.Context, tunnelID string, why *fault.E
 		}
 		stop := wire.StopTunnel{Id: t.bindID, Message: why.Message, ErrorCode: string(why.Code)}
 		if err := s.peer.Notify(ctx, wire.TypeStopTunnel, stop); err != nil {
-			s.log(slog.LevelInfo, "stop endpoint", "url", t.Bound().URL, "err", err)
+			s.log().Info("stop endpoint", "url", t.Bound().URL, "err", err)
 		}
 	}
 	return nil

@@ -3,7 +3,6 @@ package tunnel
 import (
 	"context"
 	"crypto/subtle"
-	"log/slog"
 	"maps"
 	"slices"
 	"sync"
@@ -40,7 +39,7 @@ func (srv *Server) register(ctx context.Context, s *session, agent wire.Agent, r
 		if old == nil || err != nil {
 			return err
 		}
-		old.log(slog.LevelInfo, "agent session replaced by a newer one")
+		old.log().Info("agent session replaced by a newer one")
 		old.close(ctx, frame.NoError, fault.New(fault.SessionReplaced))
 	}
 }
@@ -96,9 +95,9 @@ func (srv *Server) end(ctx context.Context, s *session, cause error) {
 	}
 	g.ops.Unlock()
 	if clean {
-		s.log(slog.LevelInfo, "agent left")
+		s.log().Info("agent left")
 	} else {
-		s.log(slog.LevelInfo, "agent offline", "cause", cause)
+		s.log().Info("agent offline", "cause", cause)
 	}
 	srv.mu.Lock()
 	defer srv.mu.Unlock()

@@ -181,16 +181,11 @@ func leftCleanly(err error) bool {
 	return errors.As(err, &se) && se.Remote && se.Code == frame.NoError
 }
 
-// log writes a line that names the session. A logger with these attributes would
-// be a copy of the handler for each session, kept for a few lines in its life.
-func (s *session) log(level slog.Level, msg string, args ...any) {
-	ctx := context.Background()
-	if !s.srv.log.Enabled(ctx, level) {
-		return
+// log returns a logger that names the session, made anew for each line: one that
+// is kept is a copy of the handler for each session, for a few lines in its life.
+func (s *session) log() *slog.Logger {
+	if s.agent == nil {
+		return s.srv.log.With("addr", s.addr)
 	}
-	named := []any{"addr", s.addr}
-	if s.agent != nil {
-		named = append(named, "session", s.agent.SessionID)
-	}
-	s.srv.log.Log(ctx, level, msg, append(named, args...)...)
+	return s.srv.log.With("addr", s.addr, "session", s.agent.SessionID)
 }
