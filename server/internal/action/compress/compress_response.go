@@ -72,8 +72,8 @@ func (a *action) compress(req *http.Request, resp *http.Response) (already bool,
 	if tag := h.Get("ETag"); tag != "" && !strings.HasPrefix(tag, "W/") {
 		h.Set("ETag", "W/"+tag)
 	}
+	resp.Body = newReader(resp.Body, resp.ContentLength, coding)
 	resp.ContentLength = -1
-	resp.Body = newReader(resp.Body, coding)
 	return false, coding
 }
 

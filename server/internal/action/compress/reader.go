@@ -33,20 +33,23 @@ var pools = map[string]*sync.Pool{
 // chunk is how much of a body is read at once.
 const chunk = 32 << 10
 
+var buffers = sync.Pool{New: func() any { return new([chunk]byte) }}
+
 // reader gives a body compressed. It reads on only when what it has is gone.
 type reader struct {
 	body   io.ReadCloser
 	coding string
+	left   int64 // of the body, if its length is known, else negative
 
 	mu  sync.Mutex // a body may be closed while it is read
 	enc encoder
-	in  []byte
+	in  *[chunk]byte
 	out bytes.Buffer
 	err error // that of the body, once out is gone
 }
 
-func newReader(body io.ReadCloser, coding string) *reader {
-	return &reader{body: body, coding: coding}
+func newReader(body io.ReadCloser, length int64, coding string) *reader {
+	return &reader{body: body, left: length, coding: coding}
 }
 
 // Read implements io.Reader.
@@ -63,14 +66,15 @@ func (r *reader) Read(p []byte) (int, error) {
 }
 
 // fill reads once and compresses what came. If there was room for more, it was
-// all that there is for now, and it is flushed.
+// all that there is for now, and it is flushed, unless it is the end.
 func (r *reader) fill() {
 	if r.enc == nil {
 		r.enc, _ = pools[r.coding].Get().(encoder) //nolint:errcheck // made above
 		r.enc.Reset(&r.out)
-		r.in = make([]byte, chunk)
+		r.in, _ = buffers.Get().(*[chunk]byte) //nolint:errcheck // as above
 	}
-	n, err := r.body.Read(r.in)
+	n, err := r.body.Read(r.in[:])
+	r.left -= int64(n)
 	if n > 0 {
 		_, r.err = r.enc.Write(r.in[:n])
 	}
@@ -84,7 +88,7 @@ func (r *reader) fill() {
 	case err != nil: // the end is not reached, and must not look like it
 		r.err = err
 		r.release()
-	case n > 0 && n < len(r.in):
+	case n > 0 && n < len(r.in) && r.left != 0:
 		r.err = r.enc.Flush()
 	}
 }
@@ -93,6 +97,7 @@ func (r *reader) release() {
 	if r.enc != nil {
 		r.enc.Reset(io.Discard)
 		pools[r.coding].Put(r.enc)
+		buffers.Put(r.in)
 		r.enc, r.in = nil, nil
 	}
 }

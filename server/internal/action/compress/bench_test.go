@@ -1,0 +1,70 @@
+package compress_test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"syscall"
+	"testing"
+
+	"github.com/klauspost/compress/gzip"
+)
+
+// page is text that compresses as pages do.
+func page(size int) []byte {
+	var b bytes.Buffer
+	for i := 0; b.Len() < size; i++ {
+		fmt.Fprintf(&b, "<li class=\"item\"><a href=\"/items/%d\">Item number %d</a> <span>%x</span></li>\n", i*7, i, i*2654435761)
+	}
+	return b.Bytes()[:size]
+}
+
+// metered runs f over size bytes, and reports what it costs on a machine that
+// others use too.
+func metered(b *testing.B, size int, f func()) {
+	b.Helper()
+	cpu := func() int64 {
+		var u syscall.Rusage
+		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+			b.Fatal(err)
+		}
+		return u.Utime.Nano() + u.Stime.Nano()
+	}
+	b.SetBytes(int64(size))
+	b.ReportAllocs()
+	start := cpu()
+	for b.Loop() {
+		f()
+	}
+	b.ReportMetric(float64(cpu()-start)/float64(b.N), "cpu-ns/op")
+}
+
+// BenchmarkGzip is compress-response beside the library that it uses.
+func BenchmarkGzip(b *testing.B) {
+	for _, size := range []int{16 << 10, 1 << 20} {
+		text := page(size)
+		b.Run(fmt.Sprintf("action %d", size), func(b *testing.B) {
+			metered(b, size, func() {
+				resp := response(bytes.NewReader(text))
+				resp.ContentLength = int64(size)
+				x := answer(b, "gzip", resp)
+				if _, err := io.Copy(io.Discard, x.Response.Body); err != nil {
+					b.Fatal(err)
+				}
+				_ = x.Response.Body.Close()
+			})
+		})
+		b.Run(fmt.Sprintf("library %d", size), func(b *testing.B) {
+			z := gzip.NewWriter(io.Discard)
+			metered(b, size, func() {
+				z.Reset(io.Discard)
+				if _, err := z.Write(text); err != nil {
+					b.Fatal(err)
+				}
+				if err := z.Close(); err != nil {
+					b.Fatal(err)
+				}
+			})
+		})
+	}
+}
