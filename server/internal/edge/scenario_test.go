@@ -227,3 +227,21 @@ func TestT23_CredentialsAreNotShown(t *testing.T) {
 		t.Errorf("logged %s", text)
 	}
 }
+
+// TestT31_LoopsEnd: a policy that leads back to its own endpoint ends, and a
+// redirect to what was asked for is none.
+func TestT31_LoopsEnd(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const again = "on_http_request: [{actions: [{type: forward-internal, config: {url: 'http://self.internal'}}]}]"
+	w.online("http://self.internal", refused(t), inside, ruled(t, again))
+	w.online(app, refused(t), ruled(t, again))
+	w.online("https://redirect.example.com", w.serve(seen), ruled(t, `
+on_http_request:
+  - actions: [{type: redirect, config: {from: "^(.*)$", to: "$1"}}, {type: redirect, config: {to: "${req.url}"}}]
+`))
+	for _, c := range []*http.Client{w.h1(), w.h2()} {
+		wantStatus(t, do(t, c, "GET", "/", nil), http.StatusLoopDetected, "ERR_NGROK_3501")
+		wantStatus(t, do(t, c, "GET", "https://redirect.example.com/a?b=c%20d", nil), http.StatusOK, "")
+	}
+}
