@@ -69,6 +69,7 @@ func TestT30_TextsThatGrow(t *testing.T) {
 		chain("vars.x", ".encodeBase64()", 90),
 		chain("vars.x", ".replace('a', 'aaaaaaaaaa')", 30),
 		chain("'ab'", ".split('').join('aaaaaaaaaaaaaaaaaaaaaaaa')", 45),
+		"[vars.x]" + strings.Repeat(".map(x, [x, x])", 24) + ".encodeJson() == ''",
 		"size('%.999999999f'.format([1.0])) == 1",
 		"size(" + doubled + ") == 1",
 		"size(lists.range(1000).map(i, req.headers['long'][0]).join()) == 1",

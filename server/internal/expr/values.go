@@ -286,6 +286,18 @@ func (p params) Contains(key ref.Val) ref.Val {
 // uint64, float64, []byte, time.Time, time.Duration, nil, []any or
 // map[string]any.
 func native(v ref.Val) (any, error) {
+	left := maxElements
+	return nativeOf(v, &left)
+}
+
+// maxElements bounds the elements of a value that leaves the language. Lists
+// share their elements there: one of a few can stand for millions.
+const maxElements = 200_000
+
+func nativeOf(v ref.Val, left *int) (any, error) {
+	if *left--; *left < 0 {
+		return nil, fmt.Errorf("a value of more than %d elements is too large", maxElements)
+	}
 	switch v := v.(type) {
 	case types.String:
 		return string(v), nil
@@ -311,7 +323,7 @@ func native(v ref.Val) (any, error) {
 		out := make(map[string]any)
 		for it := v.Iterator(); it.HasNext() == types.True; {
 			k := it.Next()
-			e, err := native(v.Get(k))
+			e, err := nativeOf(v.Get(k), left)
 			if err != nil {
 				return nil, err
 			}
@@ -321,7 +333,7 @@ func native(v ref.Val) (any, error) {
 	case traits.Lister:
 		out := []any{}
 		for it := v.Iterator(); it.HasNext() == types.True; {
-			e, err := native(it.Next())
+			e, err := nativeOf(it.Next(), left)
 			if err != nil {
 				return nil, err
 			}
