@@ -135,14 +135,14 @@ func (p *Peer) send(ctx context.Context, t ReqType, req any) (*mux.Stream, error
 	return st, nil
 }
 
-// readValue reads exactly one JSON value and returns as soon as it is
-// complete, because no agent ends its half after a request. A number, whose end
-// only a further byte shows, is no message. Bytes behind the value may be
-// consumed.
+// readValue reads exactly one JSON object or array and returns as soon as it is
+// complete, because no agent ends its half after a request. Of any other value
+// only a further byte shows the end, and none is a message. Bytes behind the
+// value may be consumed.
 func readValue(r io.Reader, limit int64) (json.RawMessage, error) {
 	lr := &io.LimitedReader{R: r, N: limit + 1}
 	var body json.RawMessage
-	if err := json.NewDecoder(&noNumber{r: lr}).Decode(&body); err != nil {
+	if err := json.NewDecoder(&noScalar{r: lr}).Decode(&body); err != nil {
 		if lr.N <= 0 {
 			return nil, fmt.Errorf("%w: more than %d bytes", ErrTooLarge, limit)
 		}
@@ -151,23 +151,24 @@ func readValue(r io.Reader, limit int64) (json.RawMessage, error) {
 	return body, nil
 }
 
-var errNumber = errors.New("a message cannot be a number")
+var errScalar = errors.New("a message has to be a JSON object")
 
-// noNumber fails where the first value of a JSON text is a number.
-type noNumber struct {
+// noScalar fails where the first value of a JSON text is neither an object nor
+// an array.
+type noScalar struct {
 	r     io.Reader
 	begun bool
 }
 
 // Read implements io.Reader.
-func (n *noNumber) Read(b []byte) (int, error) {
+func (n *noScalar) Read(b []byte) (int, error) {
 	k, err := n.r.Read(b)
 	for i := 0; i < k && !n.begun; i++ {
 		switch c := b[i]; {
-		case c == '-' || '0' <= c && c <= '9':
-			return 0, errNumber
-		case c != ' ' && c != '\t' && c != '\r' && c != '\n':
+		case c == '{' || c == '[':
 			n.begun = true
+		case c != ' ' && c != '\t' && c != '\r' && c != '\n':
+			return 0, errScalar
 		}
 	}
 	return k, err

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/culvert-project/culvert/internal/fault"
 )
@@ -196,6 +197,7 @@ func parseAddress(text string, defaultPort int) (string, string) {
 	if host == "" {
 		host = "localhost"
 	}
+	host = strings.ToLower(host) // which may change its length
 	if problem := checkHost(host); problem != "" {
 		return "", problem
 	}
@@ -209,7 +211,7 @@ func parseAddress(text string, defaultPort int) (string, string) {
 	if err != nil || n == 0 {
 		return "", "the port must be a number from 1 to 65535"
 	}
-	return net.JoinHostPort(strings.ToLower(host), strconv.FormatUint(n, 10)), ""
+	return net.JoinHostPort(host, strconv.FormatUint(n, 10)), ""
 }
 
 // checkHost refuses what can be neither a name nor an address. It is lenient:
@@ -219,7 +221,7 @@ func checkHost(host string) string {
 		return "the host name is too long"
 	}
 	for _, r := range host {
-		if r <= ' ' || r == 0x7f || strings.ContainsRune(`"'<>[]\^{|}*,;=&$!()`+"`", r) {
+		if r <= ' ' || r == 0x7f || r == utf8.RuneError || strings.ContainsRune(`"'<>[]\^{|}*,;=&$!()`+"`", r) {
 			return "the host has a character that no host name has"
 		}
 	}
