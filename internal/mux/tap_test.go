@@ -41,13 +41,18 @@ func TestTapGetsEveryByteOnce(t *testing.T) {
 			up, down := make([]byte, 1<<20), make([]byte, 9<<20) // more than a socket takes at once
 			_, _ = rand.Read(up)
 			_, _ = rand.Read(down)
+			read := make(chan struct{})
 			go func() {
 				_, _ = client.Write(up)
 				_ = netx.CloseWrite(client)
 				_, _ = upstream.Write(down)
+				<-read // closing with something unread is a reset
 				_ = upstream.Close()
 			}()
-			go func() { _, _ = io.Copy(io.Discard, upstream) }()
+			go func() {
+				defer close(read)
+				_, _ = io.Copy(io.Discard, upstream)
+			}()
 			if n, err := io.Copy(io.Discard, client); err != nil || n != int64(len(down)) {
 				t.Fatalf("client read %d bytes, %v; want %d", n, err, len(down))
 			}
