@@ -10,16 +10,14 @@ import (
 // Sizes of pooled buffers. Output starts small, since most flushes are one
 // short frame, and moves to a large one that holds everything up to the high
 // water mark. Received data waits in chunks of three sizes, each eight times
-// the one before. A read of readSize holds its buffer only while bytes are there,
-// one of copySize while it waits for them, too.
+// the one before.
 const (
 	smallOutput = 4 << 10
 	largeOutput = highWater + 2*frame.MaxSend
 	smallChunk  = 512
 	middleChunk = 4 << 10
 	largeChunk  = 32 << 10
-	readSize    = 128 << 10
-	copySize    = 64 << 10
+	readSize    = 64 << 10
 )
 
 var (
@@ -29,7 +27,6 @@ var (
 	middleChunks = sync.Pool{New: func() any { return new([middleChunk]byte) }}
 	largeChunks  = sync.Pool{New: func() any { return new([largeChunk]byte) }}
 	readBuffers  = sync.Pool{New: func() any { return new([readSize]byte) }}
-	copyBuffers  = sync.Pool{New: func() any { return new([copySize]byte) }}
 )
 
 // grow returns b with room for n more bytes, from the pools where possible.

@@ -252,7 +252,7 @@ func (p *pair) copyBoth() {
 		// before, and then holds little while it waits.
 		read = shortRead
 		if n >= shortRead {
-			read = copySize
+			read = readSize
 		}
 		return err == nil
 	})
@@ -270,8 +270,8 @@ func (p *pair) readInto(size int, credit int64) (n int, err error) {
 		defer middleChunks.Put(b)
 		buf = b[:]
 	} else {
-		b := copyBuffers.Get().(*[copySize]byte)
-		defer copyBuffers.Put(b)
+		b := readBuffers.Get().(*[readSize]byte)
+		defer readBuffers.Put(b)
 		buf = b[:]
 	}
 	n, err = p.conn.Read(buf[:min(int64(len(buf)), credit)])
