@@ -9,7 +9,8 @@
 // them; a ratio is taken within a round, and the table has the median over
 // rounds.
 //
-// Programs of the lowest priority keep the processors awake meanwhile.
+// Programs of the lowest priority keep the processors awake while latency at
+// one connection is measured.
 //
 // It installs nothing. With --before DIR the programs of another build run
 // along, to compare a change with what was before it. With --profile DIR, perf

@@ -104,6 +104,13 @@ func (m *measuring) round(ctx context.Context, round int, r aRun) error {
 	if m.before != "" {
 		ways = append(ways, before)
 	}
+	if r.name == http1 {
+		awake, cancel := context.WithCancel(ctx)
+		defer cancel()
+		if err := m.keepAwake(awake); err != nil {
+			return err
+		}
+	}
 	for i := range ways {
 		name := ways[(i+round)%len(ways)]
 		done := m.record(ctx, round, r.name, name)

@@ -44,9 +44,6 @@ func (w *world) wait() { w.running.Wait() }
 // start brings up the service and all ways to it, and tries each.
 func (w *world) start(ctx context.Context, bin string, o options) error {
 	w.ways = map[string]way{}
-	if err := w.keepAwake(ctx); err != nil {
-		return err
-	}
 	upstream, err := w.startNginx(ctx, o.bulk)
 	if err != nil {
 		return err
@@ -108,9 +105,11 @@ http {
 }
 `
 
-// keepAwake gives each processor something to do that gives way to all else: to
-// wake a virtual one that has gone to sleep takes the hypervisor longer than any
-// of the ways takes for a request, and differs from time to time.
+// keepAwake gives each processor something to do that gives way to all else,
+// until ctx ends. With one request at a time they sleep in between, and to wake
+// a virtual one takes the hypervisor longer than any of the ways takes for a
+// request. Under load they do not sleep, and spinning would take from the other
+// thread of a core.
 func (w *world) keepAwake(ctx context.Context) error {
 	self, err := os.Executable()
 	if err != nil {
