@@ -121,6 +121,7 @@ type program struct {
 	prg    cel.Program
 	out    *cel.Type
 	reads  []string
+	fast   fastTest // nil if the expression is more than usual
 }
 
 // Reads returns the variables that the expression names, sorted.
@@ -192,6 +193,9 @@ func (e *Env) compile(source string, s Scope) (*program, []Problem) {
 	}
 	if p.prg, err = e.lenient[s].Program(checked, opts...); err != nil {
 		return nil, append(problems, Problem{Message: err.Error()})
+	}
+	if p.out.IsExactType(cel.BoolType) {
+		p.fast = fast{checked.NativeRep(), e}.test(checked.NativeRep().Expr())
 	}
 	return p, problems
 }
@@ -277,6 +281,11 @@ func evalError(err error) error {
 // Eval evaluates the expression. It fails where CEL does: a missing key, an
 // index out of range, values of the wrong type, cost over the limit.
 func (b *Bool) Eval(f *Frame) (bool, error) {
+	if b.fast != nil {
+		if v, ok := b.fast(f); ok {
+			return v, nil
+		}
+	}
 	v, err := b.eval(f)
 	if err != nil {
 		return false, err
