@@ -12,7 +12,9 @@ import (
 	"github.com/culvert-project/culvert/internal/mux"
 	"github.com/culvert-project/culvert/internal/netx/proxyproto"
 	"github.com/culvert-project/culvert/internal/wire"
+	"github.com/culvert-project/culvert/server/internal/policy"
 	"github.com/culvert-project/culvert/server/internal/route"
+	"github.com/culvert-project/culvert/server/internal/sniff"
 )
 
 // dialTimeout bounds the opening of a stream to an agent, which has its own,
@@ -20,7 +22,8 @@ import (
 const dialTimeout = 10 * time.Second
 
 // serveTCP joins a connection to the TCP endpoint of its port. Nothing is read
-// from the client before: its server may be the one to speak first.
+// from the client before, unless a policy ends TLS here: its server may be the
+// one to speak first.
 func (s *Server) serveTCP(ctx context.Context, ec *edgeConn) {
 	pool := s.poolFor(ctx, ec)
 	if pool == nil {
@@ -28,12 +31,36 @@ func (s *Server) serveTCP(ctx context.Context, ec *edgeConn) {
 		_ = ec.Close()
 		return
 	}
-	ep, _, err := s.passConnect(ctx, ec, pool.Pick())
+	ep := pool.Pick()
+	to, conn, err := s.passConnect(ctx, ec, ep)
 	if err != nil {
 		ec.reset()
 		return
 	}
-	s.join(ctx, ec, nil, ep)
+	if conn == nil || conn.Terminate == nil {
+		s.join(ctx, ec, nil, to)
+		return
+	}
+	tc, err := s.handshakeTCP(ctx, ec, ep, conn)
+	if err != nil {
+		s.refuseTLS(ec, err)
+		return
+	}
+	s.join(ctx, ec, tc, to)
+}
+
+// handshakeTCP ends TLS for a TCP endpoint. Its clients need not name a host:
+// they have come by the port.
+func (s *Server) handshakeTCP(ctx context.Context, ec *edgeConn, ep *route.Endpoint, conn *policy.Conn) (*tls.Conn, error) {
+	hello, err := ec.ClientHello(time.Now().Add(s.cfg.Limits.SniffTimeout))
+	switch {
+	case errors.Is(err, sniff.ErrNotTLS):
+		return nil, err // it need not be HTTP
+	case err != nil:
+		return nil, s.badHello(ec, err)
+	}
+	ec.sni = hello.ServerName
+	return s.handshake(ctx, ec, ep, conn)
 }
 
 // poolFor finds the pool for a connection of tcp or with TLS, waiting for a

@@ -78,10 +78,13 @@ func refuse(alert byte, cause error) error { return &refusal{alert, cause} }
 
 // serveTLS serves a connection that has to begin with a ClientHello.
 func (s *Server) serveTLS(ctx context.Context, l *listener, ec *edgeConn) {
-	err := s.routeTLS(ctx, l, ec)
-	if err == nil {
-		return
+	if err := s.routeTLS(ctx, l, ec); err != nil {
+		s.refuseTLS(ec, err)
 	}
+}
+
+// refuseTLS ends a connection with TLS that nobody has taken.
+func (s *Server) refuseTLS(ec *edgeConn, err error) {
 	s.log.Debug("TLS connection refused", "client", ec.remote.String(), "host", ec.sni, "err", err)
 	if r, ok := errors.AsType[*refusal](err); ok && r.alert != 0 {
 		const fatal = 2
@@ -170,7 +173,11 @@ func (s *Server) handshake(ctx context.Context, ec *edgeConn, ep *route.Endpoint
 		ec.cert = cmp.Or(conn.Terminate.Certificate, ec.cert)
 	}
 	if ec.cert == nil {
-		cert, err := s.cfg.Certs.GetCertificate(ec.sni)
+		name := ec.sni
+		if ep != nil && ep.Key.URL.Scheme == endpoint.TCP {
+			name = ep.Key.URL.Host
+		}
+		cert, err := s.cfg.Certs.GetCertificate(name)
 		if err != nil {
 			return nil, refuse(alertUnrecognizedName, fault.Wrap(err, fault.TLSHandshakeFailed, err))
 		}
@@ -198,7 +205,7 @@ func (s *Server) handshake(ctx context.Context, ec *edgeConn, ep *route.Endpoint
 		ec.linger(true)
 		return nil, fault.Wrap(err, fault.TLSHandshakeFailed, err)
 	}
-	if name, ok := sniff.CanonicalName(tc.ConnectionState().ServerName); !ok || name != ec.sni {
+	if name, ok := sniff.CanonicalName(tc.ConnectionState().ServerName); name != ec.sni || !ok && name != "" {
 		return nil, fault.New(fault.TLSHandshakeFailed, "the server name of the handshake is another one than routed by")
 	}
 	if conn != nil {

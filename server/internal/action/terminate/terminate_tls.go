@@ -64,9 +64,6 @@ func build(c *config, b *policy.Build) policy.Action {
 	if a.settings.MinVersion > a.settings.MaxVersion {
 		b.Problem("min_version", fault.PolicyValueUnknown, "min_version %s is above max_version %s", c.MinVersion, c.MaxVersion)
 	}
-	if b.Scheme == endpoint.TCP {
-		b.NotBuilt("", "terminate-tls on a tcp endpoint")
-	}
 	a.buildCertificate(c, b)
 	a.buildClient(c, b)
 	return a
