@@ -17,6 +17,9 @@ const (
 	// healthy is how long a connection must have been up for the delays to
 	// start over.
 	healthy = time.Minute
+	// flapping bounds the delay behind a connection that was up for less: the
+	// server is there, so it is not waited for as for one that does not answer.
+	flapping = 5 * time.Second
 	// patience is how long a session that was up takes the server's final
 	// refusals before it believes them: an administrator may be mending it.
 	patience = time.Hour
@@ -95,6 +98,7 @@ func (l *leg) run(ready chan<- error) {
 			if time.Since(k.since) >= healthy {
 				delay.Reset()
 			}
+			delay.Lower(flapping)
 			began = time.Now()
 		}
 		if l.s.life.Err() != nil {

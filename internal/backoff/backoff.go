@@ -40,6 +40,9 @@ func (b *Backoff) Next() time.Duration {
 // Reset makes the next delay the first one again.
 func (b *Backoff) Reset() { b.ceiling = 0 }
 
+// Lower makes the ceiling of the next delay most, if it is above that.
+func (b *Backoff) Lower(most time.Duration) { b.ceiling = min(b.ceiling, most) }
+
 func (b *Backoff) bounds() (lowest, highest time.Duration) {
 	lowest, highest = b.Min, b.Max
 	if lowest <= 0 {

@@ -57,3 +57,21 @@ func TestNextSpreads(t *testing.T) {
 		t.Errorf("%d of 1000 first delays lie in the lower half, want about 500", low)
 	}
 }
+
+func TestLower(t *testing.T) {
+	t.Parallel()
+	b := backoff.Backoff{Min: time.Second, Max: time.Hour}
+	b.Lower(time.Minute) // the first delay stays the first
+	if d := b.Next(); d > time.Second {
+		t.Errorf("first delay %v, want at most 1s", d)
+	}
+	for range 20 {
+		b.Next()
+	}
+	b.Lower(3 * time.Second)
+	for range 2 {
+		if d := b.Next(); d > 6*time.Second {
+			t.Errorf("got %v, want at most 3s, then 6s", d)
+		}
+	}
+}

@@ -206,6 +206,11 @@ func TestF05_AgentLinkFlaps(t *testing.T) {
 				t.Fatalf("the agent has %d sessions", n)
 			}
 		}
+		start := time.Now()
+		eventually(t, "the agent is back", func() bool { return w.node.Tunnels().NumSessions() == 1 })
+		if d := time.Since(start); d > 8*time.Second {
+			t.Errorf("the agent was back after %v: its server is there and should not be waited for", d)
+		}
 		await(t, load, 2)
 		after := load.Counts()
 		await(t, load, 5)
