@@ -21,40 +21,33 @@ import (
 // tcpPair returns both ends of a connection over loopback.
 func tcpPair(t *testing.T) (near, far net.Conn) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	near, err = net.Dial("tcp", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	far, err = l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = near.Close()
-		_ = far.Close()
-	})
-	return near, far
+	return ends(t, listenLoopback(t), func(addr net.Addr) (net.Conn, error) { return net.Dial("tcp", addr.String()) })
 }
 
 // ownPair is tcpPair with the sockets of package netx.
 func ownPair(t *testing.T) (near, far net.Conn) {
 	t.Helper()
+	return ends(t, netx.Sockets(listenLoopback(t)), func(addr net.Addr) (net.Conn, error) { return netx.DialTCP(t.Context(), netx.AddrPort(addr)) })
+}
+
+func listenLoopback(t *testing.T) net.Listener {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	own := netx.Sockets(l)
-	defer own.Close()
-	near, err = netx.DialTCP(t.Context(), netx.AddrPort(own.Addr()))
+	return l
+}
+
+// ends makes one connection through l, which it closes.
+func ends(t *testing.T, l net.Listener, dial func(net.Addr) (net.Conn, error)) (near, far net.Conn) {
+	t.Helper()
+	defer l.Close()
+	near, err := dial(l.Addr())
 	if err != nil {
 		t.Fatal(err)
 	}
-	far, err = own.Accept()
+	far, err = l.Accept()
 	if err != nil {
 		t.Fatal(err)
 	}
