@@ -54,10 +54,10 @@ func (s *Server) serveHTTP(ctx context.Context, ec *edgeConn, c net.Conn) {
 }
 
 // Waiting implements h1.Phases.
-func (ec *edgeConn) Waiting() bool {
+func (ec *edgeConn) Waiting(now time.Time) bool {
 	ec.awaitHead(true)
 	if ec.began {
-		ec.idleSince.Store(time.Now().UnixNano())
+		ec.idleSince.Store(now.UnixNano())
 	}
 	ec.waiting.Store(true)
 	return !ec.server.draining.Load()

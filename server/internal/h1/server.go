@@ -56,9 +56,9 @@ type Server struct {
 // Phases hears where a connection stands. Its methods are called in turn by
 // the goroutine of Serve.
 type Phases interface {
-	// Waiting is called before the connection waits for a request. It returns
-	// false if none may come any more.
-	Waiting() bool
+	// Waiting is called before the connection waits for a request, from now on.
+	// It returns false if none may come any more.
+	Waiting(now time.Time) bool
 	// Serving is called when the head of a request was read.
 	Serving()
 	// Last is called when a response begins, and reports whether the
@@ -102,7 +102,7 @@ func (s *Server) Serve(ctx context.Context, nc net.Conn, phases Phases) (rest []
 		state := t.ConnectionState()
 		c.base.TLS = &state
 	}
-	for phases.Waiting() {
+	for c.wait() {
 		head, err := c.readHead()
 		if err != nil {
 			return nil // it ended, or said nothing for too long
@@ -124,6 +124,12 @@ func (s *Server) Serve(ctx context.Context, nc net.Conn, phases Phases) (rest []
 		c.served++
 	}
 	return nil
+}
+
+// wait begins to wait for a request. It reports whether one may come.
+func (c *serverConn) wait() bool {
+	c.since = time.Now()
+	return c.phases.Waiting(c.since)
 }
 
 // end gives back what the connection held.
@@ -163,7 +169,6 @@ func (c *serverConn) room(limit int) bool {
 // readHead returns the next head with its empty line, or as much as is needed
 // to see that it is unusual.
 func (c *serverConn) readHead() ([]byte, error) {
-	c.since = time.Now()
 	from := 0
 	for {
 		b := c.buf[c.r:c.w]

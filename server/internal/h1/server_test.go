@@ -25,9 +25,9 @@ type phases struct {
 	leaving          bool
 }
 
-func (p *phases) Waiting() bool { p.waiting++; return true }
-func (p *phases) Serving()      { p.serving++ }
-func (p *phases) Last() bool    { return p.leaving }
+func (p *phases) Waiting(time.Time) bool { p.waiting++; return true }
+func (p *phases) Serving()               { p.serving++ }
+func (p *phases) Last() bool             { return p.leaving }
 
 // serve has a Server serve one end of a connection. The channel gets what
 // Serve returns.
