@@ -187,7 +187,7 @@ func TestT64_AttacksCostLittle(t *testing.T) {
 			a := &attack{t: t, Conn: near}
 			s := run(t, netx.NewBatch(metered{far, &a.read}), mux.Server, mux.Config{MaxStreams: 1200})
 			a.session = s
-			go victim(s)
+			go victim(s, make([]byte, 2*mux.Window))
 			exchange(t, bystander)
 			idle := heap()
 			worst := int64(0)
@@ -220,8 +220,7 @@ func TestT64_AttacksCostLittle(t *testing.T) {
 }
 
 // victim leaves streams alone, or answers them at length where they say so.
-func victim(s *mux.Session) {
-	answer := make([]byte, 2*mux.Window)
+func victim(s *mux.Session, answer []byte) {
 	var left []*mux.Stream
 	for {
 		st, err := s.Accept(context.Background())

@@ -136,6 +136,9 @@ func stress(t *testing.T, client, server *mux.Session, streams int) {
 		}
 	}
 	openers.Wait()
+	for _, s := range []*mux.Session{client, server} {
+		last(t, s, seed)
+	}
 	for name, s := range map[string]*mux.Session{"client": client, "server": server} {
 		eventually(t, name+" has nothing left of any stream", func() bool {
 			for _, n := range s.Counters() {
@@ -150,6 +153,20 @@ func stress(t *testing.T, client, server *mux.Session, streams int) {
 			t.Errorf("%s ended: %v", name, err)
 		}
 	}
+}
+
+// last opens a stream that the peer ends, before which it gets all that was
+// sent on others.
+func last(t *testing.T, s *mux.Session, seed uint64) {
+	t.Helper()
+	st, err := s.Open(context.Background(), binary.BigEndian.AppendUint64(nil, seed))
+	if err != nil {
+		t.Errorf("open: %v", err)
+		return
+	}
+	_ = st.CloseWrite()
+	_, _ = io.Copy(io.Discard, st)
+	_ = st.Close()
 }
 
 func openActors(t *testing.T, s *mux.Session, rnd *rand.Rand, streams int) {
