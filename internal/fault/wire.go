@@ -35,13 +35,20 @@ func (e *Error) Wire() string {
 // defuse puts text on one line and keeps it from being taken for a code: Go SDKs take the first
 // ERR_NGROK_<digits> anywhere, the Rust family any line that starts with it.
 func defuse(s string) string {
-	return strings.ReplaceAll(oneLine(s), "ERR_", "ERR-")
+	return strings.ReplaceAll(oneLine(s), "ERR_", defused)
 }
+
+// defused is what the wire has for the start of a code that is not the error's own.
+const defused = "ERR-"
+
+// mentions undoes defuse where it met a code.
+var mentions = strings.NewReplacer(defused+ngrokPrefix[len("ERR_"):], ngrokPrefix, defused+culvertPrefix[len("ERR_"):], culvertPrefix)
 
 // ParseWire reads the error text of an answer, ours or another server's. It finds the code as both SDK
 // families do: on a line of its own, else the first one anywhere. The first line of the rest is the message,
-// further lines are the remedy. Blank text means success and gives nil. Title and status come from the
-// catalogue where the code is known.
+// further lines are the remedy, and the codes that they mention are whole again: who reads them looks for
+// ERR_NGROK_2201. Blank text means success and gives nil. Title and status come from the catalogue where the
+// code is known.
 func ParseWire(s string) *Error {
 	if len(s) > maxWire {
 		s = s[:maxWire]
@@ -51,7 +58,7 @@ func ParseWire(s string) *Error {
 	for line := range strings.FieldsFuncSeq(s, func(r rune) bool { return r == '\r' || r == '\n' }) {
 		line = strings.TrimSpace(clean(line, maxLine))
 		if line != "" && line != string(code) {
-			lines = append(lines, line)
+			lines = append(lines, mentions.Replace(line))
 		}
 	}
 	if len(lines) == 0 && code == "" {

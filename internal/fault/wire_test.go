@@ -59,6 +59,7 @@ func TestParseWire(t *testing.T) {
 		message, remedy string
 	}{
 		{name: "our own", in: fault.New(fault.HostUnderscore, "a_b").Wire(), code: fault.HostUnderscore, message: "The host name a_b has an underscore.", remedy: "Use a hyphen instead."},
+		{name: "codes of others", in: fault.New(fault.HostUnderscore, "ERR_NGROK_2201 ERR_CULVERT_1 ERR_x").Wire(), code: fault.HostUnderscore, message: "The host name ERR_NGROK_2201 ERR_CULVERT_1 ERR-x has an underscore.", remedy: "Use a hyphen instead."},
 		{name: "reference form", in: "it failed\nread this\r\n\r\nERR_NGROK_105\r\n", code: "ERR_NGROK_105", message: "it failed", remedy: "read this"},
 		{name: "unknown code", in: "x\r\n\r\nERR_NGROK_99999\r\n", code: "ERR_NGROK_99999", message: "x"},
 		{name: "code inside a line", in: "failed: ERR_NGROK_108.", code: "ERR_NGROK_108", message: "failed: ERR_NGROK_108."},
