@@ -31,8 +31,8 @@ const (
 	amount    = "done" // requests, or MB
 )
 
-// wrk loads addr with plain HTTP.
-func wrk(ctx context.Context, addr string, connections int, d time.Duration, header ...string) (load, error) {
+// wrk loads addr with plain HTTP for a host.
+func wrk(ctx context.Context, addr, host string, connections int, d time.Duration, header ...string) (load, error) {
 	args := []string{"--threads", "1", "--connections", strconv.Itoa(connections), "--duration", seconds(d), "--latency", "-H", "Host: " + host}
 	for _, h := range header {
 		args = append(args, "-H", h)
@@ -131,7 +131,7 @@ type answer struct {
 }
 
 // get asks for a path over a connection of its own.
-func get(ctx context.Context, addr, path string, secure bool) (answer, error) {
+func get(ctx context.Context, addr, host, path string, secure bool) (answer, error) {
 	var d net.Dialer
 	c, err := d.DialContext(ctx, "tcp", addr)
 	if err != nil {
@@ -159,7 +159,7 @@ func get(ctx context.Context, addr, path string, secure bool) (answer, error) {
 // download reads /bulk once and returns how fast it came.
 func download(ctx context.Context, addr string) (load, error) {
 	start := time.Now()
-	a, err := get(ctx, addr, "/bulk", false)
+	a, err := get(ctx, addr, host, "/bulk", false)
 	if err != nil {
 		return nil, err
 	}
@@ -185,7 +185,7 @@ func (w way) await(ctx context.Context) error {
 			continue
 		}
 		err := until(ctx, begin.addr, func() error {
-			a, err := get(ctx, begin.addr, "/", begin.secure)
+			a, err := get(ctx, begin.addr, w.host(), "/", begin.secure)
 			if err != nil {
 				return err
 			}

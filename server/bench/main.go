@@ -101,6 +101,8 @@ func run(ctx context.Context, o options, out io.Writer) error {
 	fmt.Fprint(out, table(rows, m.samples, o.before != ""))
 	fmt.Fprint(out, "\nµs of the processors for each request, or MB, in the processes of each way:\n\n")
 	fmt.Fprint(out, table(costs, m.samples, o.before != ""))
+	fmt.Fprint(out, "\nAn endpoint with a policy beside one without, 32 connections:\n\n")
+	fmt.Fprint(out, policyTable(m.samples))
 	return nil
 }
 

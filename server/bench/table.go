@@ -103,3 +103,20 @@ func figure(v float64) string {
 	}
 	return fmt.Sprintf("%.0f", v)
 }
+
+// policyTable formats what endpoints with a policy do beside one without.
+func policyTable(s samples) string {
+	b := "| Policy | per second | ratio | goal | CPU | ratio |\n| --- | --- | --- | --- | --- | --- |\n"
+	for _, build := range []string{ours, before} {
+		none := build + strings.TrimPrefix(noPolicy, ours)
+		for _, policy := range []string{noPolicy, missing, onRequest, onResponse} {
+			way := build + strings.TrimPrefix(policy, ours)
+			rate, cost := row{run: policies, unit: perSecond, goal: 0.9}, row{run: policies, unit: cpu}
+			if rates := s[sample{policies, way, perSecond}]; len(rates) > 0 {
+				b += fmt.Sprintf("| %s | %s | %s | %s | %s | %s |\n", way, figure(median(rates)), spread(s.ratios(rate, way, none)), rate.want(),
+					figure(median(s[sample{policies, way, cpu}])), spread(s.ratios(cost, way, none)))
+			}
+		}
+	}
+	return b
+}

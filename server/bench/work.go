@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -36,14 +37,15 @@ const (
 	newConns = "TCP, new connections"
 	bulkTCP  = "TCP, one download"
 	bulkHTTP = "HTTP, one download"
+	policies = "HTTP, policy"
 )
 
 var runs = []aRun{
 	{http32, []string{direct, httputil, haproxyHTTP, ours}, func(ctx context.Context, w way, d time.Duration) (load, error) {
-		return wrk(ctx, w.http, 32, d)
+		return wrk(ctx, w.http, host, 32, d)
 	}},
 	{http1, []string{direct, httputil, haproxyHTTP, ours}, func(ctx context.Context, w way, d time.Duration) (load, error) {
-		return wrk(ctx, w.http, 1, d)
+		return wrk(ctx, w.http, host, 1, d)
 	}},
 	{https32, []string{httputil, haproxyHTTP, ours}, func(ctx context.Context, w way, d time.Duration) (load, error) {
 		return h2load(ctx, w.https, 32, 1, d, "--h1")
@@ -52,16 +54,19 @@ var runs = []aRun{
 		return h2load(ctx, w.https, 1, 32, d)
 	}},
 	{tcp32, []string{direct, haproxyTCP, ours}, func(ctx context.Context, w way, d time.Duration) (load, error) {
-		return wrk(ctx, w.tcp, 32, d)
+		return wrk(ctx, w.tcp, host, 32, d)
 	}},
 	{newConns, []string{direct, haproxyTCP, ours}, func(ctx context.Context, w way, d time.Duration) (load, error) {
-		return wrk(ctx, w.tcp, 32, d, "Connection: close")
+		return wrk(ctx, w.tcp, host, 32, d, "Connection: close")
 	}},
 	{bulkTCP, []string{direct, haproxyTCP, ours}, func(ctx context.Context, w way, _ time.Duration) (load, error) {
 		return download(ctx, w.tcp)
 	}},
 	{bulkHTTP, []string{direct, httputil, haproxyTCP, ours}, func(ctx context.Context, w way, _ time.Duration) (load, error) {
 		return download(ctx, w.http)
+	}},
+	{policies, []string{noPolicy, missing, onRequest, onResponse}, func(ctx context.Context, w way, d time.Duration) (load, error) {
+		return wrk(ctx, w.http, w.host(), 32, d)
 	}},
 }
 
@@ -100,9 +105,11 @@ type measuring struct {
 // round gives every way of a run its load once. The order turns with the
 // rounds, so that none always comes after the same other.
 func (m *measuring) round(ctx context.Context, round int, r aRun) error {
-	ways := append([]string(nil), r.ways...)
-	if m.before != "" {
-		ways = append(ways, before)
+	ways := slices.Clone(r.ways)
+	for _, name := range r.ways {
+		if of, mine := strings.CutPrefix(name, ours); mine && m.before != "" {
+			ways = append(ways, before+of)
+		}
 	}
 	if r.name == http1 {
 		awake, cancel := context.WithCancel(ctx)
@@ -135,13 +142,13 @@ func (m *measuring) round(ctx context.Context, round int, r aRun) error {
 
 // record has perf look at edge and agent during the first round, if asked for.
 func (m *measuring) record(ctx context.Context, round int, run, way string) (done func()) {
-	if m.profile == "" || way != ours || round > 0 {
+	if m.profile == "" || !strings.HasPrefix(way, ours) || round > 0 {
 		return func() {}
 	}
 	var perfs []*exec.Cmd
 	for i, pid := range m.ways[way].pids {
 		role := [...]string{"edge", "agent"}[i]
-		file := filepath.Join(m.profile, strings.NewReplacer(", ", "-", " ", "-", "/", "").Replace(run)+"."+role+".perf")
+		file := filepath.Join(m.profile, strings.NewReplacer(", ", "-", " ", "-", "/", "").Replace(run+strings.TrimPrefix(way, ours))+"."+role+".perf")
 		perf := exec.CommandContext(ctx, "perf", "record", "-q", "-g", "-F", "999", "-p", strconv.Itoa(pid), "-o", file)
 		perf.Stderr = os.Stderr
 		if err := perf.Start(); err != nil {

@@ -28,8 +28,12 @@ const host = "bench.culvert.localhost"
 // HTTPS with HTTP/1.1 and HTTP/2, and bytes. Those it has not are empty.
 type way struct {
 	http, https, tcp string
-	pids             []int // of its processes: for ours edge and agent
+	name             string // the host's first label, if it is not host that is served
+	pids             []int  // of its processes: for ours edge and agent
 }
+
+// host is the name that is asked for.
+func (w way) host() string { return w.name + host }
 
 // world is everything that runs.
 type world struct {
@@ -240,8 +244,11 @@ func (w *world) startCulvert(ctx context.Context, name, bin, upstream string) er
 		return err
 	}
 	agent, err := w.spawn(ctx, nil, filepath.Join(bin, "culvert"), "start", "--all", "--config", conf, "--log", "stderr", "--log-level", "warn")
+	if err != nil {
+		return err
+	}
 	w.ways[name] = way{http: addrs[0], https: addrs[1], tcp: addrs[2], pids: []int{edge, agent}}
-	return err
+	return w.startPolicies(ctx, name, bin, upstream, conf, addrs[0], edge)
 }
 
 // until repeats f until it succeeds or half a minute has passed.
