@@ -33,10 +33,11 @@ func (a *attack) send(b []byte) bool {
 	return err == nil
 }
 
-// taken waits until the session has read all that was sent, or has ended.
+// taken waits until the session has read all that was sent and sent what it
+// answers, or has ended.
 func (a *attack) taken() {
 	eventually(a.t, "the session reads", func() bool {
-		return a.read.Load() == a.sent || a.session.Err() != nil
+		return a.read.Load() == a.sent && a.session.Output() == 0 || a.session.Err() != nil
 	})
 }
 

@@ -6,6 +6,7 @@
 package reliability
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/binary"
@@ -32,9 +33,10 @@ import (
 // with no other test, for memory's sake.
 func siege(t *testing.T, w *world, u string, growth int64, attacks map[string]func(context.Context)) {
 	t.Helper()
-	load := w.load(u, func(c *LoadConfig) { c.Upload = 1 << 20 })
+	load := w.load(u, func(c *LoadConfig) { c.Upload, c.Pace = 1<<20, Pace(offered) })
 	await(t, load, 10)
 	base := heap()
+	quiet := rate(t, load, func() { await(t, load, 20) })
 	ctx, over := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	for name, f := range attacks {
@@ -46,12 +48,12 @@ func siege(t *testing.T, w *world, u string, growth int64, attacks map[string]fu
 		})
 	}
 	var peak int64
-	for range 10 {
-		before := load.Counts()
-		await(t, load, 10)
-		only(t, load.Counts().Since(before))
-		peak = max(peak, heap()-base)
-	}
+	besieged := rate(t, load, func() {
+		for range 10 {
+			await(t, load, 10)
+			peak = max(peak, heap()-base)
+		}
+	})
 	over()
 	wg.Wait()
 	counts := load.Stop()
@@ -65,7 +67,24 @@ func siege(t *testing.T, w *world, u string, growth int64, attacks map[string]fu
 	if o, _ := Get(t.Context(), c, u, false, 1000); o != OK {
 		t.Errorf("after the siege: %q", o)
 	}
-	t.Logf("memory grew by %d MiB; load: %v", peak>>20, counts)
+	t.Logf("memory grew by %d MiB; %.0f requests/s before, %.0f beside the attacks (%.0f %%); load: %v",
+		peak>>20, quiet, besieged, 100*besieged/quiet, counts)
+}
+
+// offered is how many requests a second ordinary clients make at most. What the
+// attacks take of the processors is theirs and the server's together, so there has
+// to be room left for both.
+const offered = 100
+
+// rate returns how many requests a second are answered while f runs, all of which
+// have to be fine.
+func rate(t *testing.T, load *Load, f func()) float64 {
+	t.Helper()
+	before, start := load.Counts(), time.Now()
+	f()
+	counts, took := load.Counts().Since(before), time.Since(start)
+	only(t, counts)
+	return float64(counts.Sum(func(kind string, _ Outcome) bool { return kind == kindH1 || kind == kindH2 })) / took.Seconds()
 }
 
 // heap is the memory in use, rubbish excluded.
@@ -106,9 +125,9 @@ func (w *world) to(addr net.Addr, f func(ctx context.Context, c net.Conn)) func(
 }
 
 // toTLS is the same behind a TLS handshake for the given name.
-func (w *world) toTLS(addr net.Addr, name string, f func(ctx context.Context, c net.Conn)) func(context.Context) {
+func (w *world) toTLS(addr net.Addr, name string, f func(ctx context.Context, c net.Conn), protos ...string) func(context.Context) {
 	return w.to(addr, func(ctx context.Context, c net.Conn) {
-		s := tls.Client(c, &tls.Config{ServerName: name, RootCAs: w.cas, MinVersion: tls.VersionTLS12})
+		s := tls.Client(c, &tls.Config{ServerName: name, RootCAs: w.cas, MinVersion: tls.VersionTLS12, NextProtos: protos})
 		if s.HandshakeContext(ctx) == nil {
 			f(ctx, s)
 		}
@@ -117,6 +136,29 @@ func (w *world) toTLS(addr net.Addr, name string, f func(ctx context.Context, c 
 
 // untilClosed reads and forgets.
 func untilClosed(_ context.Context, c net.Conn) { _, _ = io.Copy(io.Discard, c) }
+
+// h2Flood writes ten thousand frames of HTTP/2 a second, until the server ends the
+// connection. Numbers of streams go up.
+func h2Flood(ctx context.Context, c net.Conn, add func(b []byte, stream uint32) []byte) {
+	go func() { _, _ = io.Copy(io.Discard, c) }()
+	b := h2Frame([]byte("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), 4, 0, 0, nil)
+	for stream := uint32(1); ctx.Err() == nil; {
+		for range 100 {
+			b = add(b, stream)
+			stream += 2
+		}
+		if _, err := c.Write(b); err != nil {
+			return
+		}
+		b = b[:0]
+		pause(ctx, 10*time.Millisecond)
+	}
+}
+
+func h2Frame(b []byte, kind, flags byte, stream uint32, payload []byte) []byte {
+	b = append(b, byte(len(payload)>>16), byte(len(payload)>>8), byte(len(payload)), kind, flags)
+	return append(binary.BigEndian.AppendUint32(b, stream), payload...)
+}
 
 func noise(n int) []byte {
 	b := make([]byte, n)
@@ -157,7 +199,11 @@ func TestHostileClient_BesideOrdinaryOnes(t *testing.T) { //nolint:paralleltest 
 	https := func(f func(ctx context.Context, c net.Conn)) func(context.Context) {
 		return w.toTLS(w.info.HTTPS, name, f)
 	}
+	http2 := func(f func(ctx context.Context, c net.Conn)) func(context.Context) {
+		return w.toTLS(w.info.HTTPS, name, f, "h2")
+	}
 	head := "POST /sink?n=1000000 HTTP/1.1\r\nHost: " + host(u) + "\r\n"
+	head2 := append([]byte("\x82\x87\x84\x01"), append([]byte{byte(len(name))}, name...)...)
 	get := "GET /bytes/100000000 HTTP/1.1\r\nHost: " + host(u) + "\r\n\r\n"
 	siege(t, w, u, 128<<20, map[string]func(context.Context){
 		"slow heads": again(50, https(func(ctx context.Context, c net.Conn) { drip(ctx, c, head, "X-A: b\r\n") })),
@@ -183,6 +229,25 @@ func TestHostileClient_BesideOrdinaryOnes(t *testing.T) { //nolint:paralleltest 
 		"HTTP/2 garbage": again(4, w.to(w.info.HTTP, func(ctx context.Context, c net.Conn) {
 			_, _ = io.WriteString(c, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"+string(noise(1000)))
 			untilClosed(ctx, c)
+		})),
+		"rapid resets": again(1, http2(func(ctx context.Context, c net.Conn) {
+			h2Flood(ctx, c, func(b []byte, stream uint32) []byte {
+				return h2Frame(h2Frame(b, 1, 5, stream, head2), 3, 0, stream, []byte{0, 0, 0, 8})
+			})
+		})),
+		"pings": again(1, http2(func(ctx context.Context, c net.Conn) {
+			h2Flood(ctx, c, func(b []byte, _ uint32) []byte { return h2Frame(b, 6, 0, 0, make([]byte, 8)) })
+		})),
+		"settings": again(1, http2(func(ctx context.Context, c net.Conn) {
+			h2Flood(ctx, c, func(b []byte, _ uint32) []byte { return h2Frame(b, 4, 0, 0, nil) })
+		})),
+		"continuations": again(1, http2(func(ctx context.Context, c net.Conn) {
+			h2Flood(ctx, c, func(b []byte, stream uint32) []byte {
+				if stream == 1 {
+					return h2Frame(b, 1, 1, 1, head2)
+				}
+				return h2Frame(b, 9, 0, 1, bytes.Repeat([]byte("\x00\x01x\x01y"), 200))
+			})
 		})),
 		"names nobody has": again(4, func(ctx context.Context) {
 			c := Client(w.net, w.cas, true)

@@ -38,6 +38,24 @@ type LoadConfig struct {
 	Pace func(context.Context) bool
 }
 
+// Pace returns a [LoadConfig.Pace] that lets so many requests begin a second.
+// What was missed for more than a moment is not made up for.
+func Pace(perSecond float64) func(context.Context) bool {
+	step := time.Duration(float64(time.Second) / perSecond)
+	var mu sync.Mutex
+	next := time.Now()
+	return func(ctx context.Context) bool {
+		mu.Lock()
+		if late := time.Now().Add(-100 * time.Millisecond); next.Before(late) {
+			next = late
+		}
+		next = next.Add(step)
+		at := next
+		mu.Unlock()
+		return pause(ctx, time.Until(at))
+	}
+}
+
 // Load is traffic through an endpoint. Start one with [StartLoad].
 type Load struct {
 	cfg     LoadConfig

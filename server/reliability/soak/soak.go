@@ -10,7 +10,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/culvert-project/culvert/server/reliability"
@@ -49,7 +48,7 @@ func soak(ctx context.Context, s settings) (err error) {
 	if r.before, err = r.atRest(ctx, nil); err != nil {
 		return err
 	}
-	load.Pace = pace(s.share * capacity)
+	load.Pace = reliability.Pace(s.share * capacity)
 	r.load = reliability.StartLoad(ctx, load)
 	began := time.Now()
 	err = r.rotate(ctx, began)
@@ -146,24 +145,6 @@ func (r *rig) measure(ctx context.Context, cfg reliability.LoadConfig) (float64,
 }
 
 func every(string, reliability.Outcome) bool { return true }
-
-// pace returns a function that lets requests begin at the given rate. What was
-// missed for more than a moment is not made up for.
-func pace(perSecond float64) func(context.Context) bool {
-	step := time.Duration(float64(time.Second) / perSecond)
-	var mu sync.Mutex
-	next := time.Now()
-	return func(ctx context.Context) bool {
-		mu.Lock()
-		if late := time.Now().Add(-100 * time.Millisecond); next.Before(late) {
-			next = late
-		}
-		next = next.Add(step)
-		at := next
-		mu.Unlock()
-		return rest(ctx, time.Until(at))
-	}
-}
 
 // rest waits, and reports false if ctx has ended.
 func rest(ctx context.Context, d time.Duration) bool {
