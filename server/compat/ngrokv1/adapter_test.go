@@ -131,6 +131,9 @@ func tunnel(e oracle.Endpoint) config.Tunnel {
 	if e.URL != "" {
 		common = append(common, config.WithURL(e.URL))
 	}
+	if e.Binding != "" {
+		common = append(common, config.WithBindings(e.Binding))
+	}
 	if e.Policy != "" {
 		common = append(common, config.WithTrafficPolicy(e.Policy))
 	}

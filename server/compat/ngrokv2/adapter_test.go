@@ -119,6 +119,9 @@ func options(e oracle.Endpoint) []ngrok.EndpointOption {
 	if e.AgentTLS != nil {
 		opts = append(opts, ngrok.WithAgentTLSTermination(e.AgentTLS))
 	}
+	if e.Binding != "" {
+		opts = append(opts, ngrok.WithBindings(e.Binding))
+	}
 	if e.Policy != "" {
 		opts = append(opts, ngrok.WithTrafficPolicy(e.Policy))
 	}

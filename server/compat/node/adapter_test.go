@@ -166,7 +166,7 @@ func (s *session) Close() error {
 }
 
 func endpoint(e oracle.Endpoint) map[string]any {
-	m := map[string]any{"scheme": e.Scheme, "host": e.Host, "pooling": e.Pooling, "proxy": e.PROXY, "edgeTLS": e.EdgeTLS, "http2": e.HTTP2, "policy": e.Policy}
+	m := map[string]any{"scheme": e.Scheme, "host": e.Host, "pooling": e.Pooling, "proxy": e.PROXY, "edgeTLS": e.EdgeTLS, "http2": e.HTTP2, "policy": e.Policy, "binding": e.Binding}
 	if e.EdgeCert != nil {
 		m["cert"], m["key"] = string(e.EdgeCert.Cert), string(e.EdgeCert.Key)
 	}
@@ -211,7 +211,9 @@ func (o *online) Close() error {
 	return err
 }
 
-func TestOracle(t *testing.T) {
+// needNode skips the test where the SDK cannot run.
+func needNode(t *testing.T) {
+	t.Helper()
 	_, err := exec.LookPath("node")
 	if err == nil {
 		_, err = os.Stat("node_modules/@ngrok/ngrok")
@@ -222,5 +224,9 @@ func TestOracle(t *testing.T) {
 		}
 		t.Skipf("%v; run: npm ci --prefix server/compat/node", err)
 	}
+}
+
+func TestOracle(t *testing.T) {
+	needNode(t)
 	oracle.Run(t, library())
 }

@@ -1,7 +1,7 @@
 // One session of the official JavaScript SDK, driven by lines of JSON on standard input:
 //   {"id":1,"do":"connect","addr":…,"ca":…,"token":…,"commands":true}
 //   {"id":2,"do":"listen","endpoint":{…},"app":{…}}   {"id":3,"do":"forward","endpoint":{…},"upstream":…}
-//   {"id":4,"do":"close","key":…}
+//   {"id":4,"do":"short","config":{…}}   {"id":5,"do":"close","key":…}
 // Each is answered by {"id":…, …} or {"id":…,"error":…,"code":…}. A command of the server is {"command":"stop"}.
 // The end of standard input ends the process, and with it the session.
 import http from "node:http";
@@ -72,6 +72,7 @@ function builder(e) {
   b.metadata("oracle").poolingEnabled(Boolean(e.pooling)).verifyUpstreamTls(false);
   if (e.proxy) b.proxyProto(String(e.proxy));
   if (e.clientCAs) b.mutualTlsca(Buffer.from(e.clientCAs));
+  if (e.binding) b.binding(e.binding);
   if (e.policy) b.trafficPolicy(e.policy);
   return b;
 }
@@ -103,6 +104,10 @@ const actions = {
   },
   async forward(m) {
     return brought(await builder(m.endpoint).listenAndForward(m.upstream));
+  },
+  // The SDK's short form makes a session of its own.
+  async short(m) {
+    return brought(await ngrok.forward(m.config));
   },
   async close(m) {
     await session.closeListener(m.key);

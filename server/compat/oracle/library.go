@@ -74,7 +74,8 @@ type Endpoint struct {
 	ClientCAs []byte      // PEM; https, and tls with EdgeTLS: clients must present a certificate of these
 	HTTP2     bool        // speak HTTP/2 to the upstream
 	Labels    map[string]string
-	Policy    string
+	Policy    string // a traffic policy, YAML or JSON
+	Binding   string // public, internal, or empty for the server's choice
 }
 
 // App is the application that a library serves by itself. Both kinds answer with their name, so that members of a

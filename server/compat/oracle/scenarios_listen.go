@@ -17,15 +17,6 @@ func listenScenarios() []scenario {
 			}
 			checkRequest(t, st, o, "https")
 		}},
-		{name: "listen_policy", lacks: func(l Lacks) bool { return l.Policy }, run: func(t *testing.T, st *Stage) {
-			policy := `{"on_http_request":[{"expressions":["req.url.path == '/teapot'"],"actions":[{"type":"custom-response","config":{"status_code":418}}]}]}`
-			o := st.Listen(t, Endpoint{Scheme: "https", Host: st.Host(), Policy: policy}, App{Name: "app", Kind: "http"})
-			checkRequest(t, st, o, "https")
-			_, err := get(t.Context(), st.Client(t), o.URL()+"/teapot")
-			if err := WantStatus(err, 418, ""); err != nil {
-				t.Error(err)
-			}
-		}},
 		{name: "listen_http", run: func(t *testing.T, st *Stage) {
 			o := st.Listen(t, Endpoint{Scheme: "http", Host: st.Host()}, App{Name: "app", Kind: "http"})
 			if want := "http://" + st.Host() + ":" + st.HTTPPort(); o.URL() != want {

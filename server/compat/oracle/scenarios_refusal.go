@@ -44,9 +44,6 @@ func refusalScenarios() []scenario {
 		{name: "refused_port", lacks: noURLs, run: bind("ERR_NGROK_9035", func(st *Stage) Endpoint {
 			return Endpoint{Scheme: "https", URL: "https://" + st.Host() + ":1234"}
 		})},
-		{name: "refused_policy", lacks: func(l Lacks) bool { return l.Policy }, run: bind("ERR_NGROK_9026", func(st *Stage) Endpoint {
-			return Endpoint{Scheme: "https", Host: st.Host(), Policy: `{"on_http_reqest":[{"actions":[{"type":"deny"}]}]}`}
-		})},
 		{name: "refused_labels", lacks: func(l Lacks) bool { return l.Labels }, run: func(t *testing.T, st *Stage) {
 			_, err := st.Session(t).Listen(t.Context(), Endpoint{Labels: map[string]string{"edge": "edghts_x"}}, app)
 			if err == nil {

@@ -36,6 +36,7 @@ func scenarios() []scenario {
 	all = append(all, forwardScenarios()...)
 	all = append(all, tlsScenarios()...)
 	all = append(all, poolScenarios()...)
+	all = append(all, policyScenarios()...)
 	all = append(all, refusalScenarios()...)
 	all = append(all, lifeScenarios()...)
 	return all

@@ -89,6 +89,9 @@ func options(e oracle.Endpoint) []culvert.EndpointOption {
 	if e.AgentTLS != nil {
 		opts = append(opts, culvert.WithAgentTLSTermination(e.AgentTLS))
 	}
+	if e.Binding != "" {
+		opts = append(opts, culvert.WithBindings(e.Binding))
+	}
 	if e.Policy != "" {
 		opts = append(opts, culvert.WithTrafficPolicy(e.Policy))
 	}
