@@ -15,6 +15,7 @@ import (
 	"github.com/culvert-project/culvert/internal/agent/console"
 	"github.com/culvert-project/culvert/internal/coredump"
 	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/internal/heap"
 	"github.com/culvert-project/culvert/internal/logs"
 	"github.com/culvert-project/culvert/internal/tty"
 	"github.com/culvert-project/culvert/internal/version"
@@ -146,6 +147,10 @@ func readLine(r io.Reader) (string, error) {
 	return "", err
 }
 
+// agentHeap is what the agent's heap may grow to before it is collected, in bytes.
+// Its little traffic does not get there, and its machine is somebody's own.
+const agentHeap = 32 << 20
+
 // online runs endpoints until a signal or the server ends them.
 func (p *Program) online(ctx context.Context, cmd *cobra.Command, f *sessionFlags, s *session, specs []config.Spec, keepGoing bool) error {
 	switch {
@@ -186,6 +191,7 @@ func (p *Program) online(ctx context.Context, cmd *cobra.Command, f *sessionFlag
 	if f.json {
 		c.Lines = p.Stdout
 	}
+	defer heap.Floor(agentHeap)()
 	outcome, err := agent.Run(ctx, c)
 	if err != nil {
 		return err

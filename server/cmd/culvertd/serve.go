@@ -12,6 +12,7 @@ import (
 
 	"github.com/culvert-project/culvert/internal/coredump"
 	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/internal/heap"
 	"github.com/culvert-project/culvert/internal/logs"
 	"github.com/culvert-project/culvert/internal/version"
 	"github.com/culvert-project/culvert/server/internal/node"
@@ -104,11 +105,16 @@ func (p *program) newNode(o *options) (n *node.Node, closeLogs func(), err error
 	return n, closeLogs, nil
 }
 
+// serverHeap is what the server's heap may grow to before it is collected, in
+// bytes: a second's garbage of a busy one.
+const serverHeap = 64 << 20
+
 // runNode runs a node until it fails or a signal stops it. Once it is ready,
 // online is called; the node stops when online fails.
 func (p *program) runNode(ctx context.Context, n *node.Node, online func(context.Context) error) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
+	defer heap.Floor(serverHeap)()
 	ended := make(chan error, 1)
 	go func() { ended <- n.Run(ctx) }()
 
