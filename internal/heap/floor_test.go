@@ -49,8 +49,7 @@ func TestFloor(t *testing.T) { //nolint:paralleltest // it is about the whole pr
 	much := make([]byte, 80<<20)
 	collect()
 	await(t, "a heap of which much is alive is collected as ever", func() bool { return inForce() == usual })
-	runtime.KeepAlive(much)
-	much = nil
+	runtime.KeepAlive(much) // until here
 	collect()
 	await(t, "a heap of which little is alive has a floor again", func() bool { return inForce() > usual })
 	end()
