@@ -18,8 +18,12 @@ const (
 	NoPortFree Code = "ERR_NGROK_503"
 	// UpstreamProtocol means that ForwardsProto or upstream.protocol is unknown. Argument: the value.
 	UpstreamProtocol Code = "ERR_NGROK_15003"
+	// BasicAuthUser means that a basic-auth user name is empty. No argument.
+	BasicAuthUser Code = "ERR_NGROK_359"
 	// BasicAuthPassword means that a basic-auth password is too short or too long. No argument.
 	BasicAuthPassword Code = "ERR_NGROK_360"
+	// CircuitBreakerThreshold means that the share of errors at which a circuit breaker opens is no share. No argument.
+	CircuitBreakerThreshold Code = "ERR_NGROK_361"
 	// CIDRDenyAlone means that addresses are denied while none is allowed. No argument.
 	CIDRDenyAlone Code = "ERR_NGROK_393"
 	// PolicyTwice means that a bind carries a policy in both fields. No argument.
@@ -182,14 +186,24 @@ func bindEntries() []Entry {
 			Remedy:  "Use a URL whose scheme is the protocol.",
 		},
 		{
+			Code: BasicAuthUser, Status: 400, Title: "Basic-auth user name missing",
+			Message: "A basic-auth credential has no user name.",
+			Remedy:  "Write it as user:password.",
+		},
+		{
 			Code: BasicAuthPassword, Status: 400, Title: "Basic-auth password not valid",
 			Message: "A basic-auth password must have from 8 to 128 characters.",
 			Remedy:  "Choose another password, as in user:password.",
 		},
 		{
+			Code: CircuitBreakerThreshold, Status: 400, Title: "Circuit breaker's threshold not valid",
+			Message: "The circuit breaker's share of errors must be from 0 to 1.",
+			Remedy:  "Write 0.5 to hold requests back when half of them fail.",
+		},
+		{
 			Code: CIDRDenyAlone, Status: 400, Title: "Addresses are denied and none is allowed",
-			Message: "--cidr-deny is given without --cidr-allow, so no address could connect.",
-			Remedy:  "Say which addresses may connect with --cidr-allow, for example 0.0.0.0/0 and ::/0 for all others.",
+			Message: "Addresses are denied (--cidr-deny, deny_cidrs) and none is allowed, so nobody could connect.",
+			Remedy:  "Say which addresses may connect with --cidr-allow or allow_cidrs, for example 0.0.0.0/0 and ::/0 for all others.",
 		},
 		{
 			Code: IDTaken, Status: 409, Title: "The endpoint's id is taken",

@@ -76,6 +76,8 @@ const (
 	CircuitOpen Code = "ERR_NGROK_3202"
 	// AddressRefused means an address that the policy does not let in.
 	AddressRefused Code = "ERR_NGROK_3203"
+	// UserAgentRefused means a program that the endpoint's filter does not let in, as its User-Agent header names it.
+	UserAgentRefused Code = "ERR_NGROK_3211"
 	// PolicyInternal means an internal fault of an action. Argument: the action.
 	PolicyInternal Code = "ERR_NGROK_2300"
 )
@@ -104,6 +106,11 @@ func policyEntries() []Entry {
 			Code: AddressRefused, Status: 403, Title: "Your address is not allowed",
 			Message: "The policy of this endpoint does not let your IP address in.",
 			Remedy:  "Come from an address that is allowed, or ask the owner of the endpoint to add yours.",
+		},
+		{
+			Code: UserAgentRefused, Status: 403, Title: "Your program is not allowed",
+			Message: "This endpoint does not take requests from the program that your User-Agent header names.",
+			Remedy:  "Use another program, or ask the owner of the endpoint to allow yours.",
 		},
 		{
 			Code: PolicyInternal, Status: 500, Title: "An action of the policy failed",

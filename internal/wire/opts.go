@@ -20,10 +20,10 @@ type HTTPOptions struct {
 	ProxyProto int
 	// MutualTLSCA is the client CA for TLS at the server.
 	MutualTLSCA *MutualTLS `json:",omitempty"`
-	// Compression and the fields after it are features to apply at the server.
-	Compression, CircuitBreaker, IPRestriction, BasicAuth, OAuth, OIDC,
-	WebhookVerification, RequestHeaders, ResponseHeaders,
-	WebsocketTCPConverter, UserAgentFilter, Policy json.RawMessage `json:",omitempty"`
+	// Modules are what the server does by rules ahead of the policy.
+	Modules
+	// OAuth and the fields after it are features to apply at the server.
+	OAuth, OIDC, WebhookVerification, WebsocketTCPConverter, Policy json.RawMessage `json:",omitempty"`
 	// TrafficPolicy is a policy document, JSON or YAML text.
 	TrafficPolicy string
 }
@@ -41,8 +41,10 @@ type TCPOptions struct {
 	URL, Addr string
 	// ProxyProto is 0 for none, else the version of the PROXY header.
 	ProxyProto int
-	// IPRestriction and Policy are features to apply at the server.
-	IPRestriction, Policy json.RawMessage `json:",omitempty"`
+	// IPRestriction says who may connect.
+	IPRestriction *IPRestriction `json:",omitempty"`
+	// Policy is the older form of TrafficPolicy.
+	Policy json.RawMessage `json:",omitempty"`
 	// TrafficPolicy is a policy document, JSON or YAML text.
 	TrafficPolicy string
 }
@@ -69,8 +71,10 @@ type TLSOptions struct {
 	// TLSTermination is set if the server shall terminate TLS, nil to pass
 	// the ciphertext through.
 	TLSTermination *TLSTermination `json:",omitempty"`
-	// IPRestriction and Policy are features to apply at the server.
-	IPRestriction, Policy json.RawMessage `json:",omitempty"`
+	// IPRestriction says who may connect.
+	IPRestriction *IPRestriction `json:",omitempty"`
+	// Policy is the older form of TrafficPolicy.
+	Policy json.RawMessage `json:",omitempty"`
 	// TrafficPolicy is a policy document, JSON or YAML text.
 	TrafficPolicy string
 }

@@ -163,7 +163,7 @@ func (b *Binder) Reserve(ctx context.Context, agent wire.Agent, bind wire.Bind) 
 			return nil, err
 		}
 	}
-	program, err := b.compile(r.policy, u)
+	program, err := b.compile(r.modules, r.policy, u)
 	if err != nil {
 		return nil, err
 	}
@@ -187,7 +187,7 @@ func (b *Binder) Reserve(ctx context.Context, agent wire.Agent, bind wire.Bind) 
 	}
 	b.mu.Lock()
 	if c.session == agent.SessionID {
-		c.bound = bound
+		c.bound, c.modules = bound, r.modules
 	}
 	b.mu.Unlock()
 	return bound, nil
@@ -268,7 +268,7 @@ func (b *Binder) Patch(_ context.Context, agent wire.Agent, p wire.PatchTunnelSt
 	var program any
 	if p.TrafficPolicy != nil {
 		b.mu.Unlock() // compiling takes a while
-		program, err = b.compile(*p.TrafficPolicy, c.url)
+		program, err = b.compile(c.modules, *p.TrafficPolicy, c.url)
 		b.mu.Lock()
 		if err != nil {
 			return nil, err

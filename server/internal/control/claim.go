@@ -46,6 +46,7 @@ type claim struct {
 	pooled      bool
 	session     string      // of the agent that holds it, or held it last
 	bound       *wire.Bound // does not change; nil until Reserve is about to return
+	modules     []module    // of the bind; a patch of the policy leaves them as they are
 	// A claim without an agent is in the list of held ones until its time is over.
 	elem  *list.Element
 	until time.Time

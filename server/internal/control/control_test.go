@@ -15,6 +15,7 @@ import (
 	"github.com/culvert-project/culvert/internal/endpoint"
 	"github.com/culvert-project/culvert/internal/fault"
 	"github.com/culvert-project/culvert/internal/wire"
+	"github.com/culvert-project/culvert/server/internal/action/standard"
 	"github.com/culvert-project/culvert/server/internal/control"
 	"github.com/culvert-project/culvert/server/internal/policy"
 	"github.com/culvert-project/culvert/server/internal/vault"
@@ -87,23 +88,25 @@ func newVault(t *testing.T) *vault.Vault {
 
 // deny is an action for tests.
 type deny struct {
-	Status int `field:"status_code" range:"400,599"`
+	Status int    `field:"status_code" range:"400,599"`
+	Code   string `field:"error_code"`
 }
 
 func (*deny) Do(_ context.Context, x *policy.Exchange) (policy.Verdict, error) {
 	return policy.Refuse, nil
 }
 
-// newCompiler returns a compiler that knows one action and one that is not built.
+// newCompiler returns a compiler that knows the actions, one that is not built, and a deny for all phases.
 func newCompiler(t testing.TB) *policy.Compiler {
 	t.Helper()
 	all := []endpoint.Scheme{endpoint.HTTP, endpoint.HTTPS, endpoint.TCP, endpoint.TLS}
-	r, err := policy.NewRegistry(
+	r, err := policy.NewRegistry(append(
+		slices.DeleteFunc(standard.Definitions(standard.Services{}), func(d policy.Definition) bool { return d.Type == "deny" }),
 		policy.Define(policy.Definition{
 			Type: "deny", Schemes: all, Phases: []policy.Phase{policy.OnTCPConnect, policy.OnHTTPRequest, policy.OnHTTPResponse},
 		}, deny{}, func(d *deny, _ *policy.Build) policy.Action { return d }),
 		policy.NotBuilt(policy.Definition{Type: "later", Phases: []policy.Phase{policy.OnHTTPRequest}}),
-	)
+	)...)
 	if err != nil {
 		t.Fatal(err)
 	}

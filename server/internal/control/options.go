@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/culvert-project/culvert/internal/endpoint"
@@ -23,21 +25,22 @@ type option struct {
 // knownOptions are all of them, of any client and any protocol (agent-protocol.md 8), in the order in which
 // they are complained about.
 func knownOptions() []option {
+	web := []endpoint.Scheme{endpoint.HTTP, endpoint.HTTPS}
 	return []option{
 		{name: "TrafficPolicy", everywhere: true},
 		{name: "Policy", everywhere: true},
-		{name: "BasicAuth"},
+		{name: "BasicAuth", on: web},
 		{name: "Auth"},
 		{name: "Password"},
 		{name: "OAuth"},
 		{name: "OIDC"},
-		{name: "IPRestriction"},
+		{name: "IPRestriction", everywhere: true},
 		{name: "WebhookVerification"},
-		{name: "UserAgentFilter"},
-		{name: "CircuitBreaker"},
-		{name: "Compression"},
-		{name: "RequestHeaders"},
-		{name: "ResponseHeaders"},
+		{name: "UserAgentFilter", on: web},
+		{name: "CircuitBreaker", on: web},
+		{name: "Compression", on: web},
+		{name: "RequestHeaders", on: web},
+		{name: "ResponseHeaders", on: web},
 		{name: "WebsocketTCPConverter"},
 		{name: "HostHeaderRewrite"},
 		{name: "MutualTLSAtAgent"},
@@ -47,32 +50,32 @@ func knownOptions() []option {
 	}
 }
 
-// checkOptions refuses every known option that is set and would not be in force on the scheme.
-func checkOptions(scheme endpoint.Scheme, raw json.RawMessage) error {
+// checkOptions returns the known options that are set, and refuses each that would not be in force on the
+// scheme.
+func checkOptions(scheme endpoint.Scheme, raw json.RawMessage) (map[string]json.RawMessage, error) {
 	known := knownOptions()
 	set, err := setOptions(known, raw)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if set["Policy"] && set["TrafficPolicy"] {
-		return fault.New(fault.PolicyTwice)
+	if set["Policy"] != nil && set["TrafficPolicy"] != nil {
+		return nil, fault.New(fault.PolicyTwice)
 	}
 	for _, o := range known {
 		switch {
-		case !set[o.name], o.everywhere:
+		case set[o.name] == nil, o.everywhere:
 		case len(o.on) == 0:
-			return fault.New(fault.OptionNotBuilt, o.name)
-		case o.on[0] != scheme:
-			return fault.New(fault.OptionInvalid, o.name, "it has no effect on a "+string(scheme)+" endpoint, only on "+string(o.on[0]))
+			return nil, fault.New(fault.OptionNotBuilt, o.name)
+		case !slices.Contains(o.on, scheme):
+			return nil, fault.New(fault.OptionInvalid, o.name, fmt.Sprintf("it has no effect on a %s endpoint, only on %s", scheme, o.on))
 		}
 	}
-	return nil
+	return set, nil
 }
 
-// setOptions returns the names of the known options that are set. Names are compared as decoding compares
-// them, without regard to case; a name that stands there twice is refused, since only one of both would be
-// acted on.
-func setOptions(known []option, raw json.RawMessage) (map[string]bool, error) {
+// setOptions returns the known options that are set. Names are compared as decoding compares them, without
+// regard to case; a name that stands there twice is refused, since only one of both would be acted on.
+func setOptions(known []option, raw json.RawMessage) (map[string]json.RawMessage, error) {
 	notObject := fault.New(fault.BindInvalid, "the options are not an object")
 	if len(raw) == 0 || string(raw) == "null" {
 		return nil, nil
@@ -81,7 +84,7 @@ func setOptions(known []option, raw json.RawMessage) (map[string]bool, error) {
 	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
 		return nil, notObject
 	}
-	seen, set := map[string]bool{}, map[string]bool{}
+	seen, set := map[string]bool{}, map[string]json.RawMessage{}
 	for dec.More() {
 		key, err := dec.Token()
 		var value json.RawMessage
@@ -95,7 +98,9 @@ func setOptions(known []option, raw json.RawMessage) (map[string]bool, error) {
 			if seen[o.name] {
 				return nil, fault.New(fault.BindInvalid, "the option "+o.name+" is given twice")
 			}
-			seen[o.name], set[o.name] = true, isSet(value)
+			if seen[o.name] = true; isSet(value) {
+				set[o.name] = value
+			}
 		}
 	}
 	return set, nil

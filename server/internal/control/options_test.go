@@ -57,19 +57,10 @@ func TestOptionsNotBuilt(t *testing.T) {
 		code  fault.Code
 	}{
 		{"both", "http", m{"Policy": m{}, "TrafficPolicy": "{}"}, fault.PolicyTwice},
-		{"BasicAuth", "https", m{"BasicAuth": m{"credentials": []any{}}}, fault.OptionNotBuilt},
 		{"Auth", "https", m{"Auth": "user:password"}, fault.OptionNotBuilt},
 		{"OAuth", "https", m{"OAuth": m{"provider": "x"}}, fault.OptionNotBuilt},
 		{"OIDC", "https", m{"OIDC": m{}}, fault.OptionNotBuilt},
-		{"IPRestriction", "https", m{"IPRestriction": m{}}, fault.OptionNotBuilt},
-		{"IPRestriction", "tcp", m{"IPRestriction": m{"deny_cidrs": []string{"0.0.0.0/0"}}}, fault.OptionNotBuilt},
-		{"IPRestriction", "tls", m{"IPRestriction": m{}}, fault.OptionNotBuilt},
 		{"WebhookVerification", "http", m{"WebhookVerification": m{}}, fault.OptionNotBuilt},
-		{"UserAgentFilter", "http", m{"UserAgentFilter": m{}}, fault.OptionNotBuilt},
-		{"CircuitBreaker", "http", m{"CircuitBreaker": m{"error_threshold": 0.5}}, fault.OptionNotBuilt},
-		{"Compression", "http", m{"Compression": m{}}, fault.OptionNotBuilt},
-		{"RequestHeaders", "http", m{"RequestHeaders": m{"add": []string{"a:b"}}}, fault.OptionNotBuilt},
-		{"ResponseHeaders", "http", m{"ResponseHeaders": m{}}, fault.OptionNotBuilt},
 		{"WebsocketTCPConverter", "http", m{"WebsocketTCPConverter": m{}}, fault.OptionNotBuilt},
 		{"HostHeaderRewrite", "http", m{"HostHeaderRewrite": true}, fault.OptionNotBuilt},
 	}

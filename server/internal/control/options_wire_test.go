@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -76,6 +77,7 @@ func TestEveryOptionIsInForceOrRefused(t *testing.T) {
 		"MutualTLSAtEdge":       ca,
 		"TLSTermination":        fmt.Sprintf(`{"cert":%q,"key":%q}`, pem(cert), pem(key)),
 	}
+	webModules := []string{"BasicAuth", "UserAgentFilter", "CircuitBreaker", "Compression", "RequestHeaders", "ResponseHeaders"}
 	for name, value := range values {
 		for _, proto := range []string{"http", "https", "tcp", "tls"} {
 			for _, spelt := range []string{name, strings.ToLower(name)} {
@@ -87,6 +89,10 @@ func TestEveryOptionIsInForceOrRefused(t *testing.T) {
 					case name == "TrafficPolicy" || name == "Policy":
 						if err != nil || got.Policy == nil {
 							t.Errorf("Reserve = %+v, %v, want it in force", got.Policy, err)
+						}
+					case name == "IPRestriction", strings.HasPrefix(proto, "http") && slices.Contains(webModules, name):
+						if err != nil || got.Policy == nil {
+							t.Errorf("Reserve = %+v, %v, want it in force", got, err)
 						}
 					case proto == "https" && name == "MutualTLSCA":
 						if err != nil || got.TLS == nil || len(got.TLS.ClientCAs) != 1 {

@@ -21,17 +21,33 @@ type Policies interface {
 // maxDiagnoses bounds the text about the mistakes of a policy, in bytes. Agents cut lines behind 4 KiB.
 const maxDiagnoses = 3 << 10
 
-// compile makes the program of a policy's text for the endpoint at u. It returns nil, as what the data plane
-// takes for no policy, if the text says nothing. All mistakes come as one fault (traffic-policy.md 3.1).
-func (b *Binder) compile(text string, u endpoint.URL) (any, error) {
-	if strings.TrimSpace(text) == "" {
+// compile makes the program of modules and a policy's text for the endpoint at u. It returns nil, as what the
+// data plane takes for no policy, if there is nothing to do. All mistakes of the text come as one fault
+// (traffic-policy.md 3.1).
+func (b *Binder) compile(ms []module, text string, u endpoint.URL) (any, error) {
+	target := policy.Target{Scheme: u.Scheme, Binding: bindingOf(u)}
+	doc := &policy.Document{}
+	for _, m := range ms {
+		d, err := b.check(m, target)
+		if err != nil {
+			return nil, err
+		}
+		doc = doc.Before(d)
+	}
+	var found policy.Diagnostics
+	if strings.TrimSpace(text) != "" {
+		var own *policy.Document
+		if own, found = policy.Parse("", []byte(text)); !found.Failed() {
+			doc = doc.Before(own)
+		}
+	}
+	if doc.Empty() && !found.Failed() {
 		return nil, nil
 	}
-	doc, found := policy.Parse("", []byte(text))
 	var program *policy.Program
 	if !found.Failed() {
 		var more policy.Diagnostics
-		program, more = b.cfg.Policies.Compile(doc, policy.Target{Scheme: u.Scheme, Binding: bindingOf(u)})
+		program, more = b.cfg.Policies.Compile(doc, target)
 		found = append(found, more...)
 	}
 	if found.Failed() {
@@ -41,6 +57,27 @@ func (b *Binder) compile(text string, u endpoint.URL) (any, error) {
 		return nil, nil
 	}
 	return program, nil
+}
+
+// check returns a module as a document, or what is wrong with the option.
+func (b *Binder) check(m module, target policy.Target) (*policy.Document, error) {
+	text, err := json.Marshal(m.policy)
+	if err != nil {
+		return nil, err
+	}
+	d, found := policy.Parse("", text)
+	if !found.Failed() {
+		_, found = b.cfg.Policies.Compile(d, target)
+	}
+	var wrong []string
+	for _, mistake := range found.Errors() {
+		wrong = append(wrong, oneLine(mistake.Message))
+	}
+	if len(wrong) == 0 {
+		return d, nil
+	}
+	why := strings.Join(wrong, "; ")
+	return nil, fault.Wrap(found, fault.OptionInvalid, m.option, strings.ToValidUTF8(why[:min(len(why), maxDiagnoses)], ""))
 }
 
 // diagnosed is the refusal of a policy with these mistakes, of which it shows as many as there is room for.

@@ -155,3 +155,34 @@ func TestPatchPolicy(t *testing.T) {
 		t.Errorf("Patch = %s, %v, want no policy", rulesOf(t, none), err)
 	}
 }
+
+// The rules of modules stand ahead of those of the policy, whose replacement leaves them alone.
+func TestModulesAheadOfPolicy(t *testing.T) {
+	t.Parallel()
+	b := newBinder(t, config(t))
+	w := message(t, "https", "basicauth", `{"credentials":[{"username":"u","cleartext_password":"password"}]}`)
+	w.Opts = json.RawMessage(strings.Replace(string(w.Opts), `"TrafficPolicy":""`, fmt.Sprintf(`"TrafficPolicy":%q`, strings.ReplaceAll(denyAll, "request", "response")), 1))
+	got := reserve(t, b, agent("a"), w)
+	if rules := rulesOf(t, got); rules != "on_http_request on_http_response" {
+		t.Errorf("rules in %s, want both", rules)
+	}
+	for text, want := range map[string]string{"": "on_http_request", "on_http_response: [{actions: [{type: deny}]}]": "on_http_request on_http_response"} {
+		later, err := b.Patch(t.Context(), agent("a"), wire.PatchTunnelState{TunnelId: got.TunnelID, TrafficPolicy: &text})
+		if err != nil || rulesOf(t, later) != want {
+			t.Errorf("Patch(%q) = %s, %v, want %s", text, rulesOf(t, later), err, want)
+		}
+	}
+	// Mistakes are those of the policy, at their places in it, or those of the option.
+	w.Opts = json.RawMessage(strings.Replace(string(w.Opts), "deny", "denny", 1))
+	if _, err := b.Reserve(t.Context(), agent("b"), w); !fault.Has(err, fault.PolicyRefused) || !strings.Contains(err.Error(), "(mistakes: 1). 3:15: on_http_response[0]") {
+		t.Errorf("Reserve = %v, want the mistake of the policy", err)
+	}
+	for option, value := range map[string]string{
+		"IPRestriction": `{"allow_cidrs":["10.0.0.0/8","everywhere"]}`, "RequestHeaders": `{"add":["user-agent:x"]}`,
+		"ResponseHeaders": `{"add":["x:${"]}`, "BasicAuth": `{"credentials":[]}`,
+	} {
+		if _, err := b.Reserve(t.Context(), agent("b"), message(t, "https", option, value)); !fault.Has(err, fault.OptionInvalid) || !strings.Contains(err.Error(), option) {
+			t.Errorf("Reserve(%s) = %v, want %s that names the option", value, err, fault.OptionInvalid)
+		}
+	}
+}

@@ -33,6 +33,7 @@ type request struct {
 	pooled, http2      bool
 	proxyProto         int
 	tls                *wire.BoundTLS
+	modules            []module
 	policy             string // the document; empty for none
 }
 
@@ -63,8 +64,11 @@ func read(bind wire.Bind) (request, error) {
 	if len(bind.Opts) > maxOpts {
 		return r, fault.New(fault.OptionInvalid, "Opts", "the options are larger than 256 KiB")
 	}
-	err := checkOptions(r.scheme, bind.Opts)
+	set, err := checkOptions(r.scheme, bind.Opts)
 	if err != nil {
+		return r, err
+	}
+	if r.modules, err = modules(set); err != nil {
 		return r, err
 	}
 	switch r.scheme {
