@@ -112,10 +112,10 @@ func (x *exchange) readAhead() error {
 }
 
 // detach makes the exchange live on when stop ends the reading of its body:
-// net/http takes the failed read for the end of an HTTP/1 connection, and ends
-// the request's context.
+// net/http's server takes the failed read for the end of an HTTP/1 connection,
+// and ends the request's context.
 func (x *exchange) detach() {
-	if x.r.ProtoMajor != 1 {
+	if !x.cc.handedOver {
 		return
 	}
 	request, body := x.ctx, x.body

@@ -23,11 +23,12 @@ const (
 )
 
 // Server serves the ordinary requests of HTTP/1.1 connections: well-formed to
-// the letter, with a path as target, without Expect and Upgrade. It refuses
-// what two readers may take for two different messages (decision 21). At the
-// first request that is anything else it hands the connection back with the
-// bytes read, for a server that knows the rest: there is one judge of what is
-// unusual, and this loop stays small (decision 16).
+// the letter, with a path as target, without a WebSocket. It refuses what two
+// readers may take for two different messages (decision 21), however it is
+// spelt. At the first request that is anything else it hands the connection
+// back with the bytes read, for a server that knows the rest: there is one judge
+// of what is unusual, and this loop stays small (decision 16). That server is to
+// end the connection with this request, or it would judge the next one.
 //
 // Nothing is added to a response but its framing and Connection: close.
 // Handlers find the usual controls (http.ResponseController) except hijacking.
@@ -241,11 +242,9 @@ func (c *serverConn) bind(since time.Time, wait time.Duration) error {
 	return c.nc.SetReadDeadline(c.bound)
 }
 
-// unbind lifts the deadline for reading.
+// unbind lifts the deadline for reading, also one that the connection has set
+// by itself.
 func (c *serverConn) unbind() error {
-	if c.bound.IsZero() {
-		return nil
-	}
 	c.bound = time.Time{}
 	return c.nc.SetReadDeadline(time.Time{})
 }
@@ -259,6 +258,9 @@ func (c *serverConn) exchange(req *incoming) bool {
 	w := &response{c: c, req: req, closing: req.Close, header: make(http.Header, 8)}
 	c.watch.begin(c, &req.body)
 	ok := c.handle(w, req)
+	if !req.body.end() {
+		w.closing = true
+	}
 	c.watch.end(c)
 	if ok {
 		ok = w.finish() == nil

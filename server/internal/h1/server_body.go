@@ -2,7 +2,10 @@ package h1
 
 import (
 	"bytes"
+	"errors"
 	"io"
+	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -10,9 +13,11 @@ import (
 
 // incomingBody is the body of a request. One goroutine reads it at a time.
 type incomingBody struct {
-	c       *serverConn
-	req     *incoming // for the trailer section
-	left    int64     // of a body of known length
+	c   *serverConn
+	req *incoming // for the trailer section
+
+	reading sync.Mutex // held while it is read, which c must outlast
+	left    int64      // of a body of known length
 	chunked bool
 	chunks  chunks
 	err     error // of an earlier Read
@@ -28,6 +33,8 @@ type incomingBody struct {
 // Read reads on in the body. io.EOF comes with the last bytes of one of known
 // length.
 func (b *incomingBody) Read(p []byte) (int, error) {
+	b.reading.Lock()
+	defer b.reading.Unlock()
 	switch {
 	case b.err != nil:
 		return 0, b.err
@@ -37,11 +44,29 @@ func (b *incomingBody) Read(p []byte) (int, error) {
 		return 0, nil
 	}
 	n, err := b.read(p)
-	if err == io.EOF && !b.done.Load() { //nolint:errorlint // only the bare value is replaced
-		err = io.ErrUnexpectedEOF
+	if b.err = err; err == nil || b.done.Load() {
+		return n, err
 	}
-	b.err = err
-	return n, err
+	if KindOf(err) == 0 && !errors.Is(err, os.ErrDeadlineExceeded) {
+		b.c.cancel() // the client has gone
+	}
+	if err == io.EOF { //nolint:errorlint // only the bare value is replaced
+		b.err = io.ErrUnexpectedEOF
+	}
+	return n, b.err
+}
+
+// end makes Read fail, and waits for one that is under way: what it reads into
+// may soon be somebody else's. It reports whether the body had ended before.
+func (b *incomingBody) end() bool {
+	if b.done.Load() {
+		return true
+	}
+	_ = b.c.nc.SetReadDeadline(aLongTimeAgo) // if it fails so does a Read
+	b.reading.Lock()
+	defer b.reading.Unlock()
+	b.err = http.ErrBodyReadAfterClose
+	return false
 }
 
 func (b *incomingBody) read(p []byte) (int, error) {

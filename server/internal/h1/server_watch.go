@@ -8,8 +8,9 @@ import (
 )
 
 // clientWatch notices that the client of an exchange has gone, by reading on:
-// a client that waits for its answer sends at most its next request. Reading
-// begins only when the exchange has lasted for a while and its body was read.
+// a client that waits for its answer sends at most its next request, and is not
+// watched when it has. Reading begins only when the exchange has lasted for a
+// while and its body was read.
 type clientWatch struct {
 	timer *time.Timer
 
@@ -38,12 +39,15 @@ func (w *clientWatch) begin(c *serverConn, body *incomingBody) {
 // look reads, unless the exchange is over. It runs on the timer's goroutine.
 func (w *clientWatch) look(c *serverConn) {
 	w.mu.Lock()
-	if w.active == nil || w.ended != nil {
+	switch {
+	case w.active == nil, w.ended != nil:
 		w.mu.Unlock()
 		return
-	}
-	if !w.active.done.Load() {
+	case !w.active.done.Load():
 		w.timer.Reset(watchAfter)
+		w.mu.Unlock()
+		return
+	case c.r < c.w: // its next request: an end behind that is for later
 		w.mu.Unlock()
 		return
 	}
