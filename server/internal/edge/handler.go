@@ -118,7 +118,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		defer x.log() //nolint:contextcheck // the request in x has it
 	}
 	defer x.contain()
-	x.last = x.cc.watch.begin(x) >= h.limits.Requests || h.ending.Load() || x.cc.handedOver && r.ProtoMinor == 1 && r.Header["Upgrade"] == nil
+	x.last = x.cc.watch.begin(x) >= h.limits.Requests || h.ending.Load() || x.cc.handedOver
 	defer x.leave()
 	x.cc.linger(false)
 	x.finish(x.serve()) //nolint:contextcheck // the request in x has it

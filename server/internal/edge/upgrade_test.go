@@ -74,7 +74,7 @@ func TestEndpoints22_WebSocket(t *testing.T) {
 	}
 }
 
-// TestT04_BytesBehindARefusedUpgrade are the next request.
+// TestT04_BytesBehindARefusedUpgrade go nowhere: the connection ends.
 func TestT04_BytesBehindARefusedUpgrade(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -82,14 +82,15 @@ func TestT04_BytesBehindARefusedUpgrade(t *testing.T) {
 	conn := w.dial(false)
 	_, _ = io.WriteString(conn, wsRequest+"GET /next HTTP/1.1\r\nHost: app.example.com\r\n\r\n")
 	br := bufio.NewReader(conn)
-	for _, want := range []string{"/ws", "/next"} {
-		resp, err := http.ReadResponse(br, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if body, _ := io.ReadAll(resp.Body); string(body) != want {
-			t.Errorf("got %d %q, want %s", resp.StatusCode, body, want)
-		}
+	resp, err := http.ReadResponse(br, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body, _ := io.ReadAll(resp.Body); string(body) != "/ws" || !resp.Close {
+		t.Errorf("got %d %q, closing %v; want /ws and the end", resp.StatusCode, body, resp.Close)
+	}
+	if b, err := io.ReadAll(br); len(b) > 0 || err != nil {
+		t.Errorf("behind it came %q, %v", b, err)
 	}
 }
 

@@ -18,27 +18,23 @@ type incoming struct {
 
 // requestEnd looks for the empty line that ends a head in b, starting at from.
 // end is the index behind it, 0 if it has not come; then next is where to go
-// on. It is not ok when a line ends without a carriage return, or the first
-// one is no request line of HTTP/1.
+// on. It is not ok when the first line is no request line of HTTP/1.
 func requestEnd(b []byte, from int) (end, next int, ok bool) {
 	for {
 		i := bytes.IndexByte(b[from:], '\n')
 		if i < 0 {
 			return 0, from, true
 		}
-		i += from
-		if i == 0 || b[i-1] != '\r' {
-			return 0, 0, false
-		}
+		line := bytes.TrimSuffix(b[from:from+i], []byte("\r"))
 		switch {
 		case from == 0:
-			if line := b[:i-1]; !bytes.HasSuffix(line, []byte(" HTTP/1.1")) && !bytes.HasSuffix(line, []byte(" HTTP/1.0")) {
+			if !bytes.HasSuffix(line, []byte(" HTTP/1.1")) && !bytes.HasSuffix(line, []byte(" HTTP/1.0")) {
 				return 0, 0, false
 			}
-		case i == from+1:
-			return i + 1, 0, true
+		case len(line) == 0:
+			return from + i + 1, 0, true
 		}
-		from = i + 1
+		from += i + 1
 	}
 }
 
@@ -67,7 +63,7 @@ func (c *serverConn) parse(head []byte) (req *incoming, why string) {
 		return req, why
 	}
 	var ok bool
-	if proto != "HTTP/1.1" || folded || !plainTarget(target) {
+	if proto != "HTTP/1.1" || folded || bareLF(head) || !plainTarget(target) {
 		return nil, ""
 	}
 	if req.url, ok = parseTarget(target); !ok || !req.frame() {
@@ -80,6 +76,12 @@ func (c *serverConn) parse(head []byte) (req *incoming, why string) {
 		req.body.done.Store(true)
 	}
 	return req, ""
+}
+
+// bareLF reports whether a line of a head ends without a carriage return. There
+// are none elsewhere in what could be parsed.
+func bareLF(head []byte) bool {
+	return bytes.Count(head, []byte("\n")) != bytes.Count(head, []byte("\r"))
 }
 
 // parseLines takes a head apart.
@@ -129,8 +131,8 @@ func sameHost(scheme, a, b string) bool {
 // that is nothing unusual.
 func (req *incoming) frame() bool {
 	h := req.Header
-	if _, there := h["Upgrade"]; there {
-		return false
+	if hasToken(h["Upgrade"], "websocket") {
+		return false // nobody switches to anything else
 	}
 	host := h["Host"]
 	if len(host) != 1 || !plainHost(host[0]) {
@@ -142,7 +144,7 @@ func (req *incoming) frame() bool {
 		switch {
 		case strings.EqualFold(option, "close"):
 			req.Close = true
-		case !strings.EqualFold(option, "keep-alive") && !strings.EqualFold(option, "te"):
+		case !plainOption(option):
 			return false
 		}
 	}
@@ -167,6 +169,13 @@ func (req *incoming) frame() bool {
 		req.body.expected = req.ContentLength != 0
 	}
 	return req.announce()
+}
+
+// plainOption reports whether an option of a connection says nothing about
+// fields that could matter.
+func plainOption(s string) bool {
+	return strings.EqualFold(s, "keep-alive") || strings.EqualFold(s, "te") ||
+		strings.EqualFold(s, "upgrade") || strings.EqualFold(s, "http2-settings")
 }
 
 // announce moves the Trailer field into the request's Trailer.

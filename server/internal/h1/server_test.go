@@ -261,6 +261,7 @@ func TestServer_RefusesTheAmbiguous(t *testing.T) {
 		"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n" + chunked, "POST / HTTP/1.0\r\nHost: h\r\n" + chunked,
 		"POST / HTTP/1.1\r\nHost: h\r\n" + chunked + chunked, "POST / HTTP/1.1\r\n" + chunked + " \r\nHost: h\r\n",
 		"GET http://a/ HTTP/1.1\r\nHost: b\r\n", "GET http://a:80 HTTP/1.1\r\nHost: a:81\r\n",
+		"POST / HTTP/1.1\nHost: h\r\nContent-Length: 3\n" + chunked, "POST / HTTP/1.0\r\nHost: h\n" + chunked + "\nX: y",
 	} {
 		got, rest := talk(t, head+"\r\n0\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n", func(http.ResponseWriter, *http.Request) { t.Errorf("%q was served", head) })
 		if !strings.HasPrefix(got, "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n") || strings.Count(got, "HTTP/1.1") != 1 || rest != nil {
@@ -282,7 +283,7 @@ func TestServer_UnusualIsHandedBack(t *testing.T) {
 		"GET / HTTP/1.1\r\nHost: b\xc3\xbccher.example\r\n\r\n",
 		get + "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", get + "Transfer-Encoding: Chunked\r\n\r\n0\r\n\r\n",
 		get + "Transfer-Encoding: chunked\r\nTrailer: Content-Length\r\n\r\n0\r\n\r\n", get + "Trailer: A\r\n\r\n",
-		get + "Upgrade: websocket\r\nConnection: Upgrade\r\n\r\n", get + "Upgrade: h2c\r\n\r\n", get + "Expect: 200-ok\r\nContent-Length: 1\r\n\r\n",
+		get + "Upgrade: h2c, WebSocket\r\nConnection: Upgrade\r\n\r\n", get + "Expect: 200-ok\r\nContent-Length: 1\r\n\r\n",
 		get + "Content-Length: +1\r\n\r\na", get + "Content-Length: 1\r\nContent-Length: 1\r\n\r\na", get + "Content-Length: 99999999999999999999\r\n\r\n",
 		get + "Connection: close, x\r\n\r\n", get + "A : b\r\n\r\n", get + "A: b\r\n c\r\n\r\n", get + "A: b\x00\r\n\r\n", get + "A: b\rc\r\n\r\n", get + "A\r\n\r\n",
 		get + "A: " + strings.Repeat("a", 70_000) + "\r\n\r\n", get + strings.Repeat("A: b\r\n", 200) + "\r\n", strings.Repeat("a", 70_000), "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
@@ -322,6 +323,22 @@ func TestServer_ClientGoes(t *testing.T) {
 		<-done
 		if d := time.Since(start); d > time.Second {
 			t.Errorf("noticed after %v", d)
+		}
+	})
+}
+
+// TestServer_HalfCloseBehindTheNextRequest: what came before the end is served,
+// however long it takes.
+func TestServer_HalfCloseBehindTheNextRequest(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		wait := time.Second
+		got, rest := talk(t, strings.Repeat("GET / HTTP/1.1\r\nHost: h\r\n\r\n", 3), func(http.ResponseWriter, *http.Request) {
+			time.Sleep(wait)
+			wait /= 100 // the last one ends before anybody looks
+		})
+		if n := strings.Count(got, "HTTP/1.1 200 OK"); n != 3 || rest != nil {
+			t.Errorf("got %d answers and left %q, want 3", n, rest)
 		}
 	})
 }
