@@ -100,10 +100,13 @@ func (u URL) repair(text string, old *url.URL) (*url.URL, error) {
 	case made.Opaque != "":
 		return nil, errors.New("it has no slash behind its scheme")
 	case made.Scheme == "":
-		return old.ResolveReference(made), nil
+		made = old.ResolveReference(made)
 	case made.Host == "":
 		made.Host, made.User = old.Host, old.User
 		made.OmitHost = false
+	}
+	if made.Hostname() == "" {
+		return nil, errors.New("it names no host")
 	}
 	return made, nil
 }
