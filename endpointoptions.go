@@ -20,6 +20,7 @@ type endpointOptions struct {
 	pooling                                  bool
 	agentTLS                                 *tls.Config
 	server                                   serverOptions
+	modules                                  wire.Modules
 
 	proto      string // from url
 	upstream   *Upstream
@@ -51,6 +52,9 @@ func newEndpointOptions(opts []EndpointOption, upstream *Upstream) (endpointOpti
 		return o, fault.New(fault.ValueInvalid, o.url, "the endpoint URL",
 			"TLS can be terminated at the agent for tls and tcp endpoints only")
 	}
+	if err := o.checkModules(); err != nil {
+		return o, err
+	}
 	return o, o.server.check(&o)
 }
 
@@ -62,16 +66,19 @@ func (o *endpointOptions) wireOptions() (json.RawMessage, error) {
 	}
 	switch o.proto {
 	case "tcp":
-		return json.Marshal(wire.TCPOptions{URL: o.url, ProxyProto: proxyProto, TrafficPolicy: o.policy})
+		return json.Marshal(wire.TCPOptions{
+			URL: o.url, ProxyProto: proxyProto, TrafficPolicy: o.policy, IPRestriction: o.modules.IPRestriction,
+		})
 	case "tls":
 		return json.Marshal(wire.TLSOptions{
 			URL: wanted, Subdomain: o.server.subdomain, ProxyProto: proxyProto, TrafficPolicy: o.policy,
 			TLSTermination: o.server.termination(), MutualTLSAtEdge: o.server.mutualTLS(),
+			IPRestriction: o.modules.IPRestriction,
 		})
 	default:
 		return json.Marshal(wire.HTTPOptions{
 			URL: wanted, Subdomain: o.server.subdomain, ProxyProto: proxyProto, TrafficPolicy: o.policy,
-			MutualTLSCA: o.server.mutualTLS(),
+			MutualTLSCA: o.server.mutualTLS(), Modules: o.modules,
 		})
 	}
 }
