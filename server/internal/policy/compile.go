@@ -194,7 +194,26 @@ func (c *compilation) rule(r rule, info RuleInfo) compiledRule {
 			}
 		}
 	}
+	c.open(r, out)
 	return out
+}
+
+// open warns of a rule that keeps somebody out and does not match if something
+// is absent.
+func (c *compilation) open(r rule, out compiledRule) {
+	i, need, found := expr.Unasked(out.expressions)
+	if !found || len(out.expressions) != len(r.expressions) {
+		return
+	}
+	for _, s := range out.actions {
+		if c.registry.byName[s.typ].Protects {
+			c.expressionProblems(r.expressions[i], fmt.Sprintf("%s.expressions[%d]", r.path, i), fault.ExpressionInvalid, []expr.Problem{{
+				Offset: need.Offset, Warning: true,
+				Message: fmt.Sprintf("where %s is absent, the rule does not match, and %s lets it through; ask with has() whether it is there", need.Source, s.typ),
+			}})
+			return
+		}
+	}
 }
 
 func (c *compilation) action(a action, info RuleInfo) (step, bool) {

@@ -65,6 +65,9 @@ type Definition struct {
 	Schemes []endpoint.Scheme
 	// OnError is the default of its on_error; empty: it has none.
 	OnError string
+	// Protects says that it keeps somebody out, who gets in where its rule does
+	// not match.
+	Protects bool
 	// Results are the variables that it sets, without "actions.ngrok.".
 	Results []expr.Variable
 

@@ -24,7 +24,7 @@ func basicDefinition(t *throttle) policy.Definition {
 	return policy.Define(policy.Definition{
 		Type:   "basic-auth",
 		Doc:    "Asks for a user name and a password.",
-		Phases: []policy.Phase{policy.OnHTTPRequest},
+		Phases: []policy.Phase{policy.OnHTTPRequest}, Protects: true,
 		Results: []expr.Variable{
 			{Name: "basic_auth.credentials.presented", Kind: expr.KindBool, Doc: "whether the request has credentials"},
 			{Name: "basic_auth.credentials.username", Kind: expr.KindText, Doc: "the user name that it has"},

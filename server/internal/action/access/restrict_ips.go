@@ -23,7 +23,7 @@ func restrictDefinition() policy.Definition {
 		Type:    "restrict-ips",
 		Doc:     "Lets clients in by their IP address.",
 		Phases:  []policy.Phase{policy.OnTCPConnect, policy.OnHTTPRequest, policy.OnHTTPResponse},
-		Schemes: []endpoint.Scheme{endpoint.HTTP, endpoint.HTTPS, endpoint.TCP, endpoint.TLS},
+		Schemes: []endpoint.Scheme{endpoint.HTTP, endpoint.HTTPS, endpoint.TCP, endpoint.TLS}, Protects: true,
 		Results: []expr.Variable{
 			{Name: "restrict_ips.action", Kind: expr.KindText, Doc: "allow or deny"},
 			{Name: "restrict_ips.matched_cidr", Kind: expr.KindText, Doc: "the longest range that decided; empty if none did"},

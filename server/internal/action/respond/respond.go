@@ -15,14 +15,14 @@ func Definitions() []policy.Definition {
 	every := []endpoint.Scheme{endpoint.HTTP, endpoint.HTTPS, endpoint.TCP, endpoint.TLS}
 	return []policy.Definition{
 		policy.Define(policy.Definition{
-			Type: "close-connection", Doc: "Closes the connection with no answer.", Phases: anywhere, Schemes: every,
+			Type: "close-connection", Doc: "Closes the connection with no answer.", Phases: anywhere, Schemes: every, Protects: true,
 		}, closeConnection{}, newCloseConnection),
 		policy.Define(policy.Definition{
 			Type: "custom-response", Doc: "Answers with a status, headers and a body of its own.",
 			Phases: []policy.Phase{policy.OnHTTPRequest, policy.OnHTTPResponse},
 		}, customResponse{Status: http.StatusOK}, newCustomResponse),
 		policy.Define(policy.Definition{
-			Type: "deny", Doc: "Refuses a request with a status, or a connection by closing it.", Phases: anywhere, Schemes: every,
+			Type: "deny", Doc: "Refuses a request with a status, or a connection by closing it.", Phases: anywhere, Schemes: every, Protects: true,
 		}, deny{}, newDeny),
 		policy.Define(policy.Definition{
 			Type: "redirect", Doc: "Sends the client to another URL.",
