@@ -118,6 +118,7 @@ func endpointOptions(s config.Spec) []culvert.EndpointOption {
 		culvert.WithPoolingEnabled(s.Pooling),
 		culvert.WithBindings(s.Bindings...),
 		culvert.WithTrafficPolicy(s.Policy),
+		culvert.WithModules(s.Modules),
 	}
 	if s.Subdomain != "" {
 		opts = append(opts, culvert.WithSubdomain(s.Subdomain))

@@ -3,10 +3,10 @@ package cli
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/culvert-project/culvert"
 	"github.com/culvert-project/culvert/internal/agent/config"
 	"github.com/culvert-project/culvert/internal/endpoint"
 	"github.com/culvert-project/culvert/internal/fault"
@@ -25,7 +25,7 @@ type endpointFlags struct {
 	tlsVerify                        bool
 	tlsVerifyCAs                     string
 	crt, key, clientCAs              string
-	cidrAllow, cidrDeny              []string
+	modules                          culvert.Modules
 
 	older olderFlags
 }
@@ -86,7 +86,7 @@ func (p *Program) endpointCommand(v verb) *cobra.Command {
 	v.cmd.Args = arguments(0, 1, "at most one upstream")
 	v.cmd.RunE = func(cmd *cobra.Command, args []string) error { return p.runEndpoint(cmd.Context(), v, f, args) }
 	f.register(v)
-	f.older.register(v)
+	f.older.register(v, &f.modules)
 	f.session.register(v.cmd)
 	return v.cmd
 }
@@ -118,13 +118,12 @@ func (f *endpointFlags) register(v verb) {
 		fl.StringVar(&f.crt, "crt", "", "certificate `FILE`, to end TLS in the agent")
 		fl.StringVar(&f.key, "key", "", "key `FILE` of --crt")
 	}
-	fl.StringArrayVar(&f.cidrAllow, "cidr-allow", nil, "`NETWORK` that may connect (refused: not supported yet)")
-	fl.StringArrayVar(&f.cidrDeny, "cidr-deny", nil, "`NETWORK` that may not connect (refused: not supported yet)")
-	for _, name := range []string{"cidr-allow", "cidr-deny"} {
-		_ = fl.MarkHidden(name) // just defined; refused until it is built
-	}
+	fl.StringSliceVar(&f.modules.AllowCIDRs, "cidr-allow", nil, "`NETWORK` that may connect, as 10.0.0.0/8 (default: all)")
+	fl.StringSliceVar(&f.modules.DenyCIDRs, "cidr-deny", nil, "`NETWORK` that may not, although it is allowed")
 	if v.kind == endpoint.HTTP {
-		_ = fl.MarkHidden("mutual-tls-cas") // just defined
+		for _, name := range []string{"mutual-tls-cas", "cidr-allow", "cidr-deny"} {
+			_ = fl.MarkHidden(name) // just defined
+		}
 	}
 }
 
@@ -135,6 +134,7 @@ var flagLabels = map[string]string{
 	"upstream.tls_verify": "--upstream-tls-verify", "upstream.tls_verify_cas": "--upstream-tls-verify-cas",
 	"upstream.host_header": "--host-header", "terminate_at": "--terminate-at",
 	"traffic_policy_file": "--traffic-policy-file", "traffic_policy_url": "--traffic-policy-url",
+	"ip_restriction": "--cidr-allow", "basic_auth": "--basic-auth", "circuit_breaker": "--circuit-breaker",
 	"agent_tls_termination.server_certificate":                 "--crt",
 	"agent_tls_termination.server_private_key":                 "--key",
 	"agent_tls_termination.mutual_tls_certificate_authorities": "--mutual-tls-cas",
@@ -147,6 +147,7 @@ func (p *Program) runEndpoint(ctx context.Context, v verb, f *endpointFlags, arg
 		Name: f.name, Kind: v.kind, URL: f.url, Bindings: f.bindings, Pooling: f.pooling, Description: f.description, Metadata: f.metadata,
 		Upstream: v.fallback, Protocol: f.protocol, HostHeader: f.hostHeader, ProxyProtocol: f.proxyProtocol, TLSVerify: f.tlsVerify, TLSVerifyCAs: f.tlsVerifyCAs,
 		Certificate: f.crt, Key: f.key, PolicyFile: f.policyFile, PolicyURL: f.policyURL, Labels: flagLabels,
+		Modules: f.modules,
 	}
 	if len(args) > 0 {
 		d.Upstream = args[0]
@@ -171,8 +172,7 @@ func (p *Program) runEndpoint(ctx context.Context, v verb, f *endpointFlags, arg
 	return p.online(ctx, v.cmd, &f.session, s, specs, false)
 }
 
-// refused names what was asked for and is not built yet. What is wrong with
-// it comes first, because it would stay wrong.
+// refused names what was asked for and is not built yet.
 func (f *endpointFlags) refused(cmd *cobra.Command) error {
 	changed := func(name string) bool {
 		flag := cmd.Flags().Lookup(name)
@@ -181,17 +181,6 @@ func (f *endpointFlags) refused(cmd *cobra.Command) error {
 	for _, name := range []string{"traffic-policy-file", "traffic-policy-url", "policy-file"} {
 		if changed(name) && cmd.Flags().Lookup(name).Value.String() == "" { // a variable that is not set, in a script
 			return fault.New(fault.PolicyUnreadable, "--"+name, "its value is empty")
-		}
-	}
-	switch {
-	case changed("cidr-deny") && !changed("cidr-allow"):
-		return fault.New(fault.CIDRDenyAlone)
-	case changed("cidr-allow"):
-		return fault.New(fault.OptionNotBuilt, "--cidr-allow")
-	}
-	for _, credential := range f.older.basicAuth {
-		if _, password, _ := strings.Cut(credential, ":"); len(password) < 8 || len(password) > 128 {
-			return fault.New(fault.BasicAuthPassword)
 		}
 	}
 	for _, name := range notBuilt {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/culvert-project/culvert"
 	"github.com/culvert-project/culvert/internal/agent/config"
 	"github.com/culvert-project/culvert/internal/endpoint"
 	"github.com/culvert-project/culvert/internal/fault"
@@ -19,21 +20,39 @@ type olderFlags struct {
 	proxyProto                  string
 	appProtocol                 string
 	terminateAt, policyFile     string
-	basicAuth                   []string
+	circuitBreaker              float64
 }
 
-// notBuilt are the flags whose effect would have to come from the server's
-// traffic policies. They are refused until those exist, never ignored.
+// notBuilt are the flags whose effect would have to come from actions that the
+// server does not have yet. They are refused until those exist, never ignored.
 var notBuilt = []string{
-	"basic-auth", "circuit-breaker", "compression",
-	"request-header-add", "request-header-remove", "response-header-add", "response-header-remove",
 	"oauth", "oauth-allow-domain", "oauth-allow-email", "oauth-scope", "oauth-client-id", "oauth-client-secret",
 	"oidc", "oidc-client-id", "oidc-client-secret", "oidc-scope",
-	"verify-webhook", "verify-webhook-secret", "ua-filter-allow", "ua-filter-deny", "websocket-tcp-converter",
+	"verify-webhook", "verify-webhook-secret", "websocket-tcp-converter",
 }
 
-// register defines the older flags of a verb.
-func (f *olderFlags) register(v verb) {
+// moduleFlags maps the flags that ask for modules to the actions that policies
+// have for it.
+var moduleFlags = []struct{ name, action string }{
+	{"basic-auth", "basic-auth"},
+	{"circuit-breaker", "circuit-breaker"},
+	{"compression", "compress-response"},
+	{"request-header-add", "add-headers"},
+	{"request-header-remove", "remove-headers"},
+	{"response-header-add", "add-headers"},
+	{"response-header-remove", "remove-headers"},
+	{"ua-filter-allow", "deny"},
+	{"ua-filter-deny", "deny"},
+	{"cidr-allow", restrictIPs},
+	{"cidr-deny", restrictIPs},
+}
+
+// restrictIPs is the action of the flags that only http has for older ones.
+const restrictIPs = "restrict-ips"
+
+// register defines the older flags of a verb. Modules take what they say of
+// them.
+func (f *olderFlags) register(v verb, m *culvert.Modules) {
 	fl := pflag.NewFlagSet("older", pflag.ContinueOnError)
 	fl.StringVar(&f.proxyProto, "proxy-proto", "", "")
 	fl.StringVar(&f.policyFile, "policy-file", "", "")
@@ -44,16 +63,11 @@ func (f *olderFlags) register(v verb) {
 		fl.StringVar(&f.subdomain, "subdomain", "", "")
 		fl.StringSliceVar(&f.schemes, "scheme", nil, "")
 		fl.StringVar(&f.appProtocol, "app-protocol", "", "")
+		f.registerModules(fl, m)
 		for _, name := range notBuilt {
-			if name == "basic-auth" {
-				fl.StringArrayVar(&f.basicAuth, name, nil, "")
-				continue
-			}
 			fl.StringArray(name, nil, "")
 		}
-		for _, name := range []string{"compression", "websocket-tcp-converter"} {
-			fl.Lookup(name).NoOptDefVal = "true"
-		}
+		fl.Lookup("websocket-tcp-converter").NoOptDefVal = "true"
 	case endpoint.TCP:
 		fl.StringVar(&f.remoteAddr, "remote-addr", "", "")
 	case endpoint.TLS:
@@ -66,6 +80,20 @@ func (f *olderFlags) register(v verb) {
 		flag.Hidden = true
 		v.cmd.Flags().AddFlag(flag)
 	})
+}
+
+// registerModules defines the flags of what the server makes rules of.
+func (f *olderFlags) registerModules(fl *pflag.FlagSet, m *culvert.Modules) {
+	fl.Float64Var(&f.circuitBreaker, "circuit-breaker", 0, "")
+	fl.BoolVar(&m.Compression, "compression", false, "")
+	for name, to := range map[string]*[]string{
+		"basic-auth":         &m.BasicAuth,
+		"request-header-add": &m.RequestHeaders.Add, "request-header-remove": &m.RequestHeaders.Remove,
+		"response-header-add": &m.ResponseHeaders.Add, "response-header-remove": &m.ResponseHeaders.Remove,
+		"ua-filter-allow": &m.AllowUserAgents, "ua-filter-deny": &m.DenyUserAgents,
+	} {
+		fl.StringArrayVar(to, name, nil, "")
+	}
 }
 
 // apply translates the older flags that were given, with a warning for each.
@@ -120,6 +148,24 @@ func (f *olderFlags) apply(p *Program, v verb, d *config.Definition) error {
 	}
 	if changed("mutual-tls-cas") && v.kind == endpoint.HTTP {
 		p.deprecated("mutual-tls-cas", "a tls endpoint, or a traffic policy once the server supports them")
+	}
+	return f.applyModules(p, v, d, changed)
+}
+
+// applyModules warns of the flags for what policies do today.
+func (f *olderFlags) applyModules(p *Program, v verb, d *config.Definition, changed func(string) bool) error {
+	for _, m := range moduleFlags {
+		if changed(m.name) && (v.kind == endpoint.HTTP || m.action != restrictIPs) {
+			p.deprecated(m.name, "the action "+m.action+" in a traffic policy")
+		}
+	}
+	if changed("circuit-breaker") {
+		d.Modules.CircuitBreaker = &f.circuitBreaker
+	}
+	for name, list := range map[string][]string{"cidr-allow": d.Modules.AllowCIDRs, "cidr-deny": d.Modules.DenyCIDRs} {
+		if changed(name) && len(list) == 0 { // a variable that is not set, in a script
+			return fault.New(fault.ValueInvalid, "", "--"+name, "it is empty")
+		}
 	}
 	return nil
 }

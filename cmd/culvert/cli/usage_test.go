@@ -122,19 +122,15 @@ func TestRefusedOptions(t *testing.T) {
 		{"tcp 22 --policy-file none.yml", "ERR_CULVERT_1233"},
 		{"tcp 22 --policy-file a --traffic-policy-file b", "ERR_NGROK_9025"},
 		{"http 80 --traffic-policy-file p --traffic-policy-url https://x", "ERR_NGROK_9025"},
-		{"tcp 22 --cidr-allow 10.0.0.0/8", "ERR_CULVERT_1103"},
-		{"tls 443 --cidr-allow 10.0.0.0/8 --cidr-deny 10.0.0.1/32", "ERR_CULVERT_1103"},
-		{"http 80 --cidr-allow 10.0.0.0/8", "ERR_CULVERT_1103"},
-		{"http 80 --basic-auth u:long-enough", "ERR_CULVERT_1103"},
+		{"http 80 --cidr-allow=", "--cidr-allow"},
 		{"http 80 --basic-auth u:short", "ERR_NGROK_360"},
+		{"http 80 --basic-auth=", "ERR_NGROK_359"},
+		{"http 80 --compression --oauth google", "ERR_CULVERT_1103"},
 		{"http 80 --oauth google", "ERR_CULVERT_1103"},
 		{"http 80 --oidc https://issuer", "ERR_CULVERT_1103"},
 		{"http 80 --verify-webhook github", "ERR_CULVERT_1103"},
-		{"http 80 --compression", "ERR_CULVERT_1103"},
 		{"http 80 --websocket-tcp-converter", "ERR_CULVERT_1103"},
-		{"http 80 --circuit-breaker 0.5", "ERR_CULVERT_1103"},
-		{"http 80 --request-header-add a:b", "ERR_CULVERT_1103"},
-		{"http 80 --ua-filter-deny bot", "ERR_CULVERT_1103"},
+		{"http 80 --circuit-breaker 1.5", "ERR_NGROK_361"},
 		{"http 80 --binding internal --url https://a.example", "ERR_NGROK_9029"},
 		{"http 80 --binding kubernetes --url http://a.b", "ERR_CULVERT_1101"},
 	}
@@ -148,7 +144,9 @@ func TestRefusedOptions(t *testing.T) {
 
 func TestAgent10_DenyWithoutAllow(t *testing.T) {
 	t.Parallel()
-	newHome(t).run(t, "tcp", "22", "--cidr-deny", "10.0.0.0/8").check(t, 1, "ERR_NGROK_393", "--cidr-allow")
+	for _, verb := range []string{"http", "tcp", "tls"} {
+		newHome(t).run(t, verb, "22", "--cidr-deny", "10.0.0.0/8").check(t, 1, "ERR_NGROK_393", "--cidr-allow")
+	}
 }
 
 func TestFaultsOfEndpointFlags(t *testing.T) {

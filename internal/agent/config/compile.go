@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/culvert-project/culvert"
 	"github.com/culvert-project/culvert/internal/agent/target"
 	"github.com/culvert-project/culvert/internal/endpoint"
 	"github.com/culvert-project/culvert/internal/fault"
@@ -33,6 +34,9 @@ type Spec struct {
 	// Policy is the text of the endpoint's policy, empty for none or where
 	// PolicyURL says from where to get it. PolicyFrom is what people call it.
 	Policy, PolicyURL, PolicyFrom string
+
+	// Modules are what the server makes rules of, ahead of the policy.
+	Modules culvert.Modules
 
 	AgentTLS *tls.Config // nil: the agent does not terminate TLS
 	EdgeTLS  *EdgeTLS    // nil: the server does what the scheme implies
@@ -82,6 +86,7 @@ func (d Definition) Compile() ([]Spec, []Issue) {
 	c.upstream(&s)
 	c.termination(&s)
 	c.policy(&s)
+	c.modules(&s)
 	schemes := c.schemes()
 	if len(c.issues) > 0 {
 		return nil, c.issues

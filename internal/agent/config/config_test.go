@@ -177,7 +177,13 @@ func TestAgent15_MistakesNameTheLine(t *testing.T) {
 		{"policy", "version: 3\nendpoints:\n- name: a\n  upstream: {url: 1}\n  traffic_policy: {}\n  traffic_policy_file: none.yml\n", []string{`:6:3: endpoints[0].traffic_policy_file: Both policy fields are set`, `: The traffic policy none.yml cannot be read`}},
 		{"policy of a tunnel", "version: 2\ntunnels:\n  a:\n    proto: http\n    addr: 80\n    policy: {inbound: []}\n    traffic_policy: {}\n", []string{`:6:5: tunnels.a.policy: `}},
 		{"no upstream", "version: 3\nendpoints:\n- name: a\n", []string{`:3:3: endpoints[0].upstream.url: The upstream "" is not valid: it is empty`}},
-		{"tunnel", "version: 2\ntunnels:\n  a:\n    proto: http\n    addr: 80\n    basic_auth: [\"u:password\"]\n    oauth: {provider: google}\n", []string{`:6:5: tunnels.a.basic_auth: `, `:7:5: tunnels.a.oauth: `}},
+		{"tunnel", "version: 2\ntunnels:\n  a:\n    proto: http\n    addr: 80\n    basic_auth: [\"u:short\", \":password\"]\n    oauth: {provider: google}\n    circuit_breaker: 2\n    ip_restriction: {deny_cidrs: [10.0.0.0/8]}\n", []string{
+			`:6:5: tunnels.a.basic_auth: A basic-auth password`, `:6:5: tunnels.a.basic_auth: A basic-auth credential has no user name`,
+			`:7:5: tunnels.a.oauth: `, `:8:5: tunnels.a.circuit_breaker: `, `:9:5: tunnels.a.ip_restriction: `,
+		}},
+		{"web modules of a stream", "version: 2\ntunnels:\n  a:\n    proto: tcp\n    addr: 22\n    basic_auth: [\"u:password\"]\n    compression: true\n", []string{
+			`:6:5: tunnels.a.basic_auth: `, `:7:5: tunnels.a.compression: `,
+		}},
 		{"proto", "version: 2\ntunnels:\n  a b:\n    proto: udp\n    addr: 80\n", []string{`:4:5: tunnels["a b"].proto: `}},
 		{"labels", "version: 2\ntunnels:\n  a: {labels: [x=y], addr: 80, proto: http}\n", []string{`tunnels.a.labels: `}},
 		{"env", "version: 3\nagent:\n  authtoken: ${env:NOT_SET}\n", []string{`:3:14: agent.authtoken: the environment variable NOT_SET is not set`}},

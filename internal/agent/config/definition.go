@@ -3,6 +3,7 @@ package config
 import (
 	"slices"
 
+	"github.com/culvert-project/culvert"
 	"github.com/culvert-project/culvert/internal/endpoint"
 	"github.com/culvert-project/culvert/internal/fault"
 )
@@ -42,6 +43,9 @@ type Definition struct {
 	// At most one of these is set: the text of a policy, the path of a file with
 	// one, or the URL of one.
 	Policy, PolicyFile, PolicyURL string
+
+	// Modules are what the server makes rules of, by older flags and keys.
+	Modules culvert.Modules
 
 	// Refused holds what was asked for and is not built yet, by key.
 	Refused []Issue
@@ -119,6 +123,7 @@ func (t Tunnel) definition(name, dir string) Definition {
 		d.Policy = string(t.Policy)
 		d.Labels = withLabel(d.Labels, keyPolicy, "policy")
 	}
+	d.Modules = t.modules()
 	d.refuseTunnel(t)
 	for _, host := range []struct{ key, value string }{{"domain", t.Domain}, {"hostname", t.Hostname}, {"remote_addr", t.Remote}} {
 		switch {
@@ -142,15 +147,8 @@ func (d *Definition) refuseTunnel(t Tunnel) {
 		key   string
 		value any
 	}{
-		{"basic_auth", t.BasicAuth},
-		{"circuit_breaker", t.CircuitBreaker},
-		{"compression", t.Compression},
-		{"ip_restriction", t.IPRestriction},
 		{"oauth", t.OAuth},
 		{"oidc", t.OIDC},
-		{"request_header", t.ReqHeader},
-		{"response_header", t.RespHeader},
-		{"user_agent_filter", t.UAFilter},
 		{"verify_webhook", t.VerifyWebhook},
 		{"websocket_tcp_converter", t.WSConverter},
 	} {

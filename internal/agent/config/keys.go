@@ -132,18 +132,37 @@ type Tunnel struct {
 	TrafficPolicy strictyaml.Source `yaml:"traffic_policy"`
 	Policy        strictyaml.Source `yaml:"policy"` // the older name
 
+	BasicAuth      []string `yaml:"basic_auth"`
+	CircuitBreaker *float64 `yaml:"circuit_breaker"`
+	Compression    bool     `yaml:"compression"`
+	IPRestriction  CIDRs    `yaml:"ip_restriction"`
+	ReqHeader      Headers  `yaml:"request_header"`
+	RespHeader     Headers  `yaml:"response_header"`
+	UAFilter       Patterns `yaml:"user_agent_filter"`
+
 	// What follows asks the server for something that is not built yet.
-	BasicAuth      any `yaml:"basic_auth"`
-	CircuitBreaker any `yaml:"circuit_breaker"`
-	Compression    any `yaml:"compression"`
-	IPRestriction  any `yaml:"ip_restriction"`
-	OAuth          any `yaml:"oauth"`
-	OIDC           any `yaml:"oidc"`
-	ReqHeader      any `yaml:"request_header"`
-	RespHeader     any `yaml:"response_header"`
-	UAFilter       any `yaml:"user_agent_filter"`
-	VerifyWebhook  any `yaml:"verify_webhook"`
-	WSConverter    any `yaml:"websocket_tcp_converter"`
+	OAuth         any `yaml:"oauth"`
+	OIDC          any `yaml:"oidc"`
+	VerifyWebhook any `yaml:"verify_webhook"`
+	WSConverter   any `yaml:"websocket_tcp_converter"`
+}
+
+// CIDRs is the section ip_restriction of a tunnel.
+type CIDRs struct {
+	Allow []string `yaml:"allow_cidrs"`
+	Deny  []string `yaml:"deny_cidrs"`
+}
+
+// Headers is a section of headers to change of a tunnel.
+type Headers struct {
+	Remove []string `yaml:"remove"`
+	Add    []string `yaml:"add"`
+}
+
+// Patterns is the section user_agent_filter of a tunnel.
+type Patterns struct {
+	Allow []string `yaml:"allow"`
+	Deny  []string `yaml:"deny"`
 }
 
 // version3 is a whole file of version 3.
