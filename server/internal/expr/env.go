@@ -122,8 +122,7 @@ type program struct {
 	out    *cel.Type
 	reads  []string
 	fast   fastTest // nil if the expression is more than usual
-	needs  []Need   // what it fails without
-	asks   []string // what it asks for
+	text   fastText // as above
 }
 
 // Reads returns the variables that the expression names, sorted.
@@ -188,7 +187,6 @@ func (e *Env) compile(source string, s Scope) (*program, []Problem) {
 			problems = append(problems, Problem{Offset: max(strings.Index(source, name), 0), Warning: true, Message: name + " is an older name; write " + v.Alias})
 		}
 	}
-	p.needs, p.asks = e.presence(source, checked)
 	var err error
 	opts := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
 	if cost, err := e.lenient[s].EstimateCost(checked, sizes{}); err != nil || cost.Max > e.costLimit || grows(checked.NativeRep()) {
@@ -197,8 +195,11 @@ func (e *Env) compile(source string, s Scope) (*program, []Problem) {
 	if p.prg, err = e.lenient[s].Program(checked, opts...); err != nil {
 		return nil, append(problems, Problem{Message: err.Error()})
 	}
-	if p.out.IsExactType(cel.BoolType) {
-		p.fast = fast{checked.NativeRep(), e}.test(checked.NativeRep().Expr())
+	switch c := (fast{ast: checked.NativeRep(), env: e}); {
+	case p.out.IsExactType(cel.BoolType):
+		p.fast = c.test(checked.NativeRep().Expr())
+	case p.out.IsExactType(cel.StringType):
+		p.text = c.text(checked.NativeRep().Expr())
 	}
 	return p, problems
 }
@@ -285,8 +286,8 @@ func evalError(err error) error {
 // index out of range, values of the wrong type, cost over the limit.
 func (b *Bool) Eval(f *Frame) (bool, error) {
 	if b.fast != nil {
-		if v, ok := b.fast(f); ok {
-			return v, nil
+		if o := b.fast(f); o == yes || o == no {
+			return o == yes, nil
 		}
 	}
 	v, err := b.eval(f)
@@ -294,6 +295,21 @@ func (b *Bool) Eval(f *Frame) (bool, error) {
 		return false, err
 	}
 	return truth(v)
+}
+
+// Holds reports whether the expression is true. One that fails is not.
+func (b *Bool) Holds(f *Frame) bool {
+	if b.fast != nil {
+		if o := b.fast(f); o != unsure {
+			return o == yes
+		}
+	}
+	v, err := b.eval(f)
+	if err != nil {
+		return false
+	}
+	held, err := truth(v)
+	return held && err == nil
 }
 
 // Eval evaluates the expression to a Go value: string, bool, int64, uint64,
@@ -308,6 +324,11 @@ func (v *Value) Eval(f *Frame) (any, error) {
 
 // Text evaluates the expression to its text form (see Text).
 func (v *Value) Text(f *Frame) (string, error) {
+	if v.text != nil {
+		if s, o := v.text(f); o == yes {
+			return s, nil
+		}
+	}
 	out, err := v.eval(f)
 	if err != nil {
 		return "", err

@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
@@ -12,19 +13,44 @@ import (
 	"cel.dev/cel-go/common/types/ref"
 )
 
-// fastTest is an expression, or a part of one, in Go: what most rules are made
-// of, comparisons of texts joined by and, or and not. It gives up (ok is false)
-// at everything that is not as usual, a failure included; CEL then evaluates the
-// whole. What it does say is what CEL would.
-type fastTest func(f *Frame) (value, ok bool)
+// outcome is what a fastTest comes to.
+type outcome uint8
 
-// fastText is a part of an expression that is a text.
-type fastText func(f *Frame) (value string, ok bool)
+const (
+	unsure outcome = iota // CEL has to evaluate the whole
+	fails                 // CEL would give an error
+	no
+	yes // for parts that are no tests: there is a value
+)
+
+func truthOf(holds bool) outcome {
+	if holds {
+		return yes
+	}
+	return no
+}
+
+// fastTest is an expression, or a part of one, in Go: what most rules are made
+// of, comparisons of texts and numbers joined by and, or and not. It is unsure
+// about everything that is not as usual. What it does say is what CEL would.
+type fastTest func(f *Frame) outcome
+
+// Parts of an expression that are a text, a number or a list of texts.
+type (
+	fastText   func(f *Frame) (string, outcome)
+	fastNumber func(f *Frame) (int64, outcome)
+	fastList   func(f *Frame) ([]string, outcome)
+)
+
+// maxLocals is how deep macros such as exists may stand in each other.
+const maxLocals = 2
 
 // fast translates expressions that the checker has been over.
 type fast struct {
 	ast *ast.AST
 	env *Env
+	// locals are the variables of the macros around, the outermost first.
+	locals []string
 }
 
 // test translates e, or returns nil if something in it is not known here.
@@ -32,18 +58,22 @@ func (c fast) test(e ast.Expr) fastTest {
 	switch e.Kind() {
 	case ast.LiteralKind:
 		if v, ok := e.AsLiteral().(types.Bool); ok {
-			return func(*Frame) (bool, bool) { return bool(v), true }
+			return func(*Frame) outcome { return truthOf(bool(v)) }
 		}
 	case ast.IdentKind:
-		if name := e.AsIdent(); c.kind(name) == KindBool {
-			return func(f *Frame) (bool, bool) {
-				v, _ := f.ResolveName(name)
-				b, ok := v.(types.Bool)
-				return bool(b), ok
+		if v := c.variable(e, KindBool); v != nil {
+			return func(f *Frame) outcome {
+				b, ok := f.resolve(v).(types.Bool)
+				if !ok {
+					return unsure
+				}
+				return truthOf(bool(b))
 			}
 		}
 	case ast.CallKind:
 		return c.call(e)
+	case ast.ComprehensionKind:
+		return c.quantifier(e.AsComprehension())
 	default:
 	}
 	return nil
@@ -57,36 +87,66 @@ func (c fast) call(e ast.Expr) fastTest {
 	case operators.LogicalAnd, operators.LogicalOr:
 		return c.join(args, call.FunctionName() == operators.LogicalOr)
 	case operators.LogicalNot:
-		if inner := c.test(args[0]); inner != nil {
-			return func(f *Frame) (bool, bool) { v, ok := inner(f); return !v, ok }
-		}
-		return nil
+		return c.not(args[0])
 	case operators.Equals:
-		return c.compare(args[0], args[1], func(a, b string) bool { return a == b })
+		return c.compare(args, func(a, b string) bool { return a == b }, func(a, b int64) bool { return a == b })
 	case operators.NotEquals:
-		return c.compare(args[0], args[1], func(a, b string) bool { return a != b })
+		return c.compare(args, func(a, b string) bool { return a != b }, func(a, b int64) bool { return a != b })
+	case operators.Less:
+		return c.numbers(args, func(a, b int64) bool { return a < b })
+	case operators.LessEquals:
+		return c.numbers(args, func(a, b int64) bool { return a <= b })
+	case operators.Greater:
+		return c.numbers(args, func(a, b int64) bool { return a > b })
+	case operators.GreaterEquals:
+		return c.numbers(args, func(a, b int64) bool { return a >= b })
 	case operators.In:
 		return c.in(args[0], args[1])
 	}
 	ref := c.ast.ReferenceMap()[e.ID()]
-	if ref == nil || len(ref.OverloadIDs) != 1 || len(args) != 1 || !call.IsMemberFunction() {
+	if ref == nil || len(ref.OverloadIDs) != 1 {
+		return nil
+	}
+	if call.IsMemberFunction() {
+		args = append([]ast.Expr{call.Target()}, args...)
+	}
+	if len(args) != 2 {
 		return nil
 	}
 	switch ref.OverloadIDs[0] {
 	case overloads.StartsWithString:
-		return c.compare(call.Target(), args[0], strings.HasPrefix)
+		return c.texts(args, strings.HasPrefix)
 	case overloads.EndsWithString:
-		return c.compare(call.Target(), args[0], strings.HasSuffix)
+		return c.texts(args, strings.HasSuffix)
 	case overloads.ContainsString:
-		return c.compare(call.Target(), args[0], strings.Contains)
+		return c.texts(args, strings.Contains)
 	case overloads.MatchesString:
-		return c.matches(call.Target(), args[0])
+		return c.matches(args[0], args[1])
+	case inCIDRRange, inCIDRRanges:
+		return c.inRanges(args[0], args[1])
 	}
 	return nil
 }
 
-// join translates "and" or "or". The second part is not looked at if the first
-// one decides.
+func (c fast) not(e ast.Expr) fastTest {
+	inner := c.test(e)
+	if inner == nil {
+		return nil
+	}
+	return func(f *Frame) outcome {
+		switch o := inner(f); o {
+		case yes:
+			return no
+		case no:
+			return yes
+		default:
+			return o
+		}
+	}
+}
+
+// join translates "and" or "or". What decides makes up for parts that fail,
+// wherever they stand.
 func (c fast) join(args []ast.Expr, or bool) fastTest {
 	parts := make([]fastTest, len(args))
 	for i, arg := range args {
@@ -94,29 +154,107 @@ func (c fast) join(args []ast.Expr, or bool) fastTest {
 			return nil
 		}
 	}
-	return func(f *Frame) (bool, bool) {
+	decides := truthOf(or)
+	return func(f *Frame) outcome {
+		all := truthOf(!or)
 		for _, part := range parts {
-			if v, ok := part(f); !ok || v == or {
-				return v, ok
+			switch o := part(f); o {
+			case decides, unsure:
+				return o
+			case fails:
+				all = fails
+			default:
 			}
 		}
-		return !or, true
+		return all
 	}
 }
 
-// compare translates a question about two texts.
-func (c fast) compare(x, y ast.Expr, holds func(a, b string) bool) fastTest {
-	a, b := c.text(x), c.text(y)
+// quantifier translates exists and all over the values of a header field or
+// parameter.
+func (c fast) quantifier(q ast.ComprehensionExpr) fastTest {
+	step := q.LoopStep()
+	if q.HasIterVar2() || len(c.locals) == maxLocals || step.Kind() != ast.CallKind || q.AccuInit().Kind() != ast.LiteralKind {
+		return nil
+	}
+	call, from := step.AsCall(), q.AccuInit().AsLiteral()
+	or := call.FunctionName() == operators.LogicalOr
+	switch {
+	case !or && call.FunctionName() != operators.LogicalAnd, from != types.Bool(!or), len(call.Args()) != 2:
+		return nil
+	case !isIdent(call.Args()[0], q.AccuVar()), !isIdent(q.Result(), q.AccuVar()):
+		return nil
+	}
+	list, at := c.list(q.IterRange()), len(c.locals)
+	c.locals = append(slices.Clip(c.locals), q.IterVar())
+	each := c.test(call.Args()[1])
+	if list == nil || each == nil {
+		return nil
+	}
+	decides := truthOf(or)
+	return func(f *Frame) outcome {
+		values, o := list(f)
+		if o != yes {
+			return o
+		}
+		all := truthOf(!or)
+		for _, v := range values {
+			f.locals[at] = v
+			switch o := each(f); o {
+			case decides, unsure:
+				return o
+			case fails:
+				all = fails
+			default:
+			}
+		}
+		return all
+	}
+}
+
+func isIdent(e ast.Expr, name string) bool { return e.Kind() == ast.IdentKind && e.AsIdent() == name }
+
+// compare translates a question about two texts, or two numbers.
+func (c fast) compare(args []ast.Expr, texts func(a, b string) bool, numbers func(a, b int64) bool) fastTest {
+	if t := c.texts(args, texts); t != nil {
+		return t
+	}
+	return c.numbers(args, numbers)
+}
+
+func (c fast) texts(args []ast.Expr, holds func(a, b string) bool) fastTest {
+	a, b := c.text(args[0]), c.text(args[1])
 	if a == nil || b == nil {
 		return nil
 	}
-	return func(f *Frame) (bool, bool) {
-		s, ok := a(f)
-		if !ok {
-			return false, false
+	return func(f *Frame) outcome {
+		s, o := a(f)
+		if o != yes {
+			return o
 		}
-		t, ok := b(f)
-		return ok && holds(s, t), ok
+		t, o := b(f)
+		if o != yes {
+			return o
+		}
+		return truthOf(holds(s, t))
+	}
+}
+
+func (c fast) numbers(args []ast.Expr, holds func(a, b int64) bool) fastTest {
+	a, b := c.number(args[0]), c.number(args[1])
+	if a == nil || b == nil {
+		return nil
+	}
+	return func(f *Frame) outcome {
+		n, o := a(f)
+		if o != yes {
+			return o
+		}
+		m, o := b(f)
+		if o != yes {
+			return o
+		}
+		return truthOf(holds(n, m))
 	}
 }
 
@@ -130,50 +268,67 @@ func (c fast) matches(x, pattern ast.Expr) fastTest {
 	if err != nil {
 		return nil
 	}
-	return func(f *Frame) (bool, bool) {
-		s, ok := a(f)
-		return ok && re.MatchString(s), ok
+	return about(a, re.MatchString)
+}
+
+// about is a test of a text.
+func about(a fastText, holds func(string) bool) fastTest {
+	return func(f *Frame) outcome {
+		s, o := a(f)
+		if o != yes {
+			return o
+		}
+		return truthOf(holds(s))
 	}
+}
+
+// inRanges translates a look into ranges of addresses that do not change.
+func (c fast) inRanges(ip, ranges ast.Expr) fastTest {
+	a, texts := c.text(ip), []string(nil)
+	if s := constant(ranges); s != nil {
+		texts = []string{string(*s)}
+	} else if texts = constants(ranges); texts == nil {
+		return nil
+	}
+	if a == nil {
+		return nil
+	}
+	var all []netip.Prefix
+	for _, text := range texts {
+		if p, err := netip.ParsePrefix(text); err == nil { // others contain nothing
+			all = append(all, p)
+		}
+	}
+	return about(a, func(s string) bool {
+		ip, err := netip.ParseAddr(s)
+		ip = ip.Unmap().WithZone("")
+		return err == nil && slices.ContainsFunc(all, func(p netip.Prefix) bool { return p.Contains(ip) })
+	})
 }
 
 // in translates a look into a list of constants, or into headers or
 // parameters.
 func (c fast) in(x, set ast.Expr) fastTest {
-	switch set.Kind() {
-	case ast.ListKind:
+	if texts := constants(set); texts != nil {
 		a := c.text(x)
-		var texts []string
-		for _, e := range set.AsList().Elements() {
-			s := constant(e)
-			if s == nil {
-				return nil
-			}
-			texts = append(texts, string(*s))
-		}
-		if a == nil || len(set.AsList().OptionalIndices()) > 0 {
+		if a == nil {
 			return nil
 		}
-		return func(f *Frame) (bool, bool) {
-			s, ok := a(f)
-			return ok && slices.Contains(texts, s), ok
-		}
-	case ast.IdentKind:
-		name, key := set.AsIdent(), constant(x)
-		if key == nil || !c.isMulti(name) {
-			return nil
-		}
-		var k ref.Val = *key
-		return func(f *Frame) (bool, bool) {
-			m, ok := resolveMulti(f, name)
-			if !ok {
-				return false, false
-			}
-			_, there := m.lookup(k)
-			return there, true
-		}
-	default:
+		return about(a, func(s string) bool { return slices.Contains(texts, s) })
 	}
-	return nil
+	key, v := constant(x), c.multi(set)
+	if key == nil || v == nil {
+		return nil
+	}
+	var k ref.Val = *key
+	return func(f *Frame) outcome {
+		m, ok := f.resolve(v).(multi)
+		if !ok {
+			return unsure
+		}
+		_, there := m.lookup(k)
+		return truthOf(there)
+	}
 }
 
 // text translates a text: a constant, a variable, or one of the values of a
@@ -181,18 +336,26 @@ func (c fast) in(x, set ast.Expr) fastTest {
 func (c fast) text(e ast.Expr) fastText {
 	if s := constant(e); s != nil {
 		v := string(*s)
-		return func(*Frame) (string, bool) { return v, true }
+		return func(*Frame) (string, outcome) { return v, yes }
 	}
 	switch e.Kind() {
 	case ast.IdentKind:
-		name := e.AsIdent()
-		if c.kind(name) != KindText {
+		if at := slices.Index(c.locals, e.AsIdent()); at >= 0 {
+			if slices.Contains(c.locals[at+1:], e.AsIdent()) {
+				return nil
+			}
+			return func(f *Frame) (string, outcome) { return f.locals[at], yes }
+		}
+		v := c.variable(e, KindText)
+		if v == nil {
 			return nil
 		}
-		return func(f *Frame) (string, bool) {
-			v, _ := f.ResolveName(name)
-			s, ok := v.(types.String)
-			return string(s), ok
+		return func(f *Frame) (string, outcome) {
+			s, ok := f.text(v)
+			if !ok {
+				return "", unsure
+			}
+			return s, yes
 		}
 	case ast.CallKind:
 		return c.element(e.AsCall())
@@ -201,31 +364,67 @@ func (c fast) text(e ast.Expr) fastText {
 	return nil
 }
 
+// number translates a constant or a variable.
+func (c fast) number(e ast.Expr) fastNumber {
+	if e.Kind() == ast.LiteralKind {
+		if n, ok := e.AsLiteral().(types.Int); ok {
+			return func(*Frame) (int64, outcome) { return int64(n), yes }
+		}
+		return nil
+	}
+	v := c.variable(e, KindInt)
+	if v == nil {
+		return nil
+	}
+	return func(f *Frame) (int64, outcome) {
+		n, ok := f.resolve(v).(types.Int)
+		if !ok {
+			return 0, unsure
+		}
+		return int64(n), yes
+	}
+}
+
 // element translates map['key'][0].
 func (c fast) element(call ast.CallExpr) fastText {
-	if call.FunctionName() != operators.Index || call.Args()[0].Kind() != ast.CallKind || call.Args()[1].Kind() != ast.LiteralKind {
+	if call.FunctionName() != operators.Index || call.Args()[1].Kind() != ast.LiteralKind {
 		return nil
 	}
-	inner := call.Args()[0].AsCall()
+	list := c.list(call.Args()[0])
 	n, ok := call.Args()[1].AsLiteral().(types.Int)
-	if !ok || n < 0 || inner.FunctionName() != operators.Index || inner.Args()[0].Kind() != ast.IdentKind {
+	if !ok || n < 0 || list == nil {
 		return nil
 	}
-	name, key := inner.Args()[0].AsIdent(), constant(inner.Args()[1])
-	if key == nil || !c.isMulti(name) {
+	return func(f *Frame) (string, outcome) {
+		values, o := list(f)
+		switch {
+		case o != yes:
+			return "", o
+		case int64(n) >= int64(len(values)):
+			return "", fails
+		}
+		return values[n], yes
+	}
+}
+
+// list translates map['key'].
+func (c fast) list(e ast.Expr) fastList {
+	if e.Kind() != ast.CallKind || e.AsCall().FunctionName() != operators.Index {
+		return nil
+	}
+	args := e.AsCall().Args()
+	v, key := c.multi(args[0]), constant(args[1])
+	if v == nil || key == nil {
 		return nil
 	}
 	var k ref.Val = *key
-	return func(f *Frame) (string, bool) {
-		m, ok := resolveMulti(f, name)
+	return func(f *Frame) ([]string, outcome) {
+		m, ok := f.resolve(v).(multi)
 		if !ok {
-			return "", false
+			return nil, unsure
 		}
 		values, _ := m.lookup(k)
-		if int64(n) >= int64(len(values)) {
-			return "", false
-		}
-		return values[n], true
+		return values, yes
 	}
 }
 
@@ -241,21 +440,33 @@ func constant(e ast.Expr) *types.String {
 	return &s
 }
 
-// kind returns the kind of a variable; KindAny stands for unknown names too.
-func (c fast) kind(name string) Kind {
-	if v := c.env.variables[name]; v != nil {
-		return v.Kind
+// constants returns the texts of a list of literals, nil for anything else.
+func constants(e ast.Expr) []string {
+	if e.Kind() != ast.ListKind || len(e.AsList().OptionalIndices()) > 0 {
+		return nil
 	}
-	return KindAny
+	texts := []string{}
+	for _, e := range e.AsList().Elements() {
+		s := constant(e)
+		if s == nil {
+			return nil
+		}
+		texts = append(texts, string(*s))
+	}
+	return texts
 }
 
-func (c fast) isMulti(name string) bool {
-	k := c.kind(name)
-	return k == KindHeaderMap || k == KindParamMap
+// variable returns the variable that e names if it has one of some kinds.
+func (c fast) variable(e ast.Expr, kinds ...Kind) *Variable {
+	if e.Kind() != ast.IdentKind || slices.Contains(c.locals, e.AsIdent()) {
+		return nil
+	}
+	v := c.env.variables[e.AsIdent()]
+	if v == nil || !slices.Contains(kinds, v.Kind) {
+		return nil
+	}
+	return v
 }
 
-func resolveMulti(f *Frame, name string) (multi, bool) {
-	v, _ := f.ResolveName(name)
-	m, ok := v.(multi)
-	return m, ok
-}
+// multi returns the headers or parameters that e names.
+func (c fast) multi(e ast.Expr) *Variable { return c.variable(e, KindHeaderMap, KindParamMap) }

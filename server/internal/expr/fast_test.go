@@ -18,6 +18,9 @@ func sameTruth(t *testing.T, e *expr.Env, source string) {
 	v, _ := e.Value(source, expr.Response)
 	got, err := b.Eval(e.NewFrame(request))
 	want, wantErr := v.Eval(e.NewFrame(request))
+	if held := b.Holds(e.NewFrame(request)); held != (wantErr == nil && want == true) {
+		t.Errorf("%s: holds: %v; CEL says %v, %v", source, held, want, wantErr)
+	}
 	if (err == nil) != (wantErr == nil) || err == nil && got != want {
 		t.Errorf("%s: got %v, %v; CEL says %v, %v", source, got, err, want, wantErr)
 	}
@@ -32,6 +35,12 @@ var fastAtoms = []string{
 	"req.headers['x-two'][2] == 'b'", "req.headers['none'][0] != 'b'", "req.url.query_params['q'][0] == '1'", "req.url.query_params['e'][0] == ''",
 	"req.headers['User-Agent'][0].startsWith('curl/')", "res.status_code == 200", "res.StatusCode == '200'", "vars.none == 'x'", "vars.x == 3",
 	"conn.client_ip == '10.1.2.3'", "actions.ngrok.oauth.identity.email.endsWith('@h.example')", "req.headers['x-two'].join(',') == 'a,b'",
+	"req.headers['x-two'].exists(v, v == 'b')", "req.headers['x-two'].all(v, v.startsWith('a'))", "req.headers['none'].all(v, v == 'a')",
+	"req.headers['x-two'].exists(v, req.headers['none'][0] == v || v == 'b')", "req.headers['x-two'].exists(v, req.headers['none'][0] == v)",
+	"req.headers['x-two'].exists(v, req.url.query_params['q'].all(w, w != v))", "req.headers['x-two'].exists(v, req.headers['x-two'].exists(v, v == 'b') && v == 'a')",
+	"inCidrRange(conn.client_ip, '10.0.0.0/8')", "inCidrRanges(conn.client_ip, ['x', '192.168.0.0/16', '10.1.2.3/30'])", "inCidrRanges(req.method, ['::/0'])",
+	"res.status_code != 200", "res.status_code >= 300", "200 < res.status_code", "conn.client_port <= 80", "res.StatusCode == 200", "res.status_code == '200'",
+	"req.headers['Host'][0] == 'h.example'", "'host' in req.headers",
 	"conn.client_ip.categories.contains('com')", "'com' in conn.client_ip.categories", "[1, 2].exists(x, x == 2)", "req.method == 'G' + 'ET'",
 }
 

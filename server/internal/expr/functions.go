@@ -50,10 +50,10 @@ func otherFunctions() []cel.EnvOption {
 		cel.Function("rand.int",
 			cel.Overload("rand_int", nil, cel.IntType, cel.FunctionBinding(func(...ref.Val) ref.Val { return randInt(types.IntZero, types.IntOne) })),
 			cel.Overload("rand_int_range", []*cel.Type{cel.IntType, cel.IntType}, cel.IntType, cel.BinaryBinding(randInt))),
-		cel.Function("inCidrRange", cel.Overload("in_cidr_range", []*cel.Type{textType, textType}, cel.BoolType, cel.BinaryBinding(func(ip, cidr ref.Val) ref.Val {
+		cel.Function("inCidrRange", cel.Overload(inCIDRRange, []*cel.Type{textType, textType}, cel.BoolType, cel.BinaryBinding(func(ip, cidr ref.Val) ref.Val {
 			return types.Bool(inRange(string(ip.(types.String)), string(cidr.(types.String))))
 		}))),
-		cel.Function("inCidrRanges", cel.Overload("in_cidr_ranges", []*cel.Type{textType, textsType}, cel.BoolType, cel.BinaryBinding(inRanges))),
+		cel.Function("inCidrRanges", cel.Overload(inCIDRRanges, []*cel.Type{textType, textsType}, cel.BoolType, cel.BinaryBinding(inRanges))),
 		method("isPrivateIp", func(s string) (bool, error) { return isPrivate(s), nil }),
 	}
 }

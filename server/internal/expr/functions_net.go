@@ -70,6 +70,12 @@ func randInt(from, to ref.Val) ref.Val {
 	return types.Int(a + rand.Int64N(b-a+1)) //nolint:gosec // as above
 }
 
+// Names of the overloads of the functions below.
+const (
+	inCIDRRange  = "in_cidr_range"
+	inCIDRRanges = "in_cidr_ranges"
+)
+
 // inRange reports whether an address lies in a range; host bits of the range
 // are ignored, and what does not parse lies nowhere.
 func inRange(ip, cidr string) bool {

@@ -69,7 +69,7 @@ func (k Kind) zero() ref.Val {
 	case KindTextList, KindList:
 		return noTexts
 	case KindHeaderMap:
-		return &headers{}
+		return &Headers{}
 	case KindParamMap:
 		return params{}
 	case KindTextMap, KindMap:
@@ -90,7 +90,7 @@ func (a adapter) NativeToValue(v any) ref.Val {
 	case []string:
 		return types.NewStringList(a, v)
 	case http.Header:
-		return &headers{fields: v}
+		return new(Headers).Of(v)
 	case map[string][]string:
 		return params(v)
 	case map[string]any:
@@ -103,11 +103,13 @@ func (a adapter) NativeToValue(v any) ref.Val {
 	return types.DefaultTypeAdapter.NativeToValue(v)
 }
 
-// headers is a map of header fields: names in any case, and an empty list for
+// Headers is a map of header fields: names in any case, and an empty list for
 // one that is absent (traffic-policy.md 7.6). It remembers the lists that were
-// asked for.
-type headers struct {
+// asked for. The zero value is empty.
+type Headers struct {
 	fields http.Header
+	host   []string // nil if the fields have it
+	space  [1]string
 	asked  []asked
 }
 
@@ -116,17 +118,39 @@ type asked struct {
 	values ref.Val
 }
 
-func (h *headers) lookup(key ref.Val) ([]string, bool) {
+// Of makes h the fields of a message, which is returned.
+func (h *Headers) Of(fields http.Header) *Headers {
+	*h = Headers{fields: fields}
+	return h
+}
+
+// OfRequest makes h the fields of a request and its host, which net/http keeps
+// apart.
+func (h *Headers) OfRequest(fields http.Header, host string) *Headers {
+	*h = Headers{fields: fields, space: [1]string{host}}
+	h.host = h.space[:]
+	return h
+}
+
+func (h *Headers) lookup(key ref.Val) ([]string, bool) {
 	name, ok := key.(types.String)
 	if !ok {
 		return nil, false
 	}
+	return h.values(string(name))
+}
+
+// values returns the values of a field, and whether it is there.
+func (h *Headers) values(name string) ([]string, bool) {
+	if h.host != nil && strings.EqualFold(name, "host") {
+		return h.host, true
+	}
 	var space [64]byte
-	if v, ok := h.fields[string(canonical(space[:0], string(name)))]; ok {
+	if v, ok := h.fields[string(canonical(space[:0], name))]; ok {
 		return v, true
 	}
 	for have, v := range h.fields { // names that are not canonical
-		if strings.EqualFold(have, string(name)) {
+		if strings.EqualFold(have, name) {
 			return v, true
 		}
 	}
@@ -151,10 +175,15 @@ func canonical(to []byte, name string) []byte {
 	return to
 }
 
-func (h *headers) keys() []string {
-	names := make([]string, 0, len(h.fields))
+func (h *Headers) keys() []string {
+	names := make([]string, 0, len(h.fields)+1)
+	if h.host != nil {
+		names = append(names, "host")
+	}
 	for name := range h.fields {
-		names = append(names, strings.ToLower(name))
+		if name = strings.ToLower(name); h.host == nil || name != "host" {
+			names = append(names, name)
+		}
 	}
 	slices.Sort(names)
 	return names
@@ -226,19 +255,19 @@ func iterate(m multi) traits.Iterator {
 	return types.NewStringList(types.DefaultTypeAdapter, m.keys()).Iterator()
 }
 
-func (h *headers) ConvertToNative(t reflect.Type) (any, error) { return toNative(h, t) }
-func (h *headers) ConvertToType(t ref.Type) ref.Val            { return toType(h, t) }
-func (h *headers) Equal(other ref.Val) ref.Val                 { return equal(h, other) }
-func (h *headers) Type() ref.Type                              { return types.MapType }
-func (h *headers) Value() any                                  { return plain(h) }
-func (h *headers) Iterator() traits.Iterator                   { return iterate(h) }
-func (h *headers) Size() ref.Val                               { return types.Int(len(h.fields)) }
+func (h *Headers) ConvertToNative(t reflect.Type) (any, error) { return toNative(h, t) }
+func (h *Headers) ConvertToType(t ref.Type) ref.Val            { return toType(h, t) }
+func (h *Headers) Equal(other ref.Val) ref.Val                 { return equal(h, other) }
+func (h *Headers) Type() ref.Type                              { return types.MapType }
+func (h *Headers) Value() any                                  { return plain(h) }
+func (h *Headers) Iterator() traits.Iterator                   { return iterate(h) }
+func (h *Headers) Size() ref.Val                               { return types.Int(len(h.keys())) }
 
 // Find implements traits.Mapper. Nothing is ever missing.
-func (h *headers) Find(key ref.Val) (ref.Val, bool) { return h.Get(key), true }
+func (h *Headers) Find(key ref.Val) (ref.Val, bool) { return h.Get(key), true }
 
 // Get implements traits.Indexer.
-func (h *headers) Get(key ref.Val) ref.Val {
+func (h *Headers) Get(key ref.Val) ref.Val {
 	name, ok := key.(types.String)
 	if !ok {
 		return types.MaybeNoSuchOverloadErr(key)
@@ -261,7 +290,7 @@ func (h *headers) Get(key ref.Val) ref.Val {
 }
 
 // Contains implements traits.Container.
-func (h *headers) Contains(key ref.Val) ref.Val {
+func (h *Headers) Contains(key ref.Val) ref.Val {
 	_, ok := h.lookup(key)
 	return types.Bool(ok)
 }
