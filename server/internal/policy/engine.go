@@ -3,6 +3,7 @@ package policy
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"runtime/debug"
 	"time"
@@ -85,7 +86,7 @@ func (r *compiledRule) holds(x *Exchange) bool {
 		return r.traced(x)
 	}
 	for _, e := range r.expressions {
-		if held, err := e.Eval(x.frame); err != nil || !held {
+		if !e.Holds(x.frame) {
 			return false
 		}
 	}
@@ -98,8 +99,7 @@ func (r *compiledRule) traced(x *Exchange) bool {
 	for i := 0; held && i < len(r.expressions); i++ {
 		e := r.expressions[i]
 		if x.Trace.Expression == nil {
-			h, err := e.Eval(x.frame)
-			held = h && err == nil
+			held = e.Holds(x.frame)
 			continue
 		}
 		h, parts, err := e.Trace(x.frame)
@@ -149,9 +149,8 @@ func (s *step) do(ctx context.Context, x *Exchange) (v Verdict, err error) {
 // failed records the fault of an action that the policy goes on after.
 func (x *Exchange) failed(namespace string, f *fault.Error) {
 	values := make(map[string]any)
-	for k, v := range x.results[namespace] {
-		values[k] = v
-	}
+	before, _ := x.resultsOf(namespace)
+	maps.Copy(values, before)
 	values["error.code"], values["error.message"] = string(f.Code), f.Message
 	x.SetResult(namespace, values)
 }

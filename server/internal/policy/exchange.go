@@ -45,12 +45,22 @@ type Exchange struct {
 	Removed []string
 
 	env     *expr.Env
-	frame   *expr.Frame
+	frame   *expr.Frame // space
+	space   expr.Frame
 	vars    map[string]any
-	results map[string]map[string]any
+	results []result
+	few     [2]result // for results
 	derived derived
 	waiting []func(status int, err error) // see OnUpstream
 	logged  int                           // bytes of Logs
+}
+
+// result is what an action has to say, under the names that begin with
+// actions.ngrok.NAMESPACE.
+type result struct {
+	namespace string
+	values    map[string]any        // by the rest of the name
+	work      func() map[string]any // works values out; nil once it has
 }
 
 // Endpoint is what a policy may know of its endpoint.
@@ -69,6 +79,9 @@ type Conn struct {
 	ID string
 	// Client and Server are its ends.
 	Client, Server netip.AddrPort
+	// ClientIP is the text of the client's address. If it is empty it is worked
+	// out each time.
+	ClientIP string
 	// Start is when it began.
 	Start time.Time
 	// Region is the server's.
@@ -125,7 +138,8 @@ type Services struct {
 // NewExchange returns an exchange for programs of an environment.
 func NewExchange(env *expr.Env, c *Conn) *Exchange {
 	x := &Exchange{Conn: c, env: env}
-	x.frame = env.NewFrame(x)
+	x.frame, x.results = &x.space, x.few[:0]
+	x.frame.Begin(env, x)
 	return x
 }
 
@@ -182,10 +196,7 @@ func (x *Exchange) SetVar(name string, v any) {
 // SetResult replaces the results of an action: all variables that begin with
 // actions.ngrok.NAMESPACE, by the rest of their names.
 func (x *Exchange) SetResult(namespace string, values map[string]any) {
-	if x.results == nil {
-		x.results = make(map[string]map[string]any)
-	}
-	x.results[namespace] = values
+	x.set(result{namespace: namespace, values: values})
 	if x.Request == nil {
 		if x.Conn.results == nil {
 			x.Conn.results = make(map[string]map[string]any)
@@ -194,10 +205,41 @@ func (x *Exchange) SetResult(namespace string, values map[string]any) {
 	}
 }
 
+// SetResultLater is SetResult for an action on requests or responses whose
+// results are worked out when something asks for them, which mostly nothing
+// does.
+func (x *Exchange) SetResultLater(namespace string, work func() map[string]any) {
+	x.set(result{namespace: namespace, work: work})
+}
+
+func (x *Exchange) set(r result) {
+	for i := range x.results {
+		if x.results[i].namespace == r.namespace {
+			x.results[i] = r
+			return
+		}
+	}
+	x.results = append(x.results, r)
+}
+
+// resultsOf returns the results of an action of this exchange, and whether it
+// has any.
+func (x *Exchange) resultsOf(namespace string) (map[string]any, bool) {
+	for i := range x.results {
+		if r := &x.results[i]; r.namespace == namespace {
+			if r.work != nil {
+				r.values, r.work = r.work(), nil
+			}
+			return r.values, true
+		}
+	}
+	return nil, false
+}
+
 // Result returns a result by its name, such as rate_limit.limited.
 func (x *Exchange) Result(name string) (any, bool) {
 	namespace, rest := cutDot(name)
-	if m, ok := x.results[namespace]; ok {
+	if m, ok := x.resultsOf(namespace); ok {
 		v, ok := m[rest]
 		return v, ok
 	}

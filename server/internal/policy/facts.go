@@ -16,14 +16,49 @@ import (
 
 // derived is what was worked out of the request once.
 type derived struct {
-	url    *facets
-	query  url.Values
-	agent  *useragent.UserAgent
-	header http.Header // of the request, with host
+	query             url.Values
+	agent             *useragent.UserAgent
+	request, response expr.Headers
+}
+
+// LookupText implements expr.TextSource.
+func (x *Exchange) LookupText(name string) (string, bool) {
+	if c := x.Conn; name == "conn.client_ip" && c.Client.IsValid() {
+		if c.ClientIP != "" {
+			return c.ClientIP, true
+		}
+		return c.Client.Addr().Unmap().String(), true
+	}
+	r := x.Request
+	if r == nil {
+		return "", false
+	}
+	switch name {
+	case "req.method":
+		return r.Method, true
+	case "req.version":
+		if r.ProtoMajor == 2 {
+			return "HTTP/2.0", true
+		}
+		return r.Proto, true
+	case "req.host":
+		return r.Host, true
+	case "req.user_agent":
+		return r.UserAgent(), true
+	case "req.url":
+		return x.urlText("")
+	}
+	if part, ok := strings.CutPrefix(name, "req.url."); ok {
+		return x.urlText(part)
+	}
+	return "", false
 }
 
 // Lookup implements expr.Source.
 func (x *Exchange) Lookup(name string) (any, bool) {
+	if s, ok := x.LookupText(name); ok {
+		return s, true
+	}
 	family, rest := cutDot(name)
 	switch family {
 	case "req":
@@ -84,25 +119,22 @@ func (x *Exchange) endpointFact(name string) (any, bool) {
 func (x *Exchange) requestFact(name string) (any, bool) {
 	r := x.Request
 	switch name {
-	case "method":
-		return r.Method, true
-	case "version":
-		if r.ProtoMajor == 2 {
-			return "HTTP/2.0", true
-		}
-		return r.Proto, true
-	case "host":
-		return r.Host, true
 	case "headers":
-		return x.requestHeader(), true
+		return x.derived.request.OfRequest(r.Header, r.Host), true
 	case "cookies":
 		return cookies(r.Cookies()), true
 	case "trailers":
 		return r.Trailer, true
 	case "content_length":
 		return r.ContentLength, true
-	case "user_agent":
-		return r.UserAgent(), true
+	case "url.port":
+		n, _ := x.port()
+		return int64(n), true
+	case "url.query_params":
+		if x.derived.query == nil {
+			x.derived.query = query(r.URL.RawQuery)
+		}
+		return map[string][]string(x.derived.query), true
 	case "ts.header_received":
 		return x.Received, true
 	case "ts.body_received":
@@ -111,26 +143,10 @@ func (x *Exchange) requestFact(name string) (any, bool) {
 		}
 		return x.BodyReceived(), true
 	}
-	if part, ok := strings.CutPrefix(name, "url"); ok {
-		return x.urlFact(strings.TrimPrefix(part, "."))
-	}
 	if part, ok := strings.CutPrefix(name, "user_agent."); ok {
 		return x.agentFact(part)
 	}
 	return messageFact(r.Header, name)
-}
-
-// requestHeader is the header with the host, which net/http keeps apart.
-func (x *Exchange) requestHeader() http.Header {
-	if x.derived.header == nil {
-		h := make(http.Header, len(x.Request.Header)+1)
-		for k, v := range x.Request.Header {
-			h[k] = v
-		}
-		h["Host"] = []string{x.Request.Host}
-		x.derived.header = h
-	}
-	return x.derived.header
 }
 
 func (x *Exchange) responseFact(name string) (any, bool) {
@@ -139,7 +155,7 @@ func (x *Exchange) responseFact(name string) (any, bool) {
 	case "status_code":
 		return int64(r.StatusCode), true
 	case "headers":
-		return r.Header, true
+		return x.derived.response.Of(r.Header), true
 	case "trailers":
 		return r.Trailer, true
 	case "cookies":
@@ -249,50 +265,9 @@ func (x *Exchange) agentFact(name string) (any, bool) {
 	return nil, false
 }
 
-func (x *Exchange) urlFact(name string) (any, bool) {
-	if name == "query_params" {
-		if x.derived.query == nil {
-			x.derived.query = query(x.Request.URL.RawQuery)
-		}
-		return map[string][]string(x.derived.query), true
-	}
-	if name == "raw" {
-		return x.OriginalURL, true
-	}
-	if x.derived.url == nil {
-		x.derived.url = facetsOf(x.Request, x.Endpoint.URL.Scheme)
-	}
-	u := x.derived.url
-	switch name {
-	case "":
-		return u.whole, true
-	case "scheme":
-		return u.scheme, true
-	case "host":
-		return u.host, true
-	case "port":
-		return int64(u.port), true
-	case "authority":
-		return u.authority, true
-	case "path":
-		return u.path, true
-	case "raw_path":
-		return u.rawPath, true
-	case "query":
-		return u.query, true
-	case "uri":
-		return u.uri, true
-	case "user_password":
-		return u.user, true
-	}
-	return nil, false
-}
-
 func (x *Exchange) connFact(name string) (any, bool) {
 	c := x.Conn
 	switch name {
-	case "client_ip":
-		return c.Client.Addr().Unmap().String(), c.Client.IsValid()
 	case "client_port":
 		return int64(c.Client.Port()), true
 	case "server_ip":

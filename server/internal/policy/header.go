@@ -111,20 +111,30 @@ func HeaderValue(s string) string {
 // set, and so that they do not judge what the other side never gets (T21).
 func dropListed(h http.Header) {
 	lists := h["Connection"]
-	var kept []string
-	dropped := false
+	listed := false
 	for _, list := range lists {
 		for token := range strings.SplitSeq(list, ",") {
-			switch token = textproto.TrimString(token); {
-			case token == "", strings.EqualFold(token, "close"), Reserved(token):
+			listed = listed || !staysListed(textproto.TrimString(token))
+		}
+	}
+	if !listed {
+		return
+	}
+	var kept []string
+	for _, list := range lists {
+		for token := range strings.SplitSeq(list, ",") {
+			if token = textproto.TrimString(token); staysListed(token) {
 				kept = append(kept, token)
-			default:
+			} else {
 				delete(h, textproto.CanonicalMIMEHeaderKey(token))
-				dropped = true
 			}
 		}
 	}
-	if dropped {
-		h["Connection"] = []string{strings.Join(kept, ", ")}
-	}
+	h["Connection"] = []string{strings.Join(kept, ", ")}
+}
+
+// staysListed reports whether Connection goes on listing a field, or option.
+func staysListed(token string) bool {
+	return token == "" || strings.EqualFold(token, "close") ||
+		slices.ContainsFunc(reserved, func(name string) bool { return strings.EqualFold(token, name) })
 }

@@ -2,55 +2,103 @@ package policy
 
 import (
 	"net"
-	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/culvert-project/culvert/internal/endpoint"
 )
 
-// facets are the parts of a request's URL (traffic-policy.md 8.7).
-type facets struct {
-	whole, scheme, host, authority, path, rawPath, query, uri, user string
-	port                                                            int
+// urlText is the part of a request's URL of a name (traffic-policy.md 8.7).
+func (x *Exchange) urlText(name string) (string, bool) {
+	u := x.Request.URL
+	switch name {
+	case "":
+		return string(x.Endpoint.URL.Scheme) + "://" + x.authority() + uri(u), true
+	case "raw":
+		return x.OriginalURL, true
+	case "scheme":
+		return string(x.Endpoint.URL.Scheme), true
+	case "host":
+		host, _ := hostPort(x.Request.Host)
+		return strings.Trim(host, "[]"), true
+	case "authority":
+		return x.authority(), true
+	case "path":
+		return NormalPath(rawPath(u)), true
+	case "raw_path":
+		return rawPath(u), true
+	case "query":
+		return u.RawQuery, true
+	case "uri":
+		return uri(u), true
+	case "user_password":
+		if u.User == nil {
+			return "", true
+		}
+		return u.User.String(), true
+	}
+	return "", false
 }
 
-func facetsOf(r *http.Request, s endpoint.Scheme) *facets {
-	f := &facets{scheme: string(s), rawPath: r.URL.EscapedPath(), query: r.URL.RawQuery}
-	if f.rawPath == "" {
-		f.rawPath = "/"
+func rawPath(u *url.URL) string {
+	if path := u.EscapedPath(); path != "" {
+		return path
 	}
-	f.path = NormalPath(f.rawPath)
-	authority := strings.ToLower(r.Host)
-	f.host = authority
-	if host, port, err := net.SplitHostPort(authority); err == nil {
-		f.host = host
-		if p, err := strconv.Atoi(port); err == nil {
-			f.port = p
-		}
-		if f.port == int(s.DefaultPort()) {
-			f.port, authority = 0, strings.TrimSuffix(authority, ":"+port)
-		}
+	return "/"
+}
+
+func uri(u *url.URL) string {
+	path := NormalPath(rawPath(u))
+	if u.RawQuery != "" || u.ForceQuery {
+		return path + "?" + u.RawQuery
 	}
-	f.host = strings.Trim(f.host, "[]")
-	if r.URL.User != nil {
-		f.user = r.URL.User.String()
-		authority = f.user + "@" + authority
+	return path
+}
+
+// hostPort takes a Host apart, in lower case. A port that is none is "".
+func hostPort(s string) (host, port string) {
+	s = strings.ToLower(s)
+	if strings.IndexByte(s, ':') < 0 {
+		return s, ""
 	}
-	f.authority = authority
-	f.uri = f.path
-	if f.query != "" || r.URL.ForceQuery {
-		f.uri += "?" + f.query
+	if host, port, err := net.SplitHostPort(s); err == nil {
+		return host, port
 	}
-	f.whole = f.scheme + "://" + authority + f.uri
-	return f
+	return s, ""
+}
+
+// port is the port of a request's URL, 0 for that of the scheme. standard says
+// that it is written all the same.
+func (x *Exchange) port() (n int, standard bool) {
+	_, port := hostPort(x.Request.Host)
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		return 0, false
+	}
+	if n == int(x.Endpoint.URL.Scheme.DefaultPort()) {
+		return 0, true
+	}
+	return n, false
+}
+
+// authority is the user and the Host, without the port of the scheme.
+func (x *Exchange) authority() string {
+	authority := strings.ToLower(x.Request.Host)
+	if _, standard := x.port(); standard {
+		authority = authority[:strings.LastIndexByte(authority, ':')]
+	}
+	if user := x.Request.URL.User; user != nil {
+		return user.String() + "@" + authority
+	}
+	return authority
 }
 
 // query parses a query string, passing over what is malformed. Ten thousand
 // pairs are read at most (reliability-security.md 9.1).
 func query(raw string) url.Values {
+	if raw == "" {
+		return url.Values{}
+	}
 	const most = 10_000
 	if strings.Count(raw, "&") > most {
 		return url.Values{}

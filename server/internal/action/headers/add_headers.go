@@ -34,9 +34,8 @@ func (c *addHeaders) Do(_ context.Context, x *policy.Exchange) (policy.Verdict, 
 			return 0, err
 		}
 	}
-	h, added := header(x), make(map[string]any, len(values))
+	h := header(x)
 	for i, f := range c.Headers {
-		added[strings.ToLower(f.Name)] = values[i]
 		if f.Name == "Host" && x.Response == nil {
 			if err := setHost(x.Request, values[i]); err != nil {
 				return 0, err
@@ -49,7 +48,13 @@ func (c *addHeaders) Do(_ context.Context, x *policy.Exchange) (policy.Verdict, 
 		h[f.Name] = append(h[f.Name], values[i])
 		x.Removed = slices.DeleteFunc(x.Removed, func(name string) bool { return name == f.Name })
 	}
-	x.SetResult("add_headers", map[string]any{"headers_added": added})
+	x.SetResultLater("add_headers", func() map[string]any {
+		added := make(map[string]any, len(values))
+		for i, f := range c.Headers {
+			added[strings.ToLower(f.Name)] = values[i]
+		}
+		return map[string]any{"headers_added": added}
+	})
 	return policy.Continue, nil
 }
 

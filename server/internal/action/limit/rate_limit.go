@@ -37,7 +37,7 @@ func rateDefinition(c Config) policy.Definition {
 		},
 	}, rateConfig{Enforce: true}, func(cfg *rateConfig, b *policy.Build) policy.Action {
 		if cfg.Rate%window.Slot != 0 {
-			b.Problem("rate", fault.PolicyValueInvalid, "%s is no multiple of %s", cfg.Rate, window.Slot)
+			b.Problem("rate", fault.PolicyValueInvalid, "rate is %s, and has to be a multiple of %s", cfg.Rate, window.Slot)
 			return nil
 		}
 		settings := []string{"rate-limit", cfg.Name, cfg.Rate.String()}
@@ -66,7 +66,9 @@ func (a *rateLimit) Do(_ context.Context, x *policy.Exchange) (policy.Verdict, e
 	var space [256]byte
 	key, text := a.bucket(x, space[:0])
 	ok, wait := table.Take(key, uint32(a.Capacity)) //nolint:gosec // bounded
-	x.SetResult("rate_limit", map[string]any{"bucket_key": text, "limited": !ok, "error.code": "", "error.message": ""})
+	x.SetResultLater("rate_limit", func() map[string]any {
+		return map[string]any{"bucket_key": text, "limited": !ok, "error.code": "", "error.message": ""}
+	})
 	if ok || !a.Enforce {
 		return policy.Continue, nil
 	}
