@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -48,22 +49,49 @@ func (s *sink) Header() http.Header         { return s.h }
 func (s *sink) Write(p []byte) (int, error) { return len(p), nil }
 func (s *sink) WriteHeader(int)             {}
 
-// BenchmarkServeHTTP is one request through the handler alone: neither the
-// server in front nor a tunnel.
+// BenchmarkServeHTTP is one request through the handler alone, by the policy of
+// its endpoint: neither the server in front nor a tunnel.
 func BenchmarkServeHTTP(b *testing.B) {
-	router := route.NewRouter()
 	u, err := endpoint.ParseURL("http://app.example.com", endpoint.HTTP)
 	if err != nil {
 		b.Fatal(err)
 	}
-	router.Update(func(t *route.Table) *route.Table {
-		return t.With(&route.Endpoint{
-			ID: "ep_1", Pooled: true, FaultRecord: true, Key: endpoint.Key{Binding: endpoint.Public, URL: u.WithDefaults()},
-			Upstream: dialer(func(context.Context, wire.ProxyHeader) (net.Conn, error) {
-				return &canned{answer: cannedAnswer}, nil
-			}),
+	add := "    actions: [{type: add-headers, config: {headers: {x-client: \"${conn.client_ip}\"}}}]\n"
+	for _, tt := range []struct{ name, policy string }{
+		{"no policy", ""},
+		{"ten rules that miss", "on_http_request:\n  - expressions: [\"" + strings.Join(missing, "\"]\n"+add+"  - expressions: [\"") + "\"]\n" + add},
+		{"a header on the request", "on_http_request:\n  - expressions: [\"req.method == 'GET'\"]\n" + add},
+		{"a header on the response", "on_http_response:\n  - expressions: [\"res.status_code == 200\"]\n" + add},
+	} {
+		b.Run(tt.name, func(b *testing.B) {
+			ep := &route.Endpoint{
+				ID: "ep_1", Pooled: true, FaultRecord: true, Key: endpoint.Key{Binding: endpoint.Public, URL: u.WithDefaults()},
+				Upstream: dialer(func(context.Context, wire.ProxyHeader) (net.Conn, error) {
+					return &canned{answer: cannedAnswer}, nil
+				}),
+			}
+			if tt.policy != "" {
+				ruled(b, tt.policy)(ep)
+			}
+			serveMany(b, ep)
 		})
-	})
+	}
+}
+
+// missing are the expressions of the ten rules that make bench-path has.
+var missing = []string{
+	`req.method == 'POST'`, `req.url.path.startsWith('/api/v1/')`, `'x-api-key' in req.headers && req.headers['x-api-key'][0] == 'secret'`,
+	`req.host == 'admin.example.com'`, `inCidrRanges(conn.client_ip, ['10.0.0.0/8', '192.168.0.0/16'])`,
+	`req.url.path.matches('^/users/[0-9]+/orders$')`, `req.method in ['PUT', 'DELETE'] && req.url.path.startsWith('/files/')`,
+	`req.headers['user-agent'].exists(a, a.contains('bot'))`, `req.url.query_params['debug'][0] == '1'`,
+	`req.url.path.endsWith('.php') || req.url.path.startsWith('/wp-')`,
+}
+
+// serveMany sends requests to an endpoint through a handler.
+func serveMany(b *testing.B, ep *route.Endpoint) {
+	b.Helper()
+	router := route.NewRouter()
+	router.Update(func(t *route.Table) *route.Table { return t.With(ep) })
 	h := newHandler(handlerConfig{router: router, returning: &returning{router: router}, limits: Limits{}.withDefaults()})
 	cc := &clientConn{
 		remote: netip.MustParseAddrPort("203.0.113.7:1234"), local: netip.MustParseAddrPort("127.0.0.1:80"),
@@ -74,10 +102,12 @@ func BenchmarkServeHTTP(b *testing.B) {
 	defer cancel()
 	base := httptest.NewRequestWithContext(ctx, http.MethodGet, "http://app.example.com/index.html?x=y", nil)
 	base.RequestURI = "/index.html?x=y"
+	at := base.URL
 	w := &sink{h: make(http.Header)}
 	b.ReportAllocs()
 	for b.Loop() {
-		r := *base
+		r, u := *base, *at
+		r.URL = &u
 		r.Header = http.Header{"User-Agent": {"Mozilla/5.0"}, "Accept": {"*/*"}, "Accept-Encoding": {"gzip"}}
 		clear(w.h)
 		h.ServeHTTP(w, &r)

@@ -18,6 +18,7 @@ import (
 	"github.com/culvert-project/culvert/internal/fault"
 	"github.com/culvert-project/culvert/internal/id"
 	"github.com/culvert-project/culvert/internal/netx"
+	"github.com/culvert-project/culvert/server/internal/policy"
 	"github.com/culvert-project/culvert/server/internal/sniff"
 )
 
@@ -54,6 +55,10 @@ type clientConn struct {
 	named sync.Once
 	// visits are what policies of endpoints have to do with the connection.
 	visits visits
+	// known is what all of them know of it that have no connect phase, nil
+	// before one asks, and lastNamed the endpoint of the last one.
+	known     atomic.Pointer[policy.Conn]
+	lastNamed atomic.Pointer[namedEndpoint]
 	// upstreams holds the connection's streams to agents.
 	upstreams upstreamSet
 

@@ -110,7 +110,8 @@ func (ec *edgeConn) keepHello(members []*route.Endpoint) {
 func (c *clientConn) facts(state *tls.ConnectionState, region string) *policy.Conn {
 	f := &policy.Conn{
 		ID: c.id(), Client: c.remote, Server: c.local, Start: c.start, Region: region, SNI: c.sni, JA4: c.ja4, TLS: state,
-		Bytes: func() (in, out int64) { return c.watch.in.Load(), c.watch.out.Load() },
+		Bytes:    func() (in, out int64) { return c.watch.in.Load(), c.watch.out.Load() },
+		ClientIP: c.remote.Addr().String(),
 	}
 	if c.leaf != nil {
 		f.ServerCertificate = &tls.Certificate{Leaf: c.leaf}
@@ -135,7 +136,12 @@ func (x *exchange) meet() (*policy.Conn, error) {
 		return c, nil
 	}
 	if !x.ep.Policy.Has(policy.OnTCPConnect) {
-		return x.cc.facts(x.r.TLS, x.h.region), nil
+		if c := x.cc.known.Load(); c != nil {
+			return c, nil
+		}
+		c := x.cc.facts(x.r.TLS, x.h.region)
+		x.cc.known.Store(c)
+		return c, nil
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()

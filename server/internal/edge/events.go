@@ -169,7 +169,7 @@ func (e *events) judge(event []byte) []byte {
 	px := e.x.run.px
 	before := m.Message
 	px.Message = &m.Message
-	v, err := e.x.run.program.Run(e.x.policyContext(), policy.OnEventStreamMessage, px)
+	v, err := e.x.run.program.Run(&e.x.run.ctx, policy.OnEventStreamMessage, px)
 	px.Message = nil
 	switch {
 	case err != nil:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -20,8 +21,14 @@ type run struct {
 	// program is that with which the request began.
 	program *policy.Program
 	px      *policy.Exchange
-	// host and target are what the client asked for.
-	host, target string
+	ctx     policyContext
+	// host and url are what the client asked for.
+	host string
+	url  url.URL
+	// upstream is the answer of the upstream, nil before and without one, and
+	// body its body.
+	upstream *http.Response
+	body     keptBody
 	// stuck is why no further endpoint may be tried: a part of the body is
 	// gone.
 	stuck error
@@ -29,6 +36,20 @@ type run struct {
 
 // exchangeKey is the key of the exchange in the context of its policy.
 type exchangeKey struct{}
+
+// policyContext is the context of a policy's actions.
+type policyContext struct {
+	context.Context //nolint:containedctx // it is one
+	x               *exchange
+}
+
+// Value has the exchange besides what the context has.
+func (c *policyContext) Value(key any) any {
+	if key == (exchangeKey{}) {
+		return c.x
+	}
+	return c.Context.Value(key)
+}
 
 // govern serves a request whose endpoint has a policy.
 func (x *exchange) govern() error {
@@ -63,13 +84,13 @@ func (x *exchange) begin() error {
 		return err
 	}
 	px := policy.NewExchange(x.ep.Policy.Env(), conn)
-	px.Endpoint, px.Services = policyEndpoint(x.ep), x.h.services
+	px.Endpoint, px.Services = x.cc.endpointOf(x.ep), x.h.services
 	px.Request, px.Received = r, time.Now()
 	if !x.called() {
 		r.URL.Scheme, r.URL.Host = string(x.cc.scheme), r.Host
 	}
 	px.OriginalURL = r.URL.Scheme + "://" + r.Host + x.target
-	x.run = &run{program: x.ep.Policy, px: px, host: r.Host, target: r.URL.RequestURI()}
+	x.run = &run{program: x.ep.Policy, px: px, host: r.Host, url: *r.URL}
 	if x.called() {
 		return nil
 	}
@@ -107,6 +128,23 @@ func (b clientBody) Read(p []byte) (int, error) { return b.of.read(p) }
 // Close does nothing: the body is the server's.
 func (clientBody) Close() error { return nil }
 
+// namedEndpoint is an endpoint as its policy knows it.
+type namedEndpoint struct {
+	ep *route.Endpoint
+	as policy.Endpoint
+}
+
+// endpointOf returns what a policy may know of its endpoint. The last one is
+// remembered: most connections have a single one.
+func (c *clientConn) endpointOf(ep *route.Endpoint) policy.Endpoint {
+	if last := c.lastNamed.Load(); last != nil && last.ep == ep {
+		return last.as
+	}
+	as := policyEndpoint(ep)
+	c.lastNamed.Store(&namedEndpoint{ep, as})
+	return as
+}
+
 // policyEndpoint is what a policy may know of its endpoint.
 func policyEndpoint(ep *route.Endpoint) policy.Endpoint {
 	return policy.Endpoint{ID: ep.ID, Account: ep.Account, URL: ep.Key.URL, Name: ep.Account + " " + string(ep.Key.Binding) + " " + ep.Key.URL.String()}
@@ -118,7 +156,8 @@ func (x *exchange) requestPhase() (*http.Response, policy.Origin, error) {
 		return nil, 0, err
 	}
 	px := x.run.px
-	v, err := x.run.program.Run(x.policyContext(), policy.OnHTTPRequest, px)
+	x.run.ctx = policyContext{x.ctx, x}
+	v, err := x.run.program.Run(&x.run.ctx, policy.OnHTTPRequest, px)
 	switch {
 	case err != nil:
 		return nil, 0, x.policyFault(err)
@@ -142,16 +181,13 @@ func (x *exchange) requestPhase() (*http.Response, policy.Origin, error) {
 		return nil, 0, err
 	}
 	px.UpstreamDone(resp.StatusCode, nil)
+	x.run.upstream = resp
 	if up.conn != nil && resp.StatusCode != http.StatusSwitchingProtocols {
-		resp.Body = &keptBody{ReadCloser: resp.Body, x: x, up: up}
+		x.run.body = keptBody{ReadCloser: resp.Body, x: x, up: up}
+		resp.Body = &x.run.body
 	}
 	x.restoreLocation(resp.Header)
 	return resp, policy.FromUpstream, nil
-}
-
-// policyContext is the context of the policy's actions.
-func (x *exchange) policyContext() context.Context {
-	return context.WithValue(x.ctx, exchangeKey{}, x)
 }
 
 // policyFault explains why a phase failed.
@@ -188,10 +224,13 @@ func (b *keptBody) Close() error {
 // adopt takes over what the policy made of the request.
 func (x *exchange) adopt() error {
 	r, run := x.r, x.run
-	if _, ok := canonicalHost(r.Host); !ok {
-		return fault.New(fault.PolicyInternal, "that sets the Host, to one that is no host,")
+	if x.inner != nil || r.Host != run.host { // admit has seen the client's
+		if _, ok := canonicalHost(r.Host); !ok {
+			return fault.New(fault.PolicyInternal, "that sets the Host, to one that is no host,")
+		}
 	}
-	if target := r.URL.RequestURI(); target != run.target {
+	if rewritten(r.URL, &run.url) {
+		target := r.URL.RequestURI()
 		if !safeTarget(target) {
 			return fault.New(fault.PolicyInternal, "that rewrites the URL, to a malformed one,")
 		}
@@ -203,17 +242,21 @@ func (x *exchange) adopt() error {
 	return nil
 }
 
+// rewritten reports whether two URLs differ in what a request line has of them.
+func rewritten(a, b *url.URL) bool { return *a != *b && a.RequestURI() != b.RequestURI() }
+
 // seenTarget returns the target in the form in which the policy has judged it
 // (decision 45): what it takes for one path must not be another upstream.
 func seenTarget(target string, p *policy.Program) string {
 	if !p.Reads("req.url") && !p.Reads("req.url.path") && !p.Reads("req.url.uri") {
 		return target
 	}
-	path, query, has := strings.Cut(target, "?")
-	if path = policy.NormalPath(path); has {
-		return path + "?" + query
+	path, _, _ := strings.Cut(target, "?")
+	normal := policy.NormalPath(path)
+	if normal == path {
+		return target
 	}
-	return path
+	return normal + target[len(path):]
 }
 
 // safeTarget reports whether a rewritten target may stand in a request line.
@@ -299,7 +342,7 @@ func (x *exchange) responsePhase(resp *http.Response, origin policy.Origin) (*ht
 		return resp, nil
 	}
 	if program.Has(policy.OnHTTPResponse) {
-		v, err := program.Run(x.policyContext(), policy.OnHTTPResponse, px)
+		v, err := program.Run(&x.run.ctx, policy.OnHTTPResponse, px)
 		switch {
 		case err != nil:
 			return nil, x.policyFault(err)
@@ -340,6 +383,10 @@ func (x *exchange) deliver(resp *http.Response) error {
 	if resp.Header == nil {
 		resp.Header = make(http.Header)
 	}
+	if x.filled && resp != x.run.upstream { // another answer took its place
+		clear(x.w.Header())
+		x.filled = false
+	}
 	x.settleLength(resp)
 	return x.respond(resp)
 }
@@ -361,9 +408,13 @@ func (x *exchange) settleLength(resp *http.Response) {
 	case x.r.Method == http.MethodHead:
 		return // the fields tell of what GET would get
 	}
-	if resp.ContentLength >= 0 {
-		resp.Header["Content-Length"] = []string{strconv.FormatInt(resp.ContentLength, 10)}
-	} else {
+	if resp.ContentLength < 0 {
 		delete(resp.Header, "Content-Length")
+		return
+	}
+	var digits [20]byte
+	length := strconv.AppendInt(digits[:0], resp.ContentLength, 10)
+	if have := resp.Header["Content-Length"]; len(have) != 1 || have[0] != string(length) {
+		resp.Header["Content-Length"] = []string{string(length)}
 	}
 }

@@ -187,6 +187,26 @@ on_http_response:
 	}
 }
 
+// TestPolicyAnswerInstead: an answer that takes the place of the upstream's has
+// nothing of it.
+func TestPolicyAnswerInstead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.online(app, w.serve(seen), governed(t, `
+on_http_response:
+  - expressions: ["'x-upstream' in res.headers && req.url.path == '/instead'"]
+    actions: [{type: act, config: {status: 202, body: made}}]
+`))
+	for _, c := range []*http.Client{w.h1(), w.h2()} {
+		for path, upstream := range map[string]string{"/": "yes", "/instead": ""} {
+			r := do(t, c, "GET", path, nil)
+			if got := r.Header.Get("X-Upstream"); r.err != nil || got != upstream || (r.body == "made") != (path == "/instead") {
+				t.Errorf("%s: got %d %q with X-Upstream %q, %v; want %q", path, r.StatusCode, r.body, got, r.err, upstream)
+			}
+		}
+	}
+}
+
 func TestPolicy13_ResponsePhaseOverAnswersAndNotOverRefusals(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

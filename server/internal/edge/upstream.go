@@ -212,7 +212,7 @@ func (x *exchange) request1(upgrade string) *h1.Request {
 		Method: x.r.Method, Target: x.target, Host: x.r.Host, Header: x.r.Header,
 		Expect: x.expect, Upgrade: upgrade, Interim: x,
 	}
-	if x.run == nil && x.inner == nil {
+	if x.inner == nil {
 		req.Response = x.w.Header()
 	}
 	if x.sendsBody() {
