@@ -89,15 +89,22 @@ func restriction(o wire.IPRestriction) (olderRule, error) {
 	return rule(act("restrict-ips", config))
 }
 
-// maxUserAgent bounds the header that a filter looks at, in characters. Longer ones are refused: an
-// expression that costs too much would match nobody.
-const maxUserAgent = 2048
+// Bounds of a filter of user agents: characters of the header that it looks at, longer ones being refused,
+// and bytes of its patterns. Within both, the rule costs less than half of what an expression may; one that
+// cost more would match nobody.
+const (
+	maxUserAgent = 1024
+	maxPatterns  = 4096
+)
 
 // userAgents refuses who is denied and not allowed. If there is no list of the denied, all are but those
 // allowed. Without the header nobody passes who is not allowed by a pattern for the empty text.
 func userAgents(o wire.UserAgentFilter) (olderRule, error) {
 	if len(o.Allow)+len(o.Deny) == 0 {
 		return olderRule{}, errors.New("it has neither allow nor deny")
+	}
+	if n := len(strings.Join(o.Allow, "") + strings.Join(o.Deny, "")); n > maxPatterns {
+		return olderRule{}, fmt.Errorf("its patterns have %d bytes together, and at most %d are allowed", n, maxPatterns)
 	}
 	matches := func(patterns []string) (string, error) {
 		tests := make([]string, 0, len(patterns))

@@ -2,6 +2,7 @@ package control
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/culvert-project/culvert/internal/fault"
@@ -13,7 +14,7 @@ func TestModules(t *testing.T) {
 	in := func(rule string) string { return `{"inbound":[` + rule + `]}` }
 	out := func(rule string) string { return `{"outbound":[` + rule + `]}` }
 	ua := func(expression string) string {
-		text, err := json.Marshal("size(req.user_agent) > 2048 || " + expression)
+		text, err := json.Marshal("size(req.user_agent) > 1024 || " + expression)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -102,6 +103,7 @@ func TestModulesRefused(t *testing.T) {
 		{"IPRestriction", `{"allow_cidr":["10.0.0.0/8"]}`, fault.OptionInvalid},
 		{"UserAgentFilter", `{}`, fault.OptionInvalid},
 		{"UserAgentFilter", `{"deny":["("]}`, fault.OptionInvalid},
+		{"UserAgentFilter", `{"deny":["` + strings.Repeat("x", 4097) + `"]}`, fault.OptionInvalid},
 		{"BasicAuth", `{"credentials":[{"cleartext_password":"password"}]}`, fault.BasicAuthUser},
 		{"BasicAuth", `{"credentials":[{"username":"u","cleartext_password":"short"}]}`, fault.BasicAuthPassword},
 		{"BasicAuth", `{"credentials":[{"username":"u","hashed_password":"eA=="}]}`, fault.OptionInvalid},
