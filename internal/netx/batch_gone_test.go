@@ -1,11 +1,27 @@
 package netx_test
 
 import (
+	"errors"
+	"fmt"
 	"io"
+	"os"
 	"testing"
+	"time"
 
 	"github.com/culvert-project/culvert/internal/netx"
 )
+
+// The errors of a connection that is read by descriptor are those of any other.
+func TestBatchErrorsAreThoseOfTheNetPackage(t *testing.T) {
+	t.Parallel()
+	_, far := pair(t)
+	_ = far.SetReadDeadline(time.Unix(1, 0))
+	_, err := netx.NewBatch(far).Read(make([]byte, 1))
+	_, want := far.Read(make([]byte, 1))
+	if fmt.Sprint(err) != fmt.Sprint(want) || !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("got %v, want %v", err, want)
+	}
+}
 
 // A peer that has gone is told from one that waits and from one that has said
 // something more, none of which is lost.

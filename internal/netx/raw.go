@@ -142,8 +142,8 @@ func (r *Raw) QuickAck() { setQuickAck(r.raw) }
 // opError dresses err as the net package does, so that callers see deadlines
 // and closed connections the usual way.
 func opError(op string, c net.Conn, err error) error {
-	if oe, ok := err.(*net.OpError); ok { //nolint:errorlint // only the outermost error decides whether it is dressed already
-		return oe
+	if oe, ok := err.(*net.OpError); ok { //nolint:errorlint // that of a raw connection, whose Op is "raw-read" and the like
+		err = oe.Err
 	}
 	return &net.OpError{Op: op, Net: c.LocalAddr().Network(), Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: err}
 }
