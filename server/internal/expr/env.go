@@ -123,6 +123,8 @@ type program struct {
 	reads  []string
 	fast   fastTest // nil if the expression is more than usual
 	text   fastText // as above
+	needs  []Need   // what it fails without
+	asks   []string // what it asks for
 }
 
 // Reads returns the variables that the expression names, sorted.
@@ -187,6 +189,7 @@ func (e *Env) compile(source string, s Scope) (*program, []Problem) {
 			problems = append(problems, Problem{Offset: max(strings.Index(source, name), 0), Warning: true, Message: name + " is an older name; write " + v.Alias})
 		}
 	}
+	p.needs, p.asks = e.presence(source, checked)
 	var err error
 	opts := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
 	if cost, err := e.lenient[s].EstimateCost(checked, sizes{}); err != nil || cost.Max > e.costLimit || grows(checked.NativeRep()) {
