@@ -97,7 +97,7 @@ func declare(all []Variable, s Scope, strict bool) []cel.EnvOption {
 	var opts []cel.EnvOption
 	for _, v := range all {
 		if v.In(s) {
-			opts = append(opts, cel.Variable(v.Name, v.Kind.celType(strict)))
+			opts = append(opts, cel.Variable(v.Name, v.Kind.celType(strict && v.Name != looseName)))
 		}
 	}
 	return opts
@@ -146,8 +146,8 @@ func (e *Env) Bool(source string, s Scope) (*Bool, []Problem) {
 	if p == nil {
 		return nil, problems
 	}
-	if !p.out.IsExactType(cel.BoolType) && !p.out.IsExactType(cel.DynType) {
-		return nil, append(problems, Problem{Message: "the expression gives " + p.out.String() + ", and a rule needs true or false"})
+	if out := e.strictly(p); !out.IsExactType(cel.BoolType) && !out.IsExactType(cel.DynType) {
+		return nil, append(problems, Problem{Message: "the expression gives " + out.String() + ", and true or false is needed"})
 	}
 	return &Bool{*p}, problems
 }
@@ -248,6 +248,10 @@ func (e *Env) problems(source string, issues *cel.Issues, s Scope) []Problem {
 	}
 	if len(list) == 0 {
 		list = append(list, Problem{Message: issues.Err().Error()})
+	}
+	list = firstSyntax(list)
+	for i, p := range list {
+		list[i].Message = inWords(p.Message, source, p.Offset)
 	}
 	return list
 }

@@ -257,7 +257,7 @@ func TestProblems(t *testing.T) {
 		{"true &&\n  req.url.paht == ''", "did you mean req.url.path", expr.Request, 10},
 		{"res.status_code == 200", "res.status_code is not known in this phase", expr.Request, 0},
 		{"getResHeader('x') == []", "not known in this phase", expr.Request, 12},
-		{"'a' ==", "Syntax error", expr.Request, 6},
+		{"'a' ==", "ends too early", expr.Request, 6},
 		{"req.method", "gives string", expr.Request, 0},
 		{"${req.method} == 'GET'", "without ${ }", expr.Request, 0},
 		{"'é' == req.metod", "did you mean req.method", expr.Request, 8},

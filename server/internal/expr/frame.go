@@ -123,7 +123,7 @@ func (f *Frame) look(v *Variable) ref.Val {
 	if !ok {
 		return v.Kind.zero()
 	}
-	if v.Name == "res.StatusCode" {
+	if v.Name == looseName {
 		return looseNumber{types.DefaultTypeAdapter.NativeToValue(got)}
 	}
 	return adapter{}.NativeToValue(got)

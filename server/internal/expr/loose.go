@@ -33,6 +33,9 @@ func (opaque) Type() ref.Type { return opaqueType }
 // Value implements ref.Val.
 func (opaque) Value() any { return nil }
 
+// looseName is the variable that holds one.
+const looseName = "res.StatusCode"
+
 // looseNumber is a number that also equals its text, as older documents expect
 // of the status code (traffic-policy.md 7.8).
 type looseNumber struct{ ref.Val }

@@ -23,21 +23,66 @@ func (e *Env) unknown(name, source string, offset int, s Scope) (int, string) {
 	}
 	for at := full; at != ""; at = at[:max(strings.LastIndexByte(at, '.'), 0)] {
 		if v := e.variables[at]; v != nil && !v.In(s) {
-			return from, at + " is not known in this phase"
+			return from, at + " is not known in this phase" + absent(at)
+		}
+	}
+	isCall := strings.HasPrefix(strings.TrimLeft(source[min(to, len(source)):], " "), "(")
+	if isCall {
+		if message := called(full); message != "" {
+			return from, message
 		}
 	}
 	message := "there is no variable or function " + full
-	best := Nearest(full, func(yield func(string) bool) {
-		for known, v := range e.variables {
-			if v.In(s) && v.Alias == "" && !yield(known) {
-				return
+	// The last names may be members, or a method.
+	for at := full; at != ""; at = at[:max(strings.LastIndexByte(at, '.'), 0)] {
+		best := Nearest(at, func(yield func(string) bool) {
+			for known, v := range e.variables {
+				if v.In(s) && v.Alias == "" && !yield(known) {
+					return
+				}
 			}
+		})
+		if best != "" && best != at {
+			if isCall && at == full && strings.Contains(full, ".") {
+				continue
+			}
+			return from, message + "; did you mean " + best + "?"
 		}
-	})
-	if best != "" {
-		message += "; did you mean " + best + "?"
+	}
+	if way := soleOf(full); way != "" {
+		message += "; write " + way
 	}
 	return from, message
+}
+
+// soleOf returns how the only function is called whose name begins as full does,
+// up to the dot.
+func soleOf(full string) string {
+	space, _, dotted := strings.Cut(full, ".")
+	way := ""
+	for _, f := range Functions() {
+		if strings.HasPrefix(f.Name, space+".") && dotted {
+			if way != "" {
+				return ""
+			}
+			way = f.Signature
+		}
+	}
+	return way
+}
+
+// absent says why a variable is not known.
+func absent(name string) string {
+	first, _, _ := strings.Cut(name, ".")
+	switch first {
+	case "res":
+		return ": there is no response yet"
+	case "req":
+		return ": there is no request"
+	case "attempts", "last_attempt":
+		return ": it is for retry_condition"
+	}
+	return ""
 }
 
 // Nearest returns which of the names got is most likely a misspelling of, ""

@@ -87,6 +87,19 @@ func (c *Compiler) Compile(d *Document, t Target) (*Program, Diagnostics) {
 	return p, found
 }
 
+// CompileText parses and compiles a document, and reports all that is wrong with
+// it at once. The program is as that of Compile.
+func (c *Compiler) CompileText(file string, doc []byte, t Target) (*Program, Diagnostics) {
+	d, found := read(file, doc)
+	if !found.Failed() {
+		p, more := c.Compile(d, t)
+		return p, append(found, more...).sorted()
+	}
+	t.Cloud = false // whether it answers cannot be told
+	_, more := c.compile(d, t)
+	return nil, append(found, more...).sorted()
+}
+
 // compilation is one run of the compiler.
 type compilation struct {
 	parser
@@ -168,7 +181,7 @@ func (c *compilation) rule(r rule, info RuleInfo) compiledRule {
 	}
 	for i, e := range r.expressions {
 		if !e.scalar() {
-			continue // reported by the parser
+			continue // read has reported it
 		}
 		b, problems := c.env.Bool(e.text, phaseScopes[info.Phase])
 		c.expressionProblems(e, fmt.Sprintf("%s.expressions[%d]", r.path, i), fault.ExpressionInvalid, problems)
@@ -182,6 +195,9 @@ func (c *compilation) rule(r rule, info RuleInfo) compiledRule {
 		if end != "" {
 			c.problem(a.at, a.path, fault.ActionUnreachable, "%s is never reached, because %s before it ends the phase", a.typ, end)
 		}
+		if a.typ == "" {
+			continue // as above
+		}
 		s, ok := c.action(a, info)
 		if !ok {
 			continue
@@ -189,7 +205,7 @@ func (c *compilation) rule(r rule, info RuleInfo) compiledRule {
 		out.actions = append(out.actions, s)
 		if e, ok := s.action.(Ender); ok && e.Ends() && !s.continueOn {
 			end = s.typ
-			if len(r.expressions) == 0 && c.ended[info.Phase] == "" {
+			if len(r.expressions) == 0 && !r.unread && c.ended[info.Phase] == "" {
 				c.ended[info.Phase] = r.path
 			}
 		}
@@ -241,6 +257,9 @@ func (c *compilation) action(a action, info RuleInfo) (step, bool) {
 		c.add(a.at, a.path+".type", fault.ActionNotBuilt, c.target.Check, fmt.Sprintf("the action %s is not built yet", d.Type))
 		return step{}, false
 	}
+	if a.unread {
+		return step{}, false
+	}
 	return c.configure(d, a, info)
 }
 
@@ -264,7 +283,7 @@ func (c *compilation) configure(d *Definition, a action, info RuleInfo) (step, b
 		}
 	}
 	dec.structure(a.config, a.path+".config", config.Elem(), extra...)
-	if b.failed {
+	if dec.incomplete {
 		return step{}, false
 	}
 	built, err := d.build(config.Interface(), b)
@@ -296,11 +315,8 @@ func (c *compilation) answers() {
 // expressionProblems reports what the language says, and whether it refuses.
 func (c *compilation) expressionProblems(at *node, path string, code fault.Code, problems []expr.Problem) (refused bool) {
 	for _, p := range problems {
-		where := *at
-		if at.kind == text && !strings.Contains(at.text[:min(p.Offset, len(at.text))], "\n") {
-			where.column += p.Offset
-		}
-		c.add(&where, path, code, p.Warning, p.Message)
+		line, column := at.place(p.Offset)
+		c.add(&node{line: line, column: column}, path, code, p.Warning, p.Message)
 		refused = refused || !p.Warning
 	}
 	return refused

@@ -9,7 +9,8 @@ import (
 // of its own; nil, and a fault is reported, if it does not compile.
 func (b *Build) Condition(field, source string, s expr.Scope) *expr.Bool {
 	e, problems := b.c.env.Bool(source, s)
-	if b.c.expressionProblems(b.find(field), b.path(field), fault.TemplateInvalid, problems) {
+	at, _ := b.find(field)
+	if b.c.expressionProblems(at, b.path(field), fault.TemplateInvalid, problems) {
 		b.failed = true
 		return nil
 	}

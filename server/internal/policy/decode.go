@@ -113,11 +113,14 @@ var errReported = errors.New("reported")
 type decoder struct {
 	*Build
 	scope expr.Scope
+	// incomplete says that a setting has no value because of a mistake.
+	incomplete bool
 }
 
-// bad reports a problem at a place inside config.
+// bad reports a problem at a place inside config, without which the action
+// cannot be built.
 func (d *decoder) bad(n *node, path string, code fault.Code, format string, args ...any) {
-	d.failed = true
+	d.failed, d.incomplete = true, true
 	d.c.problem(n, path, code, format, args...)
 }
 
@@ -135,6 +138,7 @@ func (d *decoder) structure(n *node, path string, into reflect.Value, extra ...s
 	t := into.Type()
 	known := slices.Clone(extra)
 	taken := make(map[string]bool)
+	misspelt := d.misspelt(n, t, extra)
 	for f := range t.Fields() {
 		name, required := tagName(f)
 		if name == "" {
@@ -143,8 +147,10 @@ func (d *decoder) structure(n *node, path string, into reflect.Value, extra ...s
 		known = append(known, name)
 		value, key := d.field(n, path, f, name, taken)
 		if value == nil || value.kind == null {
-			if required {
-				d.bad(cmp.Or(n, d.at), path, fault.PolicyElementMissing, "%s is missing", name)
+			if required && misspelt[name] {
+				d.failed, d.incomplete = true, true // it is told below
+			} else if required {
+				d.bad(cmp.Or(n, d.at), path, fault.PolicyElementMissing, "%s is missing", named(path+"."+name))
 			}
 			continue
 		}
@@ -156,9 +162,36 @@ func (d *decoder) structure(n *node, path string, into reflect.Value, extra ...s
 	}
 	for _, k := range n.keys {
 		if !taken[k.text] && !slices.Contains(known, k.text) {
-			d.bad(k, path+"."+k.text, fault.ActionConfigInvalid, "there is no setting %s%s", k.text, didYouMean(k.text, known))
+			d.failed = true
+			d.c.problem(k, path+"."+k.text, fault.ActionConfigInvalid, "there is no setting %s%s", k.text, orOneOf(nearest(k.text, known), known))
 		}
 	}
+}
+
+// misspelt returns which settings keys that are none were probably meant to be.
+func (d *decoder) misspelt(n *node, t reflect.Type, extra []string) map[string]bool {
+	if n == nil {
+		return nil
+	}
+	known := slices.Clone(extra)
+	for f := range t.Fields() {
+		name, _ := tagName(f)
+		known = append(known, name)
+		known = append(known, strings.Split(f.Tag.Get("alias"), ",")...)
+	}
+	meant := make(map[string]bool)
+	for _, k := range n.keys {
+		if !slices.Contains(known, k.text) {
+			meant[nearest(k.text, known)] = true
+		}
+	}
+	return meant
+}
+
+// named is the name of a setting in a message.
+func named(path string) string {
+	_, name, _ := strings.Cut(path, ".config.")
+	return name
 }
 
 func tagName(f reflect.StructField) (name string, required bool) {
@@ -177,11 +210,20 @@ func (d *decoder) field(n *node, path string, f reflect.StructField, name string
 				d.c.warn(v, path+"."+alias, fault.ActionConfigInvalid, "%s is another name for %s; write %s", alias, name, name)
 				if value == nil {
 					value, key = v, alias
+					d.alias(alias, name)
 				}
 			}
 		}
 	}
 	return value, key
+}
+
+// alias notes that the document has another name for a setting.
+func (d *decoder) alias(alias, name string) {
+	if d.aliases == nil {
+		d.aliases = make(map[string]string)
+	}
+	d.aliases[alias] = name
 }
 
 func (d *decoder) value(n *node, path string, into reflect.Value, tag reflect.StructTag) {
@@ -222,6 +264,9 @@ func (d *decoder) plain(n *node, path string, into reflect.Value, tag reflect.St
 			d.wrong(n, path, text)
 			return
 		}
+		if strings.Contains(n.text, "${") && tag.Get("expression") == "" {
+			d.c.warn(n, path, fault.TemplateInvalid, "%s takes no ${…}: it is used as it is written", named(path))
+		}
 		if d.enum(n, path, tag) && d.length(n, path, n.text, tag) {
 			into.SetString(n.text)
 		}
@@ -233,8 +278,12 @@ func (d *decoder) plain(n *node, path string, into reflect.Value, tag reflect.St
 		into.SetBool(n.text == "true")
 	case reflect.Int:
 		v, err := strconv.ParseInt(strings.ReplaceAll(n.text, "_", ""), 0, 64)
-		if n.kind != number || !n.integer || err != nil {
+		if n.kind != number {
 			d.wrong(n, path, number)
+			return
+		}
+		if !n.integer || err != nil {
+			d.bad(n, path, fault.ActionConfigInvalid, "%s is %s, and a whole number is needed", named(path), n.text)
 			return
 		}
 		if d.inRange(n, path, tag, float64(v), asNumber) {
@@ -266,7 +315,11 @@ func (d *decoder) plain(n *node, path string, into reflect.Value, tag reflect.St
 }
 
 func (d *decoder) wrong(n *node, path string, want kind) {
-	d.bad(n, path, fault.ActionConfigInvalid, "this is %s, and %s is needed", n.kind, want)
+	hint := ""
+	if _, err := strconv.ParseFloat(n.text, 64); n.kind == text && (want == number && err == nil || want == boolean && (n.text == "true" || n.text == "false")) {
+		hint = "; write it without quotes"
+	}
+	d.bad(n, path, fault.ActionConfigInvalid, "%s is %s, and %s is needed%s", named(path), n.kind, want, hint)
 }
 
 // slice decodes a list; one value stands for a list of one.
@@ -299,7 +352,9 @@ func (d *decoder) template(n *node, path string, code fault.Code) *expr.Template
 		return nil
 	}
 	t, problems := d.c.env.Template(n.text, d.scope)
-	d.failed = d.c.expressionProblems(n, path, code, problems) || d.failed
+	if d.c.expressionProblems(n, path, code, problems) {
+		d.failed, d.incomplete = true, true
+	}
 	if t != nil {
 		d.c.reads(t.Reads())
 	}
@@ -312,7 +367,9 @@ func (d *decoder) expression(n *node, path string) *expr.Value {
 		return nil
 	}
 	v, problems := d.c.env.Value(n.text, d.scope)
-	d.failed = d.c.expressionProblems(n, path, fault.ExpressionInvalid, problems) || d.failed
+	if d.c.expressionProblems(n, path, fault.ExpressionInvalid, problems) {
+		d.failed, d.incomplete = true, true
+	}
 	if v != nil {
 		d.c.reads(v.Reads())
 	}
@@ -328,7 +385,7 @@ func (d *decoder) pattern(n *node, path string) *Pattern {
 	if s, ok := t.Static(); ok {
 		var err error
 		if p.static, err = compilePattern(s); err != nil {
-			d.bad(n, path, fault.PatternInvalid, "not a regular expression: %s", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+			d.bad(n, path, fault.PatternInvalid, "%s is no regular expression: %s", named(path), strings.TrimPrefix(err.Error(), "error parsing regexp: "))
 			return nil
 		}
 	}
@@ -397,7 +454,7 @@ func (d *decoder) duration(n *node, path string) (time.Duration, bool) {
 			return v, true
 		}
 	}
-	d.bad(n, path, fault.ActionConfigInvalid, "%q is no duration; write it like 90s or 1h30m", n.text)
+	d.bad(n, path, fault.ActionConfigInvalid, "%s is %s, which is no duration; write it like 90s or 1h30m", named(path), n.shown())
 	return 0, false
 }
 
@@ -411,7 +468,15 @@ func (d *decoder) inRange(n *node, path string, tag reflect.StructTag, v float64
 	if !ok || v >= parse(low) && v <= parse(high) {
 		return true
 	}
-	d.bad(n, path, fault.NumberOutOfRange, "%s is outside of %s to %s", n.text, low, high)
+	allowed := "from " + low + " to " + high
+	if low == high {
+		allowed = low
+	}
+	unit := ""
+	if strings.ContainsAny(low, "smh") && n.kind == number {
+		unit = " nanoseconds"
+	}
+	d.bad(n, path, fault.NumberOutOfRange, "%s is %s%s, and has to be %s", named(path), n.text, unit, allowed)
 	return false
 }
 
@@ -424,13 +489,23 @@ func (d *decoder) count(n *node, path string, have int, tag reflect.StructTag, c
 	most, _ := strconv.Atoi(high)
 	switch {
 	case have < least:
-		d.bad(n, path, fault.PolicyValueEmpty, "%d of these are needed at least", least)
+		d.bad(n, path, fault.PolicyValueEmpty, "%s has %s, and needs at least %d", named(path), entries(have), least)
 		return false
 	case have > most:
-		d.bad(n, path, code, "there are %d, and at most %d are allowed", have, most)
+		d.bad(n, path, code, "%s has %s, and at most %d are allowed", named(path), entries(have), most)
 		return false
 	}
 	return true
+}
+
+func entries(n int) string {
+	switch n {
+	case 0:
+		return "no entry"
+	case 1:
+		return "1 entry"
+	}
+	return fmt.Sprintf("%d entries", n)
 }
 
 func (d *decoder) length(n *node, path, s string, tag reflect.StructTag) bool {
@@ -442,13 +517,13 @@ func (d *decoder) length(n *node, path, s string, tag reflect.StructTag) bool {
 	most, _ := strconv.Atoi(high)
 	switch have := len([]rune(s)); {
 	case have == 0 && least > 0:
-		d.bad(n, path, fault.PolicyValueEmpty, "this must not be empty")
+		d.bad(n, path, fault.PolicyValueEmpty, "%s is empty", named(path))
 		return false
 	case have < least:
-		d.bad(n, path, fault.TextTooShort, "the text has %d characters, and %d are needed at least", have, least)
+		d.bad(n, path, fault.TextTooShort, "%s has %d characters, and at least %d are needed", named(path), have, least)
 		return false
 	case have > most:
-		d.bad(n, path, fault.TextTooLong, "the text has %d characters, and at most %d are allowed", have, most)
+		d.bad(n, path, fault.TextTooLong, "%s has %d characters, and at most %d are allowed", named(path), have, most)
 		return false
 	}
 	return true
@@ -463,19 +538,16 @@ func (d *decoder) enum(n *node, path string, tag reflect.StructTag) bool {
 	if slices.Contains(list, n.text) {
 		return true
 	}
-	d.bad(n, path, fault.PolicyValueUnknown, "%q is not one of %s%s", n.text, strings.Join(list, ", "), didYouMean(n.text, list))
-	return false
-}
-
-// steps splits a path such as a.b[1].c into names and indexes.
-func steps(path string) []any {
-	var all []any
-	for part := range strings.FieldsFuncSeq(path, func(r rune) bool { return r == '.' || r == '[' || r == ']' }) {
-		if i, err := strconv.Atoi(part); err == nil {
-			all = append(all, i)
-		} else {
-			all = append(all, part)
-		}
+	if len(list) == 1 {
+		d.bad(n, path, fault.PolicyValueUnknown, "%s is %q, and has to be %s", named(path), n.text, values)
+		return false
 	}
-	return all
+	near := ""
+	if i := slices.IndexFunc(list, func(s string) bool { return strings.EqualFold(s, n.text) }); i >= 0 {
+		near = "; did you mean " + list[i] + "?"
+	} else {
+		near = didYouMean(n.text, list)
+	}
+	d.bad(n, path, fault.PolicyValueUnknown, "%s is %q, and has to be one of %s%s", named(path), n.text, strings.Join(list, ", "), near)
+	return false
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/culvert-project/culvert/internal/endpoint"
 	"github.com/culvert-project/culvert/internal/fault"
@@ -91,6 +93,7 @@ type Definition struct {
 //	length:"1,128"      bounds of the characters of a text
 //	fault:"header"      the code for a ${…} that does not compile is that of
 //	                    headers
+//	expression:"…"      a text that the action compiles by Build.Condition
 //	doc:"…"             what it means
 //
 // Fields have the types string, bool, int, float64, time.Duration,
@@ -140,20 +143,31 @@ type Build struct {
 	c      *compilation
 	at     *node // of config, or of type
 	failed bool
+	// aliases are other names that the document uses, and what they stand for.
+	aliases map[string]string
 }
 
 // Problem reports a fault of the configuration. The field is relative to
 // config, such as headers.x or credentials[1]; empty means the whole.
 func (b *Build) Problem(field string, code fault.Code, format string, args ...any) {
 	b.failed = true
-	b.c.problem(b.find(field), b.path(field), code, format, args...)
+	at, _ := b.find(field)
+	b.c.problem(at, b.path(field), code, format, args...)
+}
+
+// NameProblem is as Problem, but it is the field's name that is wrong.
+func (b *Build) NameProblem(field string, code fault.Code, format string, args ...any) {
+	b.failed = true
+	_, at := b.find(field)
+	b.c.problem(at, b.path(field), code, format, args...)
 }
 
 // NotBuilt reports a setting that this version does not have yet. It refuses
 // the document, and only warns when a document is checked (decisions 40, 41).
 func (b *Build) NotBuilt(field, what string) {
 	b.failed = b.failed || !b.c.target.Check
-	b.c.add(b.find(field), b.path(field), fault.ActionNotBuilt, b.c.target.Check, what+": this is not built yet")
+	at, _ := b.find(field)
+	b.c.add(at, b.path(field), fault.ActionNotBuilt, b.c.target.Check, what+": this is not built yet")
 }
 
 // Nth returns how many actions of the policy have asked with the same identity
@@ -170,7 +184,8 @@ func (b *Build) Nth(identity string) int {
 
 // Warn reports something that is accepted.
 func (b *Build) Warn(field string, code fault.Code, format string, args ...any) {
-	b.c.warn(b.find(field), b.path(field), code, format, args...)
+	at, _ := b.find(field)
+	b.c.warn(at, b.path(field), code, format, args...)
 }
 
 func (b *Build) path(field string) string {
@@ -180,24 +195,50 @@ func (b *Build) path(field string) string {
 	return b.Path + ".config." + field
 }
 
-func (b *Build) find(field string) *node {
-	n := b.at
-	for _, step := range steps(field) {
-		var next *node
-		switch step := step.(type) {
-		case string:
-			next = n.get(step)
-		case int:
-			if n != nil && step < len(n.items) {
-				next = n.items[step]
-			}
-		}
-		if next == nil {
+// find returns the node at a field such as headers.x-a or replacements[0].from
+// and its key, or the innermost ones on the way to it. Keys may hold dots and
+// brackets.
+func (b *Build) find(field string) (value, key *node) {
+	value, key = b.at, b.at
+	for rest, ok := field, field != ""; ok; ok = rest != "" {
+		v, k, left := value.step(strings.TrimPrefix(rest, "."), b.aliases)
+		if v == nil {
 			break
 		}
-		n = next
+		value, key, rest = v, k, left
 	}
-	return n
+	return value, key
+}
+
+// step returns the node to which the first part of a path leads, its key, and
+// the rest of the path.
+func (n *node) step(path string, aliases map[string]string) (value, key *node, rest string) {
+	if n == nil {
+		return nil, nil, ""
+	}
+	if inner, ok := strings.CutPrefix(path, "["); ok && n.kind != mapping {
+		index, rest, _ := strings.Cut(inner, "]")
+		switch i, err := strconv.Atoi(index); {
+		case err != nil || i < 0 || n.kind == list && i >= len(n.items):
+			return nil, nil, ""
+		case n.kind != list: // it stands for a list of one
+			return n, n, rest
+		default:
+			return n.items[i], n.items[i], rest
+		}
+	}
+	longest := -1
+	for i, k := range n.keys {
+		name := k.text
+		if alias := aliases[name]; alias != "" {
+			name = alias
+		}
+		left, ok := strings.CutPrefix(path, name)
+		if ok && len(name) > longest && (left == "" || left[0] == '.' || left[0] == '[') {
+			value, key, rest, longest = n.items[i], k, left, len(name)
+		}
+	}
+	return value, key, rest
 }
 
 // Registry holds the definitions of all actions. It does not change.

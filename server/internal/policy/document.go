@@ -2,7 +2,6 @@ package policy
 
 import (
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -59,6 +58,9 @@ type rule struct {
 	actions     []action
 	path        string
 	at          *node
+	// unread says that a key was not understood, so that it is not known when
+	// the rule matches.
+	unread bool
 }
 
 // action is an action as it was written.
@@ -67,6 +69,8 @@ type action struct {
 	config *node // nil for none
 	path   string
 	at     *node // the value of type
+	// unread says that config, or a key beside it, was not understood.
+	unread bool
 }
 
 // Empty reports whether the document has no rule, which means no policy.
@@ -75,25 +79,29 @@ func (d *Document) Empty() bool { return len(d.lists) == 0 }
 // Parse reads a policy in YAML or JSON (traffic-policy.md 1). The file's name
 // is for the diagnostics. The document is nil if one of them is no warning.
 func Parse(file string, doc []byte) (*Document, Diagnostics) {
+	d, found := read(file, doc)
+	if found.Failed() {
+		return nil, found
+	}
+	return d, found
+}
+
+// read is as Parse, but what can be read of a document with mistakes is there,
+// so that the rest of it is judged too.
+func read(file string, doc []byte) (*Document, Diagnostics) {
 	p := &parser{doc: &Document{file: file, sum: sha256.Sum256(doc)}}
 	if len(doc) > MaxDocument {
 		p.problem(nil, "", fault.PolicyInvalid, "the document has %d bytes, and at most %d are allowed", len(doc), MaxDocument)
-		return nil, p.found
+		return p.doc, p.found
 	}
-	root, err := readNodes(doc)
-	if err != nil {
-		at := &node{line: 1, column: 1}
-		if n, ok := errors.AsType[*problem](err); ok {
-			at = &node{line: n.line, column: n.column}
-		}
-		p.problem(at, "", fault.PolicyInvalid, "%s", err)
-		return nil, p.found
+	root, mistakes := readNodes(doc)
+	for _, m := range mistakes {
+		p.problem(&node{line: m.line, column: m.column}, "", fault.PolicyInvalid, "%s", m.message)
 	}
-	p.root(root)
-	if p.found.sorted().Failed() {
-		return nil, p.found
+	if root != nil {
+		p.root(root)
 	}
-	return p.doc, p.found
+	return p.doc, p.found.sorted()
 }
 
 // parser collects what is wrong.
@@ -115,8 +123,15 @@ func (p *parser) add(at *node, path string, code fault.Code, warning bool, messa
 	if at != nil {
 		d.Line, d.Column = at.line, at.column
 	}
+	if len(p.found) >= maxFound && (warning || p.found.Failed()) {
+		return
+	}
 	p.found = append(p.found, d)
 }
+
+// maxFound is how many diagnostics are kept. Nobody reads more, and a document
+// could be made of nothing else.
+const maxFound = 500
 
 func (p *parser) root(n *node) {
 	if n.kind == null {
@@ -137,7 +152,11 @@ func (p *parser) root(n *node) {
 		case "enabled":
 			p.enabled(k, v)
 		default:
-			p.problem(k, k.text, fault.PolicyInvalid, "there is no phase %s%s", k.text, didYouMean(k.text, phaseNames[:]))
+			near := nearest(k.text, phaseNames[:])
+			p.problem(k, k.text, fault.PolicyInvalid, "there is no phase %s%s", k.text, orOneOf(near, phaseNames[:]))
+			if near != "" && n.get(near) == nil {
+				p.list(k, near, v) // its rules are judged too
+			}
 		}
 	}
 	if len(n.keys) > 0 && len(p.doc.lists) == 0 && !p.found.Failed() && !p.doc.disabled {
@@ -180,6 +199,7 @@ func (p *parser) rule(n *node, path string) rule {
 		p.problem(n, path, fault.PolicyInvalid, "a rule is a mapping with actions, and this is %s", n.kind)
 		return r
 	}
+	has, at := false, n // actions, perhaps misspelt
 	for i, k := range n.keys {
 		v := n.items[i]
 		switch k.text {
@@ -191,13 +211,16 @@ func (p *parser) rule(n *node, path string) rule {
 		case "expressions", "Expressions":
 			r.expressions = p.expressions(v, path+".expressions")
 		case "actions", "Actions":
+			has, at = v.kind != null && (v.kind != list || len(v.items) > 0), v
 			r.actions = p.actions(v, path+".actions")
 		default:
-			p.problem(k, path+"."+k.text, fault.PolicyInvalid, "a rule has no key %s%s", k.text, didYouMean(k.text, ruleKeys))
+			near := nearest(k.text, ruleKeys)
+			p.problem(k, path+"."+k.text, fault.PolicyInvalid, "a rule has no key %s%s", k.text, orOneOf(near, ruleKeys))
+			has, r.unread = has || near == "actions", true
 		}
 	}
-	if len(r.actions) == 0 && !p.found.Failed() {
-		p.problem(n, path, fault.PolicyWithoutAction, "the rule has no action")
+	if !has {
+		p.problem(at, path, fault.PolicyWithoutAction, "the rule has no action")
 	}
 	return r
 }
@@ -214,13 +237,16 @@ func (p *parser) expressions(v *node, path string) []*node {
 	}
 	for i, e := range v.items {
 		if !e.scalar() {
-			p.problem(e, fmt.Sprintf("%s[%d]", path, i), fault.PolicyInvalid, "an expression is a text, and this is %s", e.kind)
+			p.problem(e, fmt.Sprintf("%s[%d]", path, i), fault.PolicyInvalid, "an expression is a text, and this is %s; put it in quotes if it holds a colon, or begins with [ or {", e.kind)
 		}
 	}
 	return v.items
 }
 
 func (p *parser) actions(v *node, path string) []action {
+	if v.kind == null {
+		return nil
+	}
 	if v.kind != list {
 		p.problem(v, path, fault.PolicyInvalid, "actions are a list, and this is %s; begin each action with a dash", v.kind)
 		return nil
@@ -238,14 +264,17 @@ func (p *parser) action(n *node, path string) action {
 		p.problem(n, path, fault.PolicyInvalid, "an action is a mapping with type and config, and this is %s", n.kind)
 		return a
 	}
+	has := false // a type, perhaps misspelt
 	for i, k := range n.keys {
 		v := n.items[i]
 		switch k.text {
 		case "type", "Type":
-			a.typ, a.at = v.text, v
+			has, a.at = true, v
 			if v.kind != text {
 				p.problem(v, path+".type", fault.ActionUnknown, "the type of an action is a text, and this is %s", v.kind)
+				continue
 			}
+			a.typ = v.text
 		case "config", "Config":
 			switch v.kind {
 			case null:
@@ -253,25 +282,48 @@ func (p *parser) action(n *node, path string) action {
 				a.config = v
 			default:
 				p.problem(v, path+".config", fault.ActionConfigInvalid, "the config of an action is a mapping, and this is %s", v.kind)
+				a.unread = true
 			}
 		default:
-			hint := didYouMean(k.text, []string{"type", "config"})
-			if hint == "" {
+			near := nearest(k.text, actionKeys)
+			hint := orOneOf(near, actionKeys)
+			if near == "" {
 				hint = "; settings of an action stand under config"
 			}
 			p.problem(k, path+"."+k.text, fault.ActionConfigInvalid, "an action has no key %s%s", k.text, hint)
+			has, a.unread = has || near == "type", true
 		}
 	}
-	if a.typ == "" && !p.found.Failed() {
+	if !has {
 		p.problem(n, path, fault.ActionUnknown, "the action has no type")
 	}
 	return a
 }
 
+// actionKeys are an action's.
+var actionKeys = []string{"type", "config"}
+
+// nearest returns which of the names was meant, "" if none is near.
+func nearest(got string, names []string) string {
+	return expr.Nearest(strings.ToLower(got), slices.Values(names))
+}
+
+// orOneOf returns "; did you mean X?" for the nearest of the names, and all of
+// them if none is near and they are few.
+func orOneOf(near string, names []string) string {
+	switch {
+	case near != "":
+		return "; did you mean " + near + "?"
+	case len(names) == 0 || len(names) > 10:
+		return ""
+	}
+	return "; known are " + strings.Join(names, ", ")
+}
+
 // didYouMean returns "; did you mean X?" for the nearest of the names, "" if
 // none is near.
 func didYouMean(got string, names []string) string {
-	best := expr.Nearest(strings.ToLower(got), slices.Values(names))
+	best := nearest(got, names)
 	if best == "" || best == got {
 		return ""
 	}

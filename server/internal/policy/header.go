@@ -44,9 +44,9 @@ func (b *Build) CheckHeaders(field string, list Fields, refused ...string) {
 		}
 		switch {
 		case Reserved(name), slices.Contains(refused, name):
-			b.Problem(at, fault.HeaderReserved, "a policy may not set the header %s", strings.ToLower(written))
+			b.NameProblem(at, fault.HeaderReserved, "a policy may not set the header %s", strings.ToLower(written))
 		case seen[name]:
-			b.Problem(at, fault.PolicyDuplicate, "the header %s stands here twice", strings.ToLower(written))
+			b.NameProblem(at, fault.PolicyDuplicate, "the header %s stands here twice", strings.ToLower(written))
 		}
 		seen[name] = true
 		list[i].Value.Parts(func(literal string, _ bool) {
@@ -64,9 +64,9 @@ func (b *Build) CheckHeaders(field string, list Fields, refused ...string) {
 func (b *Build) CheckHeaderName(field, name string) bool {
 	switch {
 	case len(name) > maxHeaderName:
-		b.Problem(field, fault.HeaderNameTooLong, "the name has %d bytes, and at most %d are allowed", len(name), maxHeaderName)
+		b.NameProblem(field, fault.HeaderNameTooLong, "the name has %d bytes, and at most %d are allowed", len(name), maxHeaderName)
 	case name == "" || strings.ContainsFunc(name, func(c rune) bool { return !token(c) }):
-		b.Problem(field, fault.HeaderNameInvalid, "%q is no name of a header", name)
+		b.NameProblem(field, fault.HeaderNameInvalid, "%q is no name of a header, which has letters, digits and characters such as - and _", name)
 	default:
 		return true
 	}

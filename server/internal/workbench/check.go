@@ -42,12 +42,7 @@ func diagnosticsOf(ds policy.Diagnostics) []Diagnostic {
 
 // judge parses and compiles a document.
 func (b *Bench) judge(f File, t policy.Target) (*policy.Program, policy.Diagnostics) {
-	doc, found := policy.Parse(f.Name, f.Text)
-	if doc == nil {
-		return nil, found
-	}
-	p, more := b.compiler.Compile(doc, t)
-	return p, append(found, more...)
+	return b.compiler.CompileText(f.Name, f.Text, t)
 }
 
 // Check judges documents for a target and reports whether all of them are

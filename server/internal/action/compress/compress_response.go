@@ -2,6 +2,7 @@ package compress
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -35,11 +36,12 @@ func build(c *config, b *policy.Build) policy.Action {
 		return &action{codings}
 	}
 	for i, name := range c.Algorithms {
+		field := fmt.Sprintf("algorithms[%d]", i)
 		if !slices.Contains(codings, name) {
-			b.Problem("algorithms", fault.CompressionUnknown, "%q is not one of %s", name, strings.Join(codings, ", "))
+			b.Problem(field, fault.CompressionUnknown, "%q is not one of %s", name, strings.Join(codings, ", "))
 		}
 		if slices.Contains(c.Algorithms[:i], name) {
-			b.Problem("algorithms", fault.PolicyDuplicate, "%s stands here twice", name)
+			b.Problem(field, fault.PolicyDuplicate, "%s stands here twice", name)
 		}
 	}
 	return &action{c.Algorithms}

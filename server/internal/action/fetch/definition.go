@@ -55,7 +55,7 @@ type config struct {
 	Body      *expr.Template `field:"body" doc:"body; sent with POST, PUT and PATCH"`
 	Redirects int            `field:"max_redirects" range:"0,100" doc:"how many redirects are followed, 10 at most; default 0: a redirect is the answer"`
 	Timeout   time.Duration  `field:"timeout" range:"1s,30s" doc:"how long all attempts and redirects may take together; default 3s"`
-	Retry     string         `field:"retry_condition" doc:"an expression, without ${}, of attempts, last_attempt.req, last_attempt.res and last_attempt.error: whether to try once more, three times at most"`
+	Retry     string         `field:"retry_condition" expression:"retry" doc:"an expression, without ${}, of attempts, last_attempt.req, last_attempt.res and last_attempt.error: whether to try once more, three times at most"`
 }
 
 type pair struct {

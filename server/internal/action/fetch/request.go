@@ -29,7 +29,7 @@ func parse(text string) (*url.URL, error) {
 	u, err := url.Parse(strings.TrimSpace(text))
 	switch {
 	case err != nil:
-		return nil, errors.New("this is no URL")
+		return nil, errors.New("this is no URL, such as https://api.internal/check")
 	case u.Scheme != "http" && u.Scheme != "https":
 		return nil, errors.New("a URL to ask begins with http:// or https://")
 	case u.Hostname() == "" || u.Opaque != "":

@@ -49,12 +49,16 @@ func build(f policy.Forwarder, c *config, b *policy.Build) policy.Action {
 		return nil
 	}
 	if text, ok := c.URL.Static(); ok {
+		if strings.Contains(text, "*") {
+			b.Problem("url", fault.ActionConfigInvalid, "traffic goes to one endpoint, and %s names many", text)
+			return nil
+		}
 		u, err := endpoint.ParseURL(text, b.Scheme)
 		if err == nil {
 			err = check(u)
 		}
 		if err != nil {
-			b.Problem("url", fault.ActionConfigInvalid, "%s", err)
+			b.Problem("url", fault.ActionConfigInvalid, "%s", strings.TrimSuffix(fault.From(err).Message, "."))
 			return nil
 		}
 		if b.Scheme != "" && b.Scheme.IsHTTP() != u.Scheme.IsHTTP() {

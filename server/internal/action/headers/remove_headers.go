@@ -2,6 +2,7 @@ package headers
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 
@@ -17,15 +18,16 @@ type removeHeaders struct {
 func newRemoveHeaders(c *removeHeaders, b *policy.Build) policy.Action {
 	names := c.Headers
 	c.Headers = nil
-	for _, name := range names {
-		if !b.CheckHeaderName("headers", name) {
+	for i, name := range names {
+		field := fmt.Sprintf("headers[%d]", i)
+		if !b.CheckHeaderName(field, name) {
 			continue
 		}
 		switch canonical := http.CanonicalHeaderKey(name); {
 		case canonical == "User-Agent", canonical == "Host":
-			b.Problem("headers", fault.HeaderReserved, "the header %s may not be removed", strings.ToLower(name))
+			b.Problem(field, fault.HeaderReserved, "the header %s may not be removed", strings.ToLower(name))
 		case policy.Reserved(canonical):
-			b.Warn("headers", fault.HeaderReserved, "the header %s belongs to the connection, and is not removed by a policy", strings.ToLower(name))
+			b.Warn(field, fault.HeaderReserved, "the header %s belongs to the connection, and is not removed by a policy", strings.ToLower(name))
 		default:
 			c.Headers = append(c.Headers, canonical)
 		}

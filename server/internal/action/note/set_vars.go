@@ -51,13 +51,13 @@ func buildSetVars(c *setVarsConfig, b *policy.Build) policy.Action {
 			field := fmt.Sprintf("vars[%d]", i)
 			names, values := list[i].Entries()
 			if len(names) != 1 {
-				b.Problem(field, fault.VariablesInvalid, "this is a mapping with one entry, from a variable's name to its value")
+				b.Problem(field, fault.VariablesInvalid, "each entry of vars is a mapping with one key, the name of the variable")
 				continue
 			}
 			a.add(b, field+"."+names[0], names[0], values[0])
 		}
 		if len(list) == 0 {
-			b.Problem("vars", fault.VariablesInvalid, "vars is a list of mappings with one entry each")
+			b.Problem("vars", fault.VariablesInvalid, "vars is a list of mappings with one entry each, such as [{name: value}]")
 		}
 	}
 	if len(a.vars) > maxVars {
@@ -68,7 +68,7 @@ func buildSetVars(c *setVarsConfig, b *policy.Build) policy.Action {
 
 func (a *setVars) add(b *policy.Build, field, name string, value policy.Tree) {
 	if !variableName.MatchString(name) {
-		b.Problem(field, fault.PolicyValueInvalid, "%q is no name of a variable: letters, digits, _ and -, not beginning with a digit or -", name)
+		b.NameProblem(field, fault.PolicyValueInvalid, "%q is no name of a variable: letters, digits, _ and -, not beginning with a digit or -", name)
 	}
 	if d := value.Depth(); d > maxDepth {
 		b.Problem(field, fault.VariablesTooDeep, "the value nests %d levels deep, and at most %d are allowed", d, maxDepth)

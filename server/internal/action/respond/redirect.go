@@ -21,7 +21,7 @@ func newRedirect(c *redirect, b *policy.Build) policy.Action {
 	switch c.Status {
 	case 301, 302, 303, 307, 308:
 	default:
-		b.Problem("status_code", fault.PolicyValueUnknown, "%d is not one of 301, 302, 303, 307, 308", c.Status)
+		b.Problem("status_code", fault.PolicyValueUnknown, "status_code is %d, and has to be one of 301, 302, 303, 307, 308", c.Status)
 	}
 	b.CheckHeaders("headers", c.Headers, "Host", "Location")
 	return c

@@ -29,7 +29,7 @@ func newEvents(c *events, b *policy.Build) policy.Action {
 			continue
 		}
 		if s, ok := r.Field.Static(); ok && s != "data" && s != "retry" {
-			b.Problem(fmt.Sprintf("replacements[%d].field", i), fault.PolicyValueUnknown, "%q is not one of data, retry", s)
+			b.Problem(fmt.Sprintf("replacements[%d].field", i), fault.PolicyValueUnknown, "field is %q, and has to be data or retry", s)
 		}
 	}
 	return c

@@ -58,7 +58,7 @@ func Definitions(s Services) []policy.Definition {
 	for i, known := range manual {
 		d, ok := byType[known.name]
 		if !ok {
-			d = policy.NotBuilt(policy.Definition{Type: known.name, Phases: known.phases, Schemes: known.schemes})
+			d = policy.NotBuilt(policy.Definition{Type: known.name, Aliases: known.aliases, Phases: known.phases, Schemes: known.schemes})
 		}
 		delete(byType, known.name)
 		all[i] = d
@@ -83,13 +83,14 @@ var (
 	withTLS = []endpoint.Scheme{endpoint.HTTPS, endpoint.TLS, endpoint.TCP}
 )
 
-// manual lists the actions, with the phases and schemes that stand for one as
-// long as it is not built (traffic-policy.md 4). No scheme means http and
+// manual lists the actions, with the phases, schemes and other names that stand
+// for one as long as it is not built (traffic-policy.md 4, 1.6). No scheme means http and
 // https.
 var manual = [...]struct {
 	name    string
 	phases  []policy.Phase
 	schemes []endpoint.Scheme
+	aliases []string
 }{
 	{name: "add-headers", phases: in(request, response)},
 	{name: "ai-gateway", phases: in(request)},
@@ -104,7 +105,7 @@ var manual = [...]struct {
 	{name: "jwt-validation", phases: in(request)},
 	{name: "log", phases: in(connect, request, response), schemes: every},
 	{name: "oauth", phases: in(request)},
-	{name: "openid-connect", phases: in(request)},
+	{name: "openid-connect", phases: in(request), aliases: []string{"oidc"}},
 	{name: "owasp-crs-request", phases: in(request)},
 	{name: "owasp-crs-response", phases: in(response)},
 	{name: "rate-limit", phases: in(request)},
@@ -118,5 +119,5 @@ var manual = [...]struct {
 	{name: "sse-find-replace", phases: in(event)},
 	{name: "terminate-tls", phases: in(connect), schemes: withTLS},
 	{name: "url-rewrite", phases: in(request)},
-	{name: "verify-webhook", phases: in(request)},
+	{name: "verify-webhook", phases: in(request), aliases: []string{"webhook-validation"}},
 }
