@@ -17,7 +17,7 @@ import (
 )
 
 // What modules ask for is done by the actions of policies, one way for all clients.
-func TestModules(t *testing.T) {
+func TestModules(t *testing.T) { //nolint:tparallel // one agent serves all
 	t.Parallel()
 	s := nodetest.Start(t)
 	a := s.Agent()
@@ -33,8 +33,12 @@ func TestModules(t *testing.T) {
 	})
 	always := 0.0
 	type m = culvert.Modules
-	agent := func(name string) func(*http.Request) { return func(r *http.Request) { r.Header.Set("User-Agent", name) } }
-	login := func(user, password string) func(*http.Request) { return func(r *http.Request) { r.SetBasicAuth(user, password) } }
+	agent := func(name string) func(*http.Request) {
+		return func(r *http.Request) { r.Header.Set("User-Agent", name) }
+	}
+	login := func(user, password string) func(*http.Request) {
+		return func(r *http.Request) { r.SetBasicAuth(user, password) }
+	}
 	const ok, unauthorized, forbidden = http.StatusOK, http.StatusUnauthorized, http.StatusForbidden
 	long := make([]string, 40)
 	for i := range long {
@@ -61,8 +65,11 @@ func TestModules(t *testing.T) {
 		}},
 		{"denied address", m{AllowCIDRs: []string{"0.0.0.0/0", "::/0"}, DenyCIDRs: []string{"127.0.0.1"}}, []visit{{nil, forbidden, fault.AddressRefused}}},
 		{"denied agents", m{DenyUserAgents: []string{"(?i)bot", "^curl/"}}, []visit{
-			{agent("Mozilla/5.0"), ok, ""}, {agent("SomeBot/1"), forbidden, fault.UserAgentRefused}, {agent("curl/8"), forbidden, fault.UserAgentRefused},
-			{agent(""), forbidden, fault.UserAgentRefused}, {agent("x" + strings.Repeat("y", 1024)), forbidden, fault.UserAgentRefused},
+			{agent("Mozilla/5.0"), ok, ""},
+			{agent("SomeBot/1"), forbidden, fault.UserAgentRefused},
+			{agent("curl/8"), forbidden, fault.UserAgentRefused},
+			{agent(""), forbidden, fault.UserAgentRefused},
+			{agent("x" + strings.Repeat("y", 1024)), forbidden, fault.UserAgentRefused},
 			{agent(strings.Repeat("x", 30_000) + "bot"), forbidden, fault.UserAgentRefused},
 		}},
 		{"as many agents as there is room for", m{DenyUserAgents: append(long, strings.Repeat("z", 92)+"|bot")}, []visit{
@@ -75,8 +82,17 @@ func TestModules(t *testing.T) {
 			{agent("bot-images"), ok, ""}, {agent("bot"), forbidden, fault.UserAgentRefused}, {agent("other"), ok, ""},
 		}},
 		{"circuit breaker", m{CircuitBreaker: &always}, []visit{
-			{nil, ok, ""}, {nil, ok, ""}, {nil, ok, ""}, {nil, ok, ""}, {nil, ok, ""}, {nil, ok, ""}, {nil, ok, ""}, {nil, ok, ""}, {nil, ok, ""},
-			{nil, ok, ""}, {nil, http.StatusServiceUnavailable, fault.CircuitOpen},
+			{nil, ok, ""},
+			{nil, ok, ""},
+			{nil, ok, ""},
+			{nil, ok, ""},
+			{nil, ok, ""},
+			{nil, ok, ""},
+			{nil, ok, ""},
+			{nil, ok, ""},
+			{nil, ok, ""},
+			{nil, ok, ""},
+			{nil, http.StatusServiceUnavailable, fault.CircuitOpen},
 		}},
 		{"address before password", m{AllowCIDRs: []string{"10.0.0.0/8"}, BasicAuth: []string{"u:password"}}, []visit{{nil, forbidden, fault.AddressRefused}}},
 	}
