@@ -63,8 +63,8 @@ type clientConn struct {
 	upstreams upstreamSet
 
 	// handedOver says that net/http's server has an HTTP/1 connection from the
-	// front, which would have judged a further request more strictly: none of
-	// HTTP/1.1 follows another, but behind an upgrade that was refused.
+	// front, which would have judged a further request more strictly: none
+	// follows.
 	handedOver bool
 
 	// watch ends it when nothing moves while requests are under way.

@@ -107,11 +107,15 @@ func (ec *edgeConn) keepHello(members []*route.Endpoint) {
 }
 
 // facts are those of the connection that any policy may see.
-func (c *clientConn) facts(state *tls.ConnectionState, region string) *policy.Conn {
+func (c *clientConn) facts(region string) *policy.Conn {
 	f := &policy.Conn{
-		ID: c.id(), Client: c.remote, Server: c.local, Start: c.start, Region: region, SNI: c.sni, JA4: c.ja4, TLS: state,
+		ID: c.id(), Client: c.remote, Server: c.local, Start: c.start, Region: region, SNI: c.sni, JA4: c.ja4,
 		Bytes:    func() (in, out int64) { return c.watch.in.Load(), c.watch.out.Load() },
 		ClientIP: c.remote.Addr().String(),
+	}
+	if c.tls != nil {
+		state := c.tls.ConnectionState()
+		f.TLS = &state
 	}
 	if c.leaf != nil {
 		f.ServerCertificate = &tls.Certificate{Leaf: c.leaf}
@@ -139,7 +143,7 @@ func (x *exchange) meet() (*policy.Conn, error) {
 		if c := x.cc.known.Load(); c != nil {
 			return c, nil
 		}
-		c := x.cc.facts(x.r.TLS, x.h.region)
+		c := x.cc.facts(x.h.region)
 		x.cc.known.Store(c)
 		return c, nil
 	}
@@ -148,7 +152,7 @@ func (x *exchange) meet() (*policy.Conn, error) {
 	if c := v.of(x.ep); c != nil {
 		return c, nil
 	}
-	conn := x.cc.facts(x.r.TLS, x.h.region)
+	conn := x.cc.facts(x.h.region)
 	_, err := connectPhase(x.ctx, x.ep, conn, x.h.services)
 	x.cc.logConnect(x.ctx, x.h.accessLog, x.ep, conn, err)
 	if err != nil {
@@ -194,7 +198,7 @@ func (s *Server) passConnect(ctx context.Context, ec *edgeConn, ep *route.Endpoi
 	if ep == nil || !ep.Policy.Has(policy.OnTCPConnect) {
 		return ep, nil, nil
 	}
-	conn := ec.facts(nil, s.cfg.Region)
+	conn := ec.facts(s.cfg.Region)
 	ctx = context.WithValue(ctx, connectKey{}, &connecting{router: s.cfg.Router, services: s.cfg.Services})
 	to, err := connectPhase(ctx, ep, conn, s.cfg.Services)
 	if err != nil || ep.Key.URL.Scheme.IsHTTP() {

@@ -369,7 +369,6 @@ func (s *Server) counted(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.serving.add()
 		defer s.serving.done()
-		knowTLS(r)
 		h.ServeHTTP(w, r)
 	})
 }

@@ -89,12 +89,3 @@ func (ec *edgeConn) hangUp() {
 	}
 	_ = ec.Close()
 }
-
-// knowTLS gives requests of net/http's server the state of a handshake that it
-// cannot see below what was read ahead.
-func knowTLS(r *http.Request) {
-	if cc := connFrom(r.Context()); r.TLS == nil && cc.tls != nil {
-		state := cc.tls.ConnectionState()
-		r.TLS = &state
-	}
-}

@@ -2,7 +2,6 @@ package h1
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -31,7 +30,8 @@ const (
 // end the connection with this request, or it would judge the next one.
 //
 // Nothing is added to a response but its framing and Connection: close.
-// Handlers find the usual controls (http.ResponseController) except hijacking.
+// Handlers find the usual controls (http.ResponseController) except hijacking,
+// and no TLS in their requests: they know their connections.
 type Server struct {
 	// Handler serves the requests. The context of a request lives as long as
 	// its connection, or until its client has gone.
@@ -99,10 +99,6 @@ func (s *Server) Serve(ctx context.Context, nc net.Conn, phases Phases) (rest []
 	c.base = *(&http.Request{
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, RemoteAddr: nc.RemoteAddr().String(),
 	}).WithContext(ctx)
-	if t, ok := nc.(*tls.Conn); ok {
-		state := t.ConnectionState()
-		c.base.TLS = &state
-	}
 	for c.wait() {
 		head, err := c.readHead()
 		if err != nil {
