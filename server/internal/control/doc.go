@@ -17,6 +17,7 @@
 //   - If a URL cannot be had again, only an agent that said it can take another one is given one, and
 //     only if the server had chosen the URL in the first place. All others get the fault; the tunnel layer
 //     knows how to tell each kind of agent.
+//   - Options for what the actions of policies do, modules, become rules ahead of the endpoint's policy.
 //   - Options that would protect something and are not built are refused, never ignored.
 //
 // All state is in memory under one mutex that is a leaf: ports are opened and closed outside of it, while

@@ -180,6 +180,9 @@ func FuzzReserve(f *testing.F) {
 	f.Add("https", `[`, "", "kubernetes", `{"a":"ac","i":"ep_1","b":"public","s":"https","h":"x.example.com","p":443}`)
 	f.Add("https", `{"TrafficPolicy":"on_http_request: [{actions: [{type: deny}]}]"}`, "", "", "")
 	f.Add("http", `{"Policy":{"inbound":[{"actions":[{"type":"deny","config":"e30="}]}]}}`, "", "", "")
+	f.Add("https", `{"BasicAuth":{"credentials":[{"username":"u","cleartext_password":"${password"}]},"IPRestriction":{"allow_cidrs":["::/0"]}}`, "", "", "")
+	f.Add("http", `{"UserAgentFilter":{"allow":["(?i)a\u007f"],"deny":["\\Q"]},"CircuitBreaker":{"error_threshold":1e-9},"Compression":{}}`, "", "", "")
+	f.Add("http", `{"RequestHeaders":{"add":["a:${req.method}",":"],"remove":["b"]},"ResponseHeaders":{"add":["c:\ufeffd"]}}`, "", "", "")
 	b, err := control.New(control.Config{Sealer: nullSealer{}, Policies: newCompiler(f), Domains: []string{"example.com"}, TCPFirst: 20000, TCPLast: 20009})
 	if err != nil {
 		f.Fatal(err)
