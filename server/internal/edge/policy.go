@@ -236,7 +236,7 @@ func (x *exchange) adopt() error {
 		}
 		x.target = target
 	} else {
-		x.target = seenTarget(x.target, run.program)
+		x.target = run.program.Seen(x.target)
 	}
 	x.adoptBody()
 	return nil
@@ -244,20 +244,6 @@ func (x *exchange) adopt() error {
 
 // rewritten reports whether two URLs differ in what a request line has of them.
 func rewritten(a, b *url.URL) bool { return *a != *b && a.RequestURI() != b.RequestURI() }
-
-// seenTarget returns the target in the form in which the policy has judged it
-// (decision 45): what it takes for one path must not be another upstream.
-func seenTarget(target string, p *policy.Program) string {
-	if !p.Reads("req.url") && !p.Reads("req.url.path") && !p.Reads("req.url.uri") {
-		return target
-	}
-	path, _, _ := strings.Cut(target, "?")
-	normal := policy.NormalPath(path)
-	if normal == path {
-		return target
-	}
-	return normal + target[len(path):]
-}
 
 // safeTarget reports whether a rewritten target may stand in a request line.
 func safeTarget(target string) bool {

@@ -110,6 +110,20 @@ func query(raw string) url.Values {
 	return q
 }
 
+// Seen returns the target of a request in the form in which the program has
+// judged it, if it reads it (decision 45): what it takes for one path must not be
+// another one to the upstream.
+func (p *Program) Seen(target string) string {
+	if !p.Reads("req.url") && !p.Reads("req.url.path") && !p.Reads("req.url.uri") {
+		return target
+	}
+	path, query, has := strings.Cut(target, "?")
+	if path = NormalPath(path); has {
+		return path + "?" + query
+	}
+	return path
+}
+
 // NormalPath returns the form of a path that policies see: unreserved
 // characters unescaped, other escapes in upper case, dot segments removed (RFC
 // 3986 6.2.2, decision 45). Slashes stay as they are, also escaped ones.

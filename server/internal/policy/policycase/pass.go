@@ -3,6 +3,7 @@ package policycase
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/culvert-project/culvert/internal/fault"
@@ -31,6 +32,7 @@ func Receive(x *policy.Exchange, at time.Time) {
 // the edge does. It asks upstream for the response unless the policy answers,
 // and fails only if upstream does.
 func Pass(ctx context.Context, p *policy.Program, x *policy.Exchange, upstream func() (*http.Response, error)) (Outcome, error) {
+	asked := x.Request.URL.RequestURI()
 	v, err := p.Run(ctx, policy.OnHTTPRequest, x)
 	out := Outcome{Origin: policy.FromUpstream}
 	switch {
@@ -43,6 +45,7 @@ func Pass(ctx context.Context, p *policy.Program, x *policy.Exchange, upstream f
 	case v == policy.Answer:
 		out.Origin = policy.FromAnswer
 	default:
+		seen(p, x.Request.URL, asked)
 		if x.Response, err = upstream(); err != nil { //nolint:bodyclose // the exchange has it
 			return out, err
 		}
@@ -60,6 +63,17 @@ func Pass(ctx context.Context, p *policy.Program, x *policy.Exchange, upstream f
 		out.Origin = policy.FromAnswer
 	}
 	return out, nil
+}
+
+// seen gives a path that no action has changed the form in which the policy has
+// judged it, as the edge does.
+func seen(p *policy.Program, u *url.URL, asked string) {
+	if u.RequestURI() != asked {
+		return
+	}
+	if to, err := url.ParseRequestURI(p.Seen(asked)); err == nil {
+		u.Path, u.RawPath = to.Path, to.RawPath
+	}
 }
 
 var originNames = map[policy.Origin]string{
