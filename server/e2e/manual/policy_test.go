@@ -25,6 +25,9 @@ func TestPolicyPages(t *testing.T) {
 	}
 	ran := 0
 	for _, page := range pages {
+		if filepath.Base(page) == walkPage {
+			continue // TestPolicyWalk runs it
+		}
 		dir := t.TempDir()
 		var policies []string
 		for _, b := range blocksOf(t, page) {
@@ -69,6 +72,12 @@ func write(t *testing.T, name, text string) {
 func console(t *testing.T, dir, text string) string {
 	t.Helper()
 	bin := filepath.Dir(program(t, "culvert"))
+	return consoleIn(t, dir, append(os.Environ(), "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"), "HOME="+t.TempDir()), text)
+}
+
+// consoleIn is console with an environment.
+func consoleIn(t *testing.T, dir string, env []string, text string) string {
+	t.Helper()
 	var out strings.Builder
 	for line := range strings.Lines(text) {
 		command, ok := strings.CutPrefix(strings.TrimRight(line, "\n"), "$ ")
@@ -76,10 +85,9 @@ func console(t *testing.T, dir, text string) string {
 			continue
 		}
 		cmd := exec.CommandContext(context.Background(), "sh", "-c", command)
-		cmd.Dir = dir
-		cmd.Env = append(os.Environ(), "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"), "HOME="+t.TempDir())
+		cmd.Dir, cmd.Env = dir, env
 		shown, err := cmd.CombinedOutput()
-		fmt.Fprintf(&out, "$ %s\n%s", command, took.ReplaceAllString(string(shown), "(TIME)"))
+		fmt.Fprintf(&out, "$ %s\n%s", command, took.ReplaceAllString(strings.ReplaceAll(string(shown), "\r\n", "\n"), "(TIME)"))
 		if ended, ok := errors.AsType[*exec.ExitError](err); ok {
 			fmt.Fprintf(&out, "(exit code %d)\n", ended.ExitCode())
 		} else if err != nil {
