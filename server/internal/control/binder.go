@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"container/list"
 	"context"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -76,6 +77,8 @@ type Config struct {
 	Ports Ports
 	// Limits bound what agents may hold.
 	Limits Limits
+	// Logger takes the warnings of policies. Nil means nobody wants them.
+	Logger *slog.Logger
 }
 
 // Binder decides which URL a bind gets and keeps it for its holder. Make one with [New].

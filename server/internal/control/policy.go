@@ -53,10 +53,25 @@ func (b *Binder) compile(ms []module, text string, u endpoint.URL) (any, error) 
 	if found.Failed() {
 		return nil, diagnosed(found.Errors())
 	}
+	b.warn(u, found)
 	if program == nil {
 		return nil, nil
 	}
 	return program, nil
+}
+
+// maxWarnings is how many warnings of one policy are logged.
+const maxWarnings = 10
+
+// warn logs what is accepted and perhaps not meant.
+func (b *Binder) warn(u endpoint.URL, warnings policy.Diagnostics) {
+	if b.cfg.Logger == nil {
+		return
+	}
+	for _, w := range warnings[:min(len(warnings), maxWarnings)] {
+		line := oneLine(w.String())
+		b.cfg.Logger.Warn("policy accepted with a warning", "url", u.String(), "warning", line[:min(len(line), maxDiagnoses)])
+	}
 }
 
 // check returns a module as a document, or what is wrong with the option.

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 
@@ -66,6 +67,23 @@ func TestPolicyInEveryForm(t *testing.T) {
 				t.Errorf("bound again: rules in %s, want %s", rules, tt.want)
 			}
 		})
+	}
+}
+
+// What is accepted and perhaps not meant is logged, with its place.
+func TestPolicyWarningsAreLogged(t *testing.T) {
+	t.Parallel()
+	var logged strings.Builder
+	cfg := config(t)
+	cfg.Logger = slog.New(slog.NewTextHandler(&logged, nil))
+	b := newBinder(t, cfg)
+	reserve(t, b, agent("a"), message(t, "https", "TrafficPolicy", fmt.Sprintf("%q", denyAll)))
+	if logged.Len() > 0 {
+		t.Errorf("a policy without warnings: got %s", &logged)
+	}
+	reserve(t, b, agent("a"), message(t, "https", "TrafficPolicy", `"inbound: [{actions: [{type: deny}]}]"`))
+	if got := logged.String(); strings.Count(got, "level=WARN") != 1 || !strings.Contains(got, "1:1: warning: inbound: inbound is an older spelling") {
+		t.Errorf("got %s", got)
 	}
 }
 

@@ -59,7 +59,7 @@ func (n *Node) assemble(ctx context.Context, lns *listeners) (*parts, error) {
 	}
 	binder, err := control.New(control.Config{
 		Sealer: keys, Policies: policies, Domains: c.Domains, HTTPPort: httpPort, HTTPSPort: httpsPort, Extra: controlListeners(c),
-		TCPFirst: c.TCPPorts.First, TCPLast: c.TCPPorts.Last, Ports: ports, Limits: c.Endpoints,
+		TCPFirst: c.TCPPorts.First, TCPLast: c.TCPPorts.Last, Ports: ports, Limits: c.Endpoints, Logger: n.log,
 	})
 	if err != nil {
 		return nil, err
