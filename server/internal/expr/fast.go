@@ -10,7 +10,6 @@ import (
 	"cel.dev/cel-go/common/operators"
 	"cel.dev/cel-go/common/overloads"
 	"cel.dev/cel-go/common/types"
-	"cel.dev/cel-go/common/types/ref"
 )
 
 // outcome is what a fastTest comes to.
@@ -320,13 +319,12 @@ func (c fast) in(x, set ast.Expr) fastTest {
 	if key == nil || v == nil {
 		return nil
 	}
-	var k ref.Val = *key
+	look := lookup(v, string(*key))
 	return func(f *Frame) outcome {
-		m, ok := f.resolve(v).(multi)
-		if !ok {
-			return unsure
+		_, there, o := look(f)
+		if o != yes {
+			return o
 		}
-		_, there := m.lookup(k)
 		return truthOf(there)
 	}
 }
@@ -417,14 +415,27 @@ func (c fast) list(e ast.Expr) fastList {
 	if v == nil || key == nil {
 		return nil
 	}
-	var k ref.Val = *key
+	look := lookup(v, string(*key))
 	return func(f *Frame) ([]string, outcome) {
-		m, ok := f.resolve(v).(multi)
-		if !ok {
-			return nil, unsure
+		values, _, o := look(f)
+		return values, o
+	}
+}
+
+// lookup returns what gives the values of a header field or parameter, and
+// whether it is there.
+func lookup(v *Variable, key string) func(f *Frame) (values []string, there bool, o outcome) {
+	name := string(canonical(nil, key))
+	return func(f *Frame) (values []string, there bool, o outcome) {
+		switch m := f.resolve(v).(type) {
+		case *Headers:
+			values, there = m.field(name)
+		case params:
+			values, there = m[key]
+		default:
+			return nil, false, unsure
 		}
-		values, _ := m.lookup(k)
-		return values, yes
+		return values, there, yes
 	}
 }
 

@@ -111,6 +111,8 @@ type Headers struct {
 	host   []string // nil if the fields have it
 	space  [1]string
 	asked  []asked
+	// hasOdd says that some name is not canonical, once they were looked at.
+	looked, hasOdd bool
 }
 
 type asked struct {
@@ -149,7 +151,34 @@ func (h *Headers) values(name string) ([]string, bool) {
 	if v, ok := h.fields[string(canonical(space[:0], name))]; ok {
 		return v, true
 	}
-	for have, v := range h.fields { // names that are not canonical
+	return h.odd(name)
+}
+
+// field is values for a canonical name.
+func (h *Headers) field(name string) ([]string, bool) {
+	if h.host != nil && name == "Host" {
+		return h.host, true
+	}
+	if v, ok := h.fields[name]; ok {
+		return v, true
+	}
+	return h.odd(name)
+}
+
+// odd looks among the fields whose names are not canonical. Mostly there are
+// none.
+func (h *Headers) odd(name string) ([]string, bool) {
+	if !h.looked {
+		h.looked = true
+		var space [64]byte
+		for have := range h.fields {
+			h.hasOdd = h.hasOdd || string(canonical(space[:0], have)) != have
+		}
+	}
+	if !h.hasOdd {
+		return nil, false
+	}
+	for have, v := range h.fields {
 		if strings.EqualFold(have, name) {
 			return v, true
 		}

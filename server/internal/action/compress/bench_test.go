@@ -4,10 +4,14 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"syscall"
 	"testing"
 
 	"github.com/klauspost/compress/gzip"
+
+	"github.com/culvert-project/culvert/server/internal/policy"
 )
 
 // page is text that compresses as pages do.
@@ -44,10 +48,15 @@ func BenchmarkGzip(b *testing.B) {
 	for _, size := range []int{16 << 10, 1 << 20} {
 		text := page(size)
 		b.Run(fmt.Sprintf("action %d", size), func(b *testing.B) {
+			req := httptest.NewRequest(http.MethodGet, "/", nil)
+			req.Header.Set("Accept-Encoding", "gzip")
 			metered(b, size, func() {
-				resp := response(bytes.NewReader(text))
-				resp.ContentLength = int64(size)
-				x := answer(b, "gzip", resp)
+				x := policy.NewExchange(program().Env(), &policy.Conn{})
+				x.Request, x.Response = req, response(bytes.NewReader(text))
+				x.Response.ContentLength = int64(size)
+				if _, err := program().Run(b.Context(), policy.OnHTTPResponse, x); err != nil {
+					b.Fatal(err)
+				}
 				if _, err := io.Copy(io.Discard, x.Response.Body); err != nil {
 					b.Fatal(err)
 				}

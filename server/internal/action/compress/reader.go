@@ -72,6 +72,8 @@ func (r *reader) fill() {
 		r.enc, _ = pools[r.coding].Get().(encoder) //nolint:errcheck // made above
 		r.enc.Reset(&r.out)
 		r.in, _ = buffers.Get().(*[chunk]byte) //nolint:errcheck // as above
+		// Text comes to a quarter or less, and growing step by step copies.
+		r.out.Grow(int(min(max(r.left, 0), chunk)/4) + 256)
 	}
 	n, err := r.body.Read(r.in[:])
 	r.left -= int64(n)
