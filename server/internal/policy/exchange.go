@@ -44,15 +44,16 @@ type Exchange struct {
 	// because an action removed them.
 	Removed []string
 
-	env     *expr.Env
-	frame   *expr.Frame // space
-	space   expr.Frame
-	vars    map[string]any
-	results []result
-	few     [2]result // for results
-	derived derived
-	waiting []func(status int, err error) // see OnUpstream
-	logged  int                           // bytes of Logs
+	env        *expr.Env
+	frame      *expr.Frame // space
+	space      expr.Frame
+	vars       map[string]any
+	varsWeight int // of vars, see MaxVars
+	results    []result
+	few        [2]result // for results
+	derived    derived
+	waiting    []func(status int, err error) // see OnUpstream
+	logged     int                           // bytes of Logs
 }
 
 // result is what an action has to say, under the names that begin with
@@ -183,14 +184,6 @@ func (x *Exchange) EvalText(v *expr.Value) (string, error) { return v.Text(x.fra
 func (x *Exchange) Changed() {
 	x.frame.Forget()
 	x.derived = derived{}
-}
-
-// SetVar sets a variable.
-func (x *Exchange) SetVar(name string, v any) {
-	if x.vars == nil {
-		x.vars = make(map[string]any)
-	}
-	x.vars[name] = v
 }
 
 // SetResult replaces the results of an action: all variables that begin with
