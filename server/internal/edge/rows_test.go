@@ -153,8 +153,7 @@ func TestHTTP_H05_SpaceBeforeTheColon(t *testing.T) {
 	)
 }
 
-// TestHTTP_H06_OtherCodings: a folded coding takes Go's verdict (decision 21),
-// which joins the lines.
+// TestHTTP_H06_OtherCodings: one coding, named once, on one line.
 func TestHTTP_H06_OtherCodings(t *testing.T) {
 	t.Parallel()
 	for _, coding := range []string{"xchunked", "gzip, chunked", "identity", "chunked, chunked", "chunked;q=1", "\x0bchunked", "\"chunked\""} {
@@ -262,8 +261,8 @@ func TestHTTP_H16_Host(t *testing.T) {
 	}
 }
 
-// TestHTTP_H17_AbsoluteForm: the host of the target wins. That a Host field may
-// differ from it is Go's verdict (decision 21); the origin gets the target's.
+// TestHTTP_H17_AbsoluteForm: a Host field that differs from the target's host is
+// refused.
 func TestHTTP_H17_AbsoluteForm(t *testing.T) {
 	t.Parallel()
 	checkRows(t,
