@@ -19,7 +19,8 @@ const (
 	healthy = time.Minute
 	// flapping bounds the delay behind a connection that was up for less: the
 	// server is there, so it is not waited for as for one that does not answer.
-	flapping = 5 * time.Second
+	// It lies below the 3 s for which requests wait there for the agent.
+	flapping = 2 * time.Second
 	// patience is how long a session that was up takes the server's final
 	// refusals before it believes them: an administrator may be mending it.
 	patience = time.Hour

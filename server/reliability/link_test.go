@@ -208,15 +208,14 @@ func TestF05_AgentLinkFlaps(t *testing.T) {
 		}
 		start := time.Now()
 		eventually(t, "the agent is back", func() bool { return w.node.Tunnels().NumSessions() == 1 })
-		if d := time.Since(start); d > 8*time.Second {
+		if d := time.Since(start); d > 5*time.Second {
 			t.Errorf("the agent was back after %v: its server is there and should not be waited for", d)
 		}
 		await(t, load, 2)
 		after := load.Counts()
 		await(t, load, 5)
 		only(t, load.Counts().Since(after))
-		// An agent that loses its connection again and again is away for longer
-		// each time.
+		// While the link is cut in every handshake, requests wait in vain.
 		only(t, load.Stop(), append(cutShort(), "404 ERR_NGROK_3200")...)
 		if n := w.node.Tunnels().NumSessions(); n != 1 {
 			t.Errorf("got %d sessions, want 1", n)

@@ -43,7 +43,10 @@ func (r *rig) table(counts reliability.Counts, took time.Duration) {
 		}
 	}
 	row("memory, MiB", span(rss, 1<<20))
-	row("slope, %/h", func(h history) string { return fmt.Sprintf("%+.1f", h.slope()) })
+	row("slope, %/h", func(h history) string {
+		percent, off := h.slope()
+		return fmt.Sprintf("%+.1f, ± %.1f", percent, off)
+	})
 	row("goroutines", span(goroutines, 1))
 	row("descriptors", span(handles, 1))
 	for c, s := range r.after {
@@ -67,9 +70,10 @@ func (r *rig) problems() (all []string) {
 			all = append(all, fmt.Sprintf("the %s has more %s when the load is over", c.name, what))
 		}
 		first, last := h.thirds(rss)
+		percent, off := h.slope()
 		switch long := len(*h) > 2 && (*h)[len(*h)-1].at.Sub((*h)[0].at) >= slopeFrom; {
-		case long && h.slope() > r.s.slope:
-			all = append(all, fmt.Sprintf("memory of the %s grows by %.1f %% an hour", c.name, h.slope()))
+		case long && percent-off > r.s.slope:
+			all = append(all, fmt.Sprintf("memory of the %s grows by %.1f %% an hour, give or take %.1f", c.name, percent, off))
 		case !long && last > growthShort*first:
 			all = append(all, fmt.Sprintf("memory of the %s grew from %.0f to %.0f MiB", c.name, first/(1<<20), last/(1<<20)))
 		}

@@ -219,7 +219,7 @@ func (r *rig) judge(during string, before reliability.Counts, allowed []string) 
 // sample looks at both processes.
 func (r *rig) sample(ctx context.Context, began time.Time) error {
 	for _, c := range []*child{r.server, r.agent} {
-		s, err := c.look(ctx)
+		s, err := c.calmest(ctx)
 		if err != nil {
 			return fmt.Errorf("%s: %w", c.name, err)
 		}

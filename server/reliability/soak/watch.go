@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"os"
 	"strconv"
@@ -16,6 +17,24 @@ type sample struct {
 	at                  time.Time
 	rss                 int64 // bytes
 	goroutines, handles int
+}
+
+// calmest looks several times and returns the look at which the least memory was
+// in use: what requests under way take comes and goes.
+func (c *child) calmest(ctx context.Context) (least sample, err error) {
+	for i := range 5 {
+		if i > 0 {
+			rest(ctx, 200*time.Millisecond)
+		}
+		s, err := c.look(ctx)
+		if err != nil {
+			return s, err
+		}
+		if i == 0 || s.rss < least.rss {
+			least = s
+		}
+	}
+	return least, nil
 }
 
 // look takes a sample. It makes the process give back what it does not use.
@@ -63,23 +82,32 @@ func resident(pid int) int64 {
 type history []sample
 
 // slope is the growth of memory in percent of its mean an hour, by least
-// squares.
-func (h history) slope() float64 {
-	if len(h) < 3 {
-		return 0
-	}
-	var sx, sy, sxx, sxy float64
-	for _, s := range h {
-		x, y := s.at.Sub(h[0].at).Hours(), float64(s.rss)
-		sx, sy, sxx, sxy = sx+x, sy+y, sxx+x*x, sxy+x*y
-	}
+// squares, and how far it may be off: two standard errors.
+func (h history) slope() (percent, off float64) {
 	n := float64(len(h))
-	d := n*sxx - sx*sx
-	if d == 0 || sy == 0 {
-		return 0
+	if n < 3 {
+		return 0, 0
 	}
-	return 100 * (n*sxy - sx*sy) / d / (sy / n)
+	var mx, my float64
+	for _, s := range h {
+		mx += h.hours(s) / n
+		my += float64(s.rss) / n
+	}
+	var sxx, sxy, syy float64
+	for _, s := range h {
+		x, y := h.hours(s)-mx, float64(s.rss)-my
+		sxx, sxy, syy = sxx+x*x, sxy+x*y, syy+y*y
+	}
+	if sxx == 0 || my == 0 {
+		return 0, 0
+	}
+	rise := sxy / sxx
+	left := max(0, syy-rise*sxy) / (n - 2)
+	return 100 * rise / my, 2 * 100 * math.Sqrt(left/sxx) / my
 }
+
+// hours is how long after the first sample another one was taken.
+func (h history) hours(s sample) float64 { return s.at.Sub(h[0].at).Hours() }
 
 // spread is the range of what f picks.
 func (h history) spread(f func(sample) int64) (low, high int64) {
