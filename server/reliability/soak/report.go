@@ -25,6 +25,7 @@ const (
 )
 
 func rss(s sample) int64        { return s.rss }
+func heap(s sample) int64       { return s.heap }
 func goroutines(s sample) int64 { return int64(s.goroutines) }
 func handles(s sample) int64    { return int64(s.handles) }
 
@@ -43,10 +44,15 @@ func (r *rig) table(counts reliability.Counts, took time.Duration) {
 		}
 	}
 	row("memory, MiB", span(rss, 1<<20))
-	row("slope, %/h", func(h history) string {
-		percent, off := h.slope()
-		return fmt.Sprintf("%+.1f, ± %.1f", percent, off)
-	})
+	slope := func(pick func(sample) int64) func(history) string {
+		return func(h history) string {
+			percent, off := h.slope(pick)
+			return fmt.Sprintf("%+.1f, ± %.1f", percent, off)
+		}
+	}
+	row("slope, %/h", slope(rss))
+	row("heap, KiB", span(heap, 1<<10))
+	row("slope, %/h", slope(heap))
 	row("goroutines", span(goroutines, 1))
 	row("descriptors", span(handles, 1))
 	for c, s := range r.after {
@@ -70,7 +76,7 @@ func (r *rig) problems() (all []string) {
 			all = append(all, fmt.Sprintf("the %s has more %s when the load is over", c.name, what))
 		}
 		first, last := h.thirds(rss)
-		percent, off := h.slope()
+		percent, off := h.slope(rss)
 		switch long := len(*h) > 2 && (*h)[len(*h)-1].at.Sub((*h)[0].at) >= slopeFrom; {
 		case long && percent-off > r.s.slope:
 			all = append(all, fmt.Sprintf("memory of the %s grows by %.1f %% an hour, give or take %.1f", c.name, percent, off))

@@ -29,7 +29,7 @@ const token = "soak_token_0123456789"
 
 // hello is the line that a process says once it is up.
 type hello struct {
-	// Stats is where it tells its number of goroutines.
+	// Stats is where it tells its number of goroutines and its heap.
 	Stats string
 	// Agent, CAFile and Pin are the server's; URL and Refusing the agent's
 	// endpoints, in front of an upstream and of nothing.
@@ -51,7 +51,9 @@ func serve(ctx context.Context, args []string) error {
 	}
 	srv := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		debug.FreeOSMemory() // what is left is in use
-		fmt.Fprint(w, runtime.NumGoroutine())
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		fmt.Fprintln(w, runtime.NumGoroutine(), m.HeapAlloc+m.StackInuse)
 	})}
 	go func() { _ = srv.Serve(stats) }() // ends with Close
 	defer srv.Close()

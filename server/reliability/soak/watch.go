@@ -15,7 +15,8 @@ import (
 // sample is what a process has at one moment.
 type sample struct {
 	at                  time.Time
-	rss                 int64 // bytes
+	rss                 int64 // bytes, without pages of files, which are the program's own
+	heap                int64 // bytes that are alive, with the goroutines' stacks
 	goroutines, handles int
 }
 
@@ -53,7 +54,7 @@ func (c *child) look(ctx context.Context) (s sample, err error) {
 		return s, err
 	}
 	s.at = time.Now()
-	if s.goroutines, err = strconv.Atoi(string(text)); err != nil {
+	if _, err = fmt.Sscan(string(text), &s.goroutines, &s.heap); err != nil {
 		return s, err
 	}
 	s.rss = resident(c.pid)
@@ -70,7 +71,7 @@ func resident(pid int) int64 {
 		return 0
 	}
 	for line := range strings.Lines(string(text)) {
-		if kb, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+		if kb, ok := strings.CutPrefix(line, "RssAnon:"); ok {
 			n, _ := strconv.ParseInt(strings.Fields(kb)[0], 10, 64) // 0 says as much
 			return n << 10
 		}
@@ -81,9 +82,9 @@ func resident(pid int) int64 {
 // history are samples of one process under the same load.
 type history []sample
 
-// slope is the growth of memory in percent of its mean an hour, by least
+// slope is the growth of what pick takes in percent of its mean an hour, by least
 // squares, and how far it may be off: two standard errors.
-func (h history) slope() (percent, off float64) {
+func (h history) slope(pick func(sample) int64) (percent, off float64) {
 	n := float64(len(h))
 	if n < 3 {
 		return 0, 0
@@ -91,11 +92,11 @@ func (h history) slope() (percent, off float64) {
 	var mx, my float64
 	for _, s := range h {
 		mx += h.hours(s) / n
-		my += float64(s.rss) / n
+		my += float64(pick(s)) / n
 	}
 	var sxx, sxy, syy float64
 	for _, s := range h {
-		x, y := h.hours(s)-mx, float64(s.rss)-my
+		x, y := h.hours(s)-mx, float64(pick(s))-my
 		sxx, sxy, syy = sxx+x*x, sxy+x*y, syy+y*y
 	}
 	if sxx == 0 || my == 0 {
