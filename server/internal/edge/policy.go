@@ -328,7 +328,7 @@ func (x *exchange) responsePhase(resp *http.Response, origin policy.Origin) (*ht
 		return resp, nil
 	}
 	if program.Has(policy.OnHTTPResponse) {
-		x.run.ctx.Context = x.ctx // which may have been detached
+		x.run.ctx = policyContext{x.ctx, x} // which may have been detached
 		v, err := program.Run(&x.run.ctx, policy.OnHTTPResponse, px)
 		switch {
 		case err != nil:
