@@ -115,7 +115,8 @@ func All() []Entry {
 
 func entries() []Entry {
 	return slices.Concat(edgeEntries(), requestEntries(), sessionEntries(), nameEntries(), bindEntries(),
-		agentEntries(), cliEntries(), serverEntries(), policyEntries(), changeEntries(), callEntries())
+		agentEntries(), cliEntries(), serverEntries(), policyEntries(), changeEntries(), callEntries(), storeEntries(),
+		apiEntries(), vaultEntries())
 }
 
 // index is built on first use and never changed afterwards.

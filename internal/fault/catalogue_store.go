@@ -1,0 +1,38 @@
+package fault
+
+// Faults of the database that keeps the server's resources.
+const (
+	// DatabaseUnusable means that the database cannot be opened. Arguments: the database, the error.
+	DatabaseUnusable Code = "ERR_CULVERT_1600"
+	// DatabaseNewer means that a later program made the database. Arguments: the database, its schema, ours.
+	DatabaseNewer Code = "ERR_CULVERT_1601"
+	// DatabaseUnavailable means that the database cannot be written or read now.
+	DatabaseUnavailable Code = "ERR_CULVERT_1602"
+	// DatabaseFull means that the disk of the database is full.
+	DatabaseFull Code = "ERR_CULVERT_1603"
+)
+
+func storeEntries() []Entry {
+	return []Entry{
+		{
+			Code: DatabaseUnusable, Status: 0, Title: "The database cannot be used",
+			Message: "The database %s cannot be used: %s.",
+			Remedy:  "Check that it exists and that the server's user may read and write it. culvertd db check tells more; culvertd restore brings back a backup.",
+		},
+		{
+			Code: DatabaseNewer, Status: 0, Title: "The database was made by a later version",
+			Message: "The database %s has schema %d, and this version of culvertd knows schemas up to %d. Nothing was changed.",
+			Remedy:  "Start the version that wrote it last, or restore the backup that was made before the upgrade with culvertd restore.",
+		},
+		{
+			Code: DatabaseUnavailable, Status: 503, Title: "The database is not available",
+			Message: "The server's database is not available at the moment. Nothing was changed.",
+			Remedy:  "Try again in a moment. Endpoints that are online go on meanwhile; the server's log says what is wrong.",
+		},
+		{
+			Code: DatabaseFull, Status: 503, Title: "The disk of the database is full",
+			Message: "The disk of the server's database is full. Nothing was changed.",
+			Remedy:  "Make room on the disk of the data directory and try again. Endpoints that are online go on meanwhile.",
+		},
+	}
+}

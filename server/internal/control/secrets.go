@@ -1,0 +1,108 @@
+package control
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/culvert-project/culvert/internal/api"
+	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/server/internal/store"
+	"github.com/culvert-project/culvert/server/internal/vault"
+)
+
+// secretDoc is a secret as it is stored. Value is what a request brings; it is sealed before it is stored.
+type secretDoc struct {
+	Name      string `json:"name"`
+	Value     string `json:"value,omitempty"`
+	Sealed    string `json:"sealed"`
+	VaultID   string `json:"vault_id"`
+	VaultName string `json:"vault_name,omitempty"`
+	api.Texts
+	CreatedBy     string `json:"created_by"`
+	LastUpdatedBy string `json:"last_updated_by"`
+}
+
+// ValueSealer seals values one by one, each for its place.
+type ValueSealer interface {
+	// SealValue puts a value into an envelope that opens only in the same place.
+	SealValue(place string, value vault.Secret) string
+	// OpenValue returns the value of an envelope.
+	OpenValue(place, envelope string) (vault.Secret, error)
+}
+
+func secretCollection() store.Collection[secretDoc] {
+	return store.Collection[secretDoc]{
+		Kind: "vault_secret",
+		Keys: func(o *store.Object[secretDoc]) []store.Key {
+			return []store.Key{{Space: "secret name", Value: o.Doc.VaultID + "/" + o.Doc.Name}}
+		},
+		Parent: func(o *store.Object[secretDoc]) string { return o.Doc.VaultID },
+	}
+}
+
+// secretPlace is where the envelope of a secret opens.
+func secretPlace(o *store.Object[secretDoc]) string {
+	return fmt.Sprintf("%s/vault_secret/%s", o.Account, o.ID)
+}
+
+// NewSecrets returns the rules of vault secrets.
+func NewSecrets(s *Shared, sealer ValueSealer) Resource {
+	vaults := vaultCollection()
+	return &resource[secretDoc]{
+		Shared: s, spec: api.Secrets(), docs: secretCollection(), noun: "secret",
+		check: func(c *change, old, o *store.Object[secretDoc]) error {
+			if old == nil {
+				o.Doc.CreatedBy = c.caller.Principal
+				if err := vaultOfSecret(c, &o.Doc, &vaults); err != nil {
+					return err
+				}
+			}
+			o.Doc.LastUpdatedBy = c.caller.Principal
+			if !secretName.MatchString(o.Doc.Name) {
+				return fault.New(fault.SecretName, o.Doc.Name)
+			}
+			if o.Doc.Value != "" {
+				o.Doc.Sealed, o.Doc.Value = sealer.SealValue(secretPlace(o), vault.Secret(o.Doc.Value)), ""
+			}
+			return nil
+		},
+		taken: func(o *store.Object[secretDoc], _ *store.KeyTakenError) error {
+			return fault.New(fault.SecretNameTaken, o.Doc.Name)
+		},
+		render: func(tx store.Tx, caller *Caller, o *store.Object[secretDoc]) (any, error) {
+			v, err := vaults.Get(tx, o.Doc.VaultID)
+			if err != nil {
+				return nil, fmt.Errorf("vault of %s: %w", o.ID, err)
+			}
+			return &api.Secret{
+				Meta: meta(caller, "/vault_secrets", o), UpdatedAt: seconds(o.UpdatedAt), Name: o.Doc.Name, Texts: o.Doc.Texts,
+				Vault: *caller.ref("/vaults", v.ID), VaultName: v.Doc.Name,
+				CreatedBy: principal(o.Doc.CreatedBy), LastUpdatedBy: principal(o.Doc.LastUpdatedBy),
+			}, nil
+		},
+	}
+}
+
+// vaultOfSecret finds the vault that a new secret names, by its id or its name.
+func vaultOfSecret(c *change, d *secretDoc, vaults *store.Collection[vaultDoc]) error {
+	var v *store.Object[vaultDoc]
+	var err error
+	unknown := fault.New(fault.SecretVaultUnknown, d.VaultID)
+	switch {
+	case d.VaultID != "":
+		v, err = vaults.Get(c.tx, d.VaultID)
+	case d.VaultName != "":
+		unknown = fault.New(fault.SecretVaultName, d.VaultName)
+		v, err = vaults.Find(c.tx, store.Key{Space: "vault name", Value: c.caller.Account + "/" + d.VaultName})
+	default:
+		return fault.New(fault.SecretVaultMissing)
+	}
+	if errors.Is(err, store.ErrNotFound) || err == nil && v.Account != c.caller.Account {
+		return unknown
+	}
+	if err != nil {
+		return err
+	}
+	d.VaultID, d.VaultName = v.ID, ""
+	return nil
+}

@@ -1,0 +1,65 @@
+package control
+
+import (
+	"regexp"
+
+	"github.com/culvert-project/culvert/internal/api"
+	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/server/internal/store"
+)
+
+// vaultDoc is a vault as it is stored.
+type vaultDoc struct {
+	Name string `json:"name"`
+	api.Texts
+	CreatedBy     string `json:"created_by"`
+	LastUpdatedBy string `json:"last_updated_by"`
+}
+
+// secretName is what names of vaults and secrets are made of (api.md 2.8).
+var secretName = regexp.MustCompile(`^[A-Za-z0-9_/.-]+$`)
+
+func vaultCollection() store.Collection[vaultDoc] {
+	return store.Collection[vaultDoc]{
+		Kind: "vault",
+		Keys: func(o *store.Object[vaultDoc]) []store.Key {
+			return []store.Key{{Space: "vault name", Value: o.Account + "/" + o.Doc.Name}}
+		},
+	}
+}
+
+// NewVaults returns the rules of vaults.
+func NewVaults(s *Shared) Resource {
+	secrets := secretCollection()
+	return &resource[vaultDoc]{
+		Shared: s, spec: api.Vaults(), docs: vaultCollection(), noun: "vault",
+		check: func(c *change, old, o *store.Object[vaultDoc]) error {
+			if old == nil {
+				o.Doc.CreatedBy = c.caller.Principal
+			}
+			o.Doc.LastUpdatedBy = c.caller.Principal
+			if !secretName.MatchString(o.Doc.Name) {
+				return fault.New(fault.VaultName, o.Doc.Name)
+			}
+			return nil
+		},
+		remove: func(c *change, o *store.Object[vaultDoc]) error {
+			for _, err := range secrets.List(c.tx, store.Query{Parent: o.ID, Limit: 1}) {
+				if err != nil {
+					return err
+				}
+				return fault.New(fault.VaultNotEmpty, o.Doc.Name)
+			}
+			return nil
+		},
+		taken: func(o *store.Object[vaultDoc], _ *store.KeyTakenError) error {
+			return fault.New(fault.VaultNameTaken, o.Doc.Name)
+		},
+		render: func(_ store.Tx, caller *Caller, o *store.Object[vaultDoc]) (any, error) {
+			return &api.Vault{
+				Meta: meta(caller, "/vaults", o), UpdatedAt: seconds(o.UpdatedAt), Name: o.Doc.Name, Texts: o.Doc.Texts,
+				CreatedBy: o.Doc.CreatedBy, LastUpdatedBy: o.Doc.LastUpdatedBy,
+			}, nil
+		},
+	}
+}

@@ -1,0 +1,125 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/server/internal/store"
+)
+
+// sqliteReaders is how many views SQLite serves at the same time.
+const sqliteReaders = 4
+
+// pragmas are the settings of each connection (reliability-security.md 8, S1): an answered update survives the
+// loss of power.
+var pragmas = []struct{ name, value, want string }{
+	{"journal_mode", "WAL", "wal"},
+	{"synchronous", "FULL", "2"},
+	{"foreign_keys", "1", "1"},
+	{"busy_timeout", "5000", "5000"},
+}
+
+// OpenSQLite opens the database in a file, or makes it, readable by its owner alone. It fails with
+// fault.DatabaseUnusable, fault.DatabaseNewer or fault.SecretFileMode.
+func OpenSQLite(ctx context.Context, path string) (*Store, error) {
+	s, err := openSQLite(ctx, path)
+	if _, coded := errors.AsType[*fault.Error](err); err != nil && !coded {
+		err = fault.Wrap(err, fault.DatabaseUnusable, path, err)
+	}
+	return s, err
+}
+
+func openSQLite(ctx context.Context, path string) (*Store, error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) // SQLite gives its other files the same mode
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err := errors.Join(err, f.Close()); err != nil {
+		return nil, err
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return nil, fault.New(fault.SecretFileMode, path, info.Mode().Perm())
+	}
+	values := url.Values{"_txlock": {"immediate"}}
+	for _, p := range pragmas {
+		values.Add("_pragma", p.name+"("+p.value+")")
+	}
+	dsn := (&url.URL{Scheme: "file", Opaque: url.PathEscape(path), RawQuery: values.Encode()}).String()
+	s := &Store{name: path, dialect: sqliteDialect{}}
+	if s.writer, err = sql.Open("sqlite", dsn); err != nil {
+		return nil, err
+	}
+	s.writer.SetMaxOpenConns(1)
+	values.Set("_txlock", "deferred")
+	values.Add("_pragma", "query_only(1)")
+	dsn = (&url.URL{Scheme: "file", Opaque: url.PathEscape(path), RawQuery: values.Encode()}).String()
+	if s.reader, err = sql.Open("sqlite", dsn); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	s.reader.SetMaxOpenConns(sqliteReaders)
+	s.reader.SetMaxIdleConns(sqliteReaders)
+	if err := s.start(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	for _, p := range pragmas {
+		var got string
+		if err := s.writer.QueryRowContext(ctx, "PRAGMA "+p.name).Scan(&got); err != nil || got != p.want {
+			return nil, errors.Join(fmt.Errorf("PRAGMA %s is %q instead of %q", p.name, got, p.want), err, s.Close())
+		}
+	}
+	return s, nil
+}
+
+type sqliteDialect struct{}
+
+func (sqliteDialect) migrations() []string {
+	return []string{
+		`CREATE TABLE records (
+			kind TEXT NOT NULL, id TEXT NOT NULL, account TEXT NOT NULL, parent TEXT NOT NULL, revision INTEGER NOT NULL,
+			created INTEGER NOT NULL, updated INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (kind, id));
+		CREATE INDEX records_account ON records (kind, account, id);
+		CREATE INDEX records_parent ON records (kind, parent, id) WHERE parent <> '';
+		CREATE TABLE keys (
+			space TEXT NOT NULL, value TEXT NOT NULL, kind TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY (space, value),
+			FOREIGN KEY (kind, id) REFERENCES records (kind, id) ON DELETE CASCADE) WITHOUT ROWID;
+		CREATE INDEX keys_record ON keys (kind, id);
+		CREATE TABLE changes (
+			revision INTEGER NOT NULL, kind TEXT NOT NULL, id TEXT NOT NULL, account TEXT NOT NULL, deleted BOOLEAN NOT NULL,
+			PRIMARY KEY (revision, kind, id)) WITHOUT ROWID;`,
+	}
+}
+
+// lock does nothing: a transaction of the writer holds the lock of the file from its beginning.
+func (sqliteDialect) lock(context.Context, *sql.Tx) error { return nil }
+
+func (sqliteDialect) viewOptions() *sql.TxOptions { return &sql.TxOptions{ReadOnly: true} }
+
+// judge tells failures of the database from faults of the program. A failed sync of the file is final: what
+// the file holds is unknown from then on (reliability-security.md 6, F20).
+func (sqliteDialect) judge(err error) (final bool, judged error) {
+	e, ok := errors.AsType[*sqlite.Error](err)
+	if !ok {
+		return false, err
+	}
+	switch e.Code() & 0xff {
+	case sqlite3.SQLITE_FULL:
+		return false, fmt.Errorf("%w: %w", store.ErrFull, err)
+	case sqlite3.SQLITE_IOERR:
+		return e.Code() == sqlite3.SQLITE_IOERR_FSYNC, fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
+		return false, fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+	}
+	return false, err
+}
+
+// poll is how often another process is looked for: never, the data directory belongs to one.
+func (sqliteDialect) polls() bool { return false }
