@@ -15,7 +15,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -26,74 +25,6 @@ import (
 	"github.com/culvert-project/culvert/internal/wire"
 	"github.com/culvert-project/culvert/server/internal/node"
 )
-
-// siege lets attacks loose on a server while an ordinary agent serves ordinary
-// clients, who must not notice. Memory may grow by growth bytes meanwhile, and
-// when the attacks are over nothing of them may be left. It shares its process
-// with no other test, for memory's sake.
-func siege(t *testing.T, w *world, u string, growth int64, attacks map[string]func(context.Context)) {
-	t.Helper()
-	load := w.load(u, func(c *LoadConfig) { c.Upload, c.Pace = 1<<20, Pace(offered) })
-	await(t, load, 10)
-	base := heap()
-	quiet := rate(t, load, func() { await(t, load, 20) })
-	ctx, over := context.WithCancel(t.Context())
-	var wg sync.WaitGroup
-	for name, f := range attacks {
-		wg.Go(func() {
-			f(ctx)
-			if ctx.Err() == nil {
-				t.Errorf("the attack %q ended by itself", name)
-			}
-		})
-	}
-	var peak int64
-	besieged := rate(t, load, func() {
-		for range 10 {
-			await(t, load, 10)
-			peak = max(peak, heap()-base)
-		}
-	})
-	over()
-	wg.Wait()
-	counts := load.Stop()
-	only(t, counts)
-	eventually(t, "the attackers' sessions have ended", func() bool { return w.node.Tunnels().NumSessions() == 1 })
-	eventually(t, "no stream is left", func() bool { return w.node.Open() == 0 })
-	if peak > growth {
-		t.Errorf("memory grew by %d MiB, want at most %d MiB", peak>>20, growth>>20)
-	}
-	c := w.client(true)
-	if o, _ := Get(t.Context(), c, u, false, 1000); o != OK {
-		t.Errorf("after the siege: %q", o)
-	}
-	t.Logf("memory grew by %d MiB; %.0f requests/s before, %.0f beside the attacks (%.0f %%); load: %v",
-		peak>>20, quiet, besieged, 100*besieged/quiet, counts)
-}
-
-// offered is how many requests a second ordinary clients make at most. What the
-// attacks take of the processors is theirs and the server's together, so there has
-// to be room left for both.
-const offered = 100
-
-// rate returns how many requests a second are answered while f runs, all of which
-// have to be fine.
-func rate(t *testing.T, load *Load, f func()) float64 {
-	t.Helper()
-	before, start := load.Counts(), time.Now()
-	f()
-	counts, took := load.Counts().Since(before), time.Since(start)
-	only(t, counts)
-	return float64(counts.Sum(func(kind string, _ Outcome) bool { return kind == kindH1 || kind == kindH2 })) / took.Seconds()
-}
-
-// heap is the memory in use, rubbish excluded.
-func heap() int64 {
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc + m.StackInuse)
-}
 
 // again calls f until ctx ends, with a breath between two calls.
 func again(n int, f func(ctx context.Context)) func(context.Context) {
@@ -193,8 +124,16 @@ func flood(ctx context.Context, c net.Conn, first, then string) {
 }
 
 func TestHostileClient_BesideOrdinaryOnes(t *testing.T) { //nolint:paralleltest // it measures memory
+	if w, u := besieged(t); w != nil {
+		attack(t, hostileClients(w, u))
+		return
+	}
 	w := newWorld(t, Loopback{}, func(c *node.Config) { c.Edge.HeadTimeout = 2 * time.Second })
-	u := w.forward(w.agent(""), w.upstream("one"))
+	siege(t, w, w.forward(w.agent(""), w.upstream("one")), 64<<20)
+}
+
+// hostileClients are attacks on the server of w, some of them by the endpoint u.
+func hostileClients(w *world, u string) map[string]func(context.Context) {
 	name, _, _ := strings.Cut(host(u), ":")
 	https := func(f func(ctx context.Context, c net.Conn)) func(context.Context) {
 		return w.toTLS(w.info.HTTPS, name, f)
@@ -205,7 +144,7 @@ func TestHostileClient_BesideOrdinaryOnes(t *testing.T) { //nolint:paralleltest 
 	head := "POST /sink?n=1000000 HTTP/1.1\r\nHost: " + host(u) + "\r\n"
 	head2 := append([]byte("\x82\x87\x84\x01"), append([]byte{byte(len(name))}, name...)...)
 	get := "GET /bytes/100000000 HTTP/1.1\r\nHost: " + host(u) + "\r\n\r\n"
-	siege(t, w, u, 128<<20, map[string]func(context.Context){
+	return map[string]func(context.Context){
 		"slow heads": again(50, https(func(ctx context.Context, c net.Conn) { drip(ctx, c, head, "X-A: b\r\n") })),
 		"slow bodies": again(50, https(func(ctx context.Context, c net.Conn) {
 			drip(ctx, c, head+"Content-Length: 1000000\r\n\r\n", "x")
@@ -254,7 +193,7 @@ func TestHostileClient_BesideOrdinaryOnes(t *testing.T) { //nolint:paralleltest 
 			defer c.CloseIdleConnections()
 			send(ctx, c, http.MethodGet, fmt.Sprintf("https://a%d.culvert.localhost:%d/", rand.Uint32(), w.info.HTTPSPort), http.NoBody)
 		}),
-	})
+	}
 }
 
 // impostor speaks the protocol by hand.
@@ -306,15 +245,28 @@ func header(typ, flags byte, stream uint32, length int) []byte {
 }
 
 func TestHostileAgent_BesideOrdinaryOnes(t *testing.T) { //nolint:paralleltest // it measures memory
+	if w, _ := besieged(t); w != nil {
+		attack(t, hostileAgents(w))
+		return
+	}
 	w := newWorld(t, Loopback{}, func(c *node.Config) {
 		c.Agents.AuthTimeout, c.Agents.Endpoints = 2*time.Second, 50
 	})
-	u := w.forward(w.agent(""), w.upstream("one"))
+	siege(t, w, w.forward(w.agent(""), w.upstream("one")), 64<<20)
+	for _, part := range []string{`msg="agent offline"`, "protocol error: WNDINC frame on stream id 0x0"} {
+		if w.log.count(part) == 0 {
+			t.Errorf("the log does not say %q", part)
+		}
+	}
+}
+
+// hostileAgents are attacks on the server of w by those who connect as agents.
+func hostileAgents(w *world) map[string]func(context.Context) {
 	agents := w.info.Agent
 	behind := func(f func(ctx context.Context, c net.Conn)) func(context.Context) {
 		return w.toTLS(agents, "localhost", f)
 	}
-	siege(t, w, u, 128<<20, map[string]func(context.Context){
+	return map[string]func(context.Context){
 		"never authenticating": again(50, behind(untilClosed)),
 		"no TLS":               again(20, w.to(agents, untilClosed)),
 		"garbage":              again(4, w.to(agents, func(ctx context.Context, c net.Conn) { _, _ = c.Write(noise(1000)); untilClosed(ctx, c) })),
@@ -385,10 +337,5 @@ func TestHostileAgent_BesideOrdinaryOnes(t *testing.T) { //nolint:paralleltest /
 			i.mux.CloseWith(frame.ProtocolError, fmt.Errorf("hostile"))
 			<-i.mux.Done()
 		})),
-	})
-	for _, part := range []string{`msg="agent offline"`, "protocol error: WNDINC frame on stream id 0x0"} {
-		if w.log.count(part) == 0 {
-			t.Errorf("the log does not say %q", part)
-		}
 	}
 }
