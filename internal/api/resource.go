@@ -96,6 +96,19 @@ type Resource struct {
 	EmptyUpdate fault.Code
 	// NotFound is the code when an object is not there; "" means that the answer has none.
 	NotFound fault.Code
+	// Answer is a zero value of the struct that it is answered as, such as Vault{}.
+	Answer any
+	// Also are other prefixes of ids that name the same objects (api.md 1.4).
+	Also []string
+	// SpellingOf, if not "", is the path of the resource that this one is the older spelling of.
+	SpellingOf string
+	// Aliases are other names of its command.
+	Aliases []string
+	// AnyOf are parameters of its list, repeatable: one of the values has to be that of the field with this
+	// name (api.md 1.6).
+	AnyOf []string
+	// Force says that ?force=true may stand at the end of a creation or update.
+	Force bool
 	// Doc says what it is, in a sentence.
 	Doc string
 }

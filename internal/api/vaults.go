@@ -28,6 +28,7 @@ func Vaults() *Resource {
 			{Name: "updated_at", Type: Time, Doc: "when it was changed last"},
 		}, texts("", "")...),
 		Filter: []string{"id", "created_at", "description", "metadata", "name"},
+		Answer: Vault{},
 		Doc:    "A vault holds secrets that policies use without showing them.",
 	}
 }
@@ -59,6 +60,7 @@ func Secrets() *Resource {
 			{Name: "updated_at", Type: Time, Doc: "when it was changed last"},
 		}, texts("", "")...),
 		Filter: []string{"id", "created_at", "description", "metadata", "name"},
-		Doc:    "A secret is a value that policies read with secrets.get.",
+		Answer: Secret{}, Aliases: []string{"secrets"},
+		Doc: "A secret is a value that policies read with secrets.get.",
 	}
 }

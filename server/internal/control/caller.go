@@ -14,6 +14,8 @@ type Caller struct {
 	Credential string
 	// Admin says that the caller may do everything in the account, Write that it may change resources.
 	Admin, Write bool
+	// Force says that the caller wants it although the server warns of it (?force=true).
+	Force bool
 	// Address is where the request comes from.
 	Address netip.Addr
 	// Origin is the beginning of URIs in answers, such as "https://api.example.com".
