@@ -13,7 +13,7 @@ import (
 // and WithGroup share the writer and its lock.
 type handler struct {
 	out    *output
-	level  slog.Level
+	level  slog.Leveler
 	format Format
 	// colours is for Term alone.
 	colours bool
@@ -37,12 +37,12 @@ func (o *output) write(b []byte) error {
 
 // NewHandler returns a handler that writes lines of the given format and
 // severity to w, without colours.
-func NewHandler(w io.Writer, format Format, level slog.Level) slog.Handler {
+func NewHandler(w io.Writer, format Format, level slog.Leveler) slog.Handler {
 	return &handler{out: &output{w: w}, level: level, format: format}
 }
 
 // Enabled reports whether records of level l are written.
-func (h *handler) Enabled(_ context.Context, l slog.Level) bool { return l >= h.level }
+func (h *handler) Enabled(_ context.Context, l slog.Level) bool { return l >= h.level.Level() }
 
 // Handle writes one record as one line.
 func (h *handler) Handle(_ context.Context, r slog.Record) error {

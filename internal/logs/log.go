@@ -17,7 +17,9 @@ type Config struct {
 	// Format is the shape of the lines. Empty means Term where a person reads
 	// along, and Logfmt elsewhere.
 	Format Format
-	Level  slog.Level // zero: info
+	// Level is the least severity that is written; it may change while the log
+	// is open. Nil means info.
+	Level  slog.Leveler
 	Stdout io.Writer  // what "stdout" means; nil: nothing is written
 	Stderr io.Writer  // what "stderr" means; nil: nothing is written
 	// Terminal tells whether a writer is a terminal, and whether it wants
@@ -59,7 +61,10 @@ func Open(c Config) (*Log, error) {
 		l.logger = slog.New(slog.DiscardHandler)
 		return l, nil
 	}
-	format := c.Format
+	format, level := c.Format, c.Level
+	if level == nil {
+		level = slog.LevelInfo
+	}
 	terminal, colours := false, false
 	if c.Terminal != nil {
 		terminal, colours = c.Terminal(w)
@@ -71,7 +76,7 @@ func Open(c Config) (*Log, error) {
 		}
 	}
 	l.out = &output{w: w}
-	l.logger = slog.New(&handler{out: l.out, level: c.Level, format: format, colours: terminal && colours})
+	l.logger = slog.New(&handler{out: l.out, level: level, format: format, colours: terminal && colours})
 	return l, nil
 }
 

@@ -18,13 +18,13 @@ const recheck = 5 * time.Second
 
 // files is a certificate from files that may change.
 type files struct {
-	certFile, keyFile string
-	log               *slog.Logger
-	cert              atomic.Pointer[tls.Certificate]
+	log  *slog.Logger
+	cert atomic.Pointer[tls.Certificate]
 
-	mu      sync.Mutex
-	checkAt time.Time
-	seen    [2]stamp
+	mu                sync.Mutex
+	certFile, keyFile string // guarded by mu, as is all below
+	checkAt           time.Time
+	seen              [2]stamp
 }
 
 // stamp tells versions of a file apart.
@@ -38,7 +38,7 @@ func openFiles(certFile, keyFile string, log *slog.Logger) (*files, error) {
 	if certFile == "" || keyFile == "" {
 		return nil, fault.New(fault.ServerCertificate, certFile, keyFile, errors.New("one of the two is missing"))
 	}
-	if err := f.load(); err != nil {
+	if err := f.load(certFile, keyFile); err != nil {
 		return nil, fault.Wrap(err, fault.ServerCertificate, certFile, keyFile, err)
 	}
 	f.checkAt = time.Now().Add(recheck)
@@ -62,12 +62,12 @@ func (f *files) certificate() *tls.Certificate {
 
 // reload is called with mu held.
 func (f *files) reload() {
-	seen, err := f.stamps()
+	seen, err := stamps(f.certFile, f.keyFile)
 	if err == nil && seen == f.seen {
 		return
 	}
 	if err == nil {
-		err = f.load()
+		err = f.load(f.certFile, f.keyFile)
 	}
 	if err != nil {
 		f.log.Warn("the changed TLS certificate cannot be used, the old one stays", "cert", f.certFile, "key", f.keyFile, "err", err)
@@ -76,13 +76,25 @@ func (f *files) reload() {
 	f.log.Info("read the changed TLS certificate", "cert", f.certFile, "expires", f.cert.Load().Leaf.NotAfter)
 }
 
-func (f *files) load() error {
+// read reads files now, which may be others than before. If they cannot be used
+// the certificate stays as it is.
+func (f *files) read(certFile, keyFile string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.load(certFile, keyFile); err != nil {
+		return fault.Wrap(err, fault.ServerCertificate, certFile, keyFile, err)
+	}
+	f.certFile, f.keyFile = certFile, keyFile
+	return nil
+}
+
+func (f *files) load(certFile, keyFile string) error {
 	// Before the reading: a change in between is seen at the next check.
-	seen, err := f.stamps()
+	seen, err := stamps(certFile, keyFile)
 	if err != nil {
 		return err
 	}
-	cert, err := tls.LoadX509KeyPair(f.certFile, f.keyFile)
+	cert, err := tls.LoadX509KeyPair(certFile, keyFile)
 	if err != nil {
 		return err
 	}
@@ -91,8 +103,8 @@ func (f *files) load() error {
 	return nil
 }
 
-func (f *files) stamps() (seen [2]stamp, err error) {
-	for i, name := range []string{f.certFile, f.keyFile} {
+func stamps(names ...string) (seen [2]stamp, err error) {
+	for i, name := range names {
 		info, err := os.Stat(name)
 		if err != nil {
 			return seen, err

@@ -80,6 +80,16 @@ func Open(cfg Config) (*Store, error) {
 	return s, nil
 }
 
+// Reload reads the certificate files again, which may be others than those of
+// before. A store without files stays as it is. On failure, which is a
+// fault.ServerCertificate, nothing changes.
+func (s *Store) Reload(certFile, keyFile string) error {
+	if s.files == nil {
+		return nil
+	}
+	return s.files.read(certFile, keyFile)
+}
+
 // agentNames returns what an agent may dial: names and addresses.
 func (c Config) agentNames() (names []string, ips []netip.Addr) {
 	for _, d := range c.Domains {
@@ -147,6 +157,20 @@ func (s *Store) AgentTLS() *tls.Config {
 	}
 	// Sessions write records as large as they can from the start.
 	c.DynamicRecordSizingDisabled = true
+	return c
+}
+
+// APITLS returns the configuration for connections to the API: names under the
+// base domains get their certificate, all others the agents' one.
+func (s *Store) APITLS() *tls.Config {
+	c := TLS()
+	c.NextProtos = []string{"h2", "http/1.1"}
+	c.GetCertificate = func(h *tls.ClientHelloInfo) (*tls.Certificate, error) {
+		if name := strings.ToLower(h.ServerName); s.files == nil && s.leafNames(name) != nil {
+			return s.GetCertificate(name)
+		}
+		return s.agentCertificate()
+	}
 	return c
 }
 

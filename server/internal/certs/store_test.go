@@ -599,3 +599,51 @@ func TestT14_TicketsForTLS13Only(t *testing.T) {
 		})
 	}
 }
+
+// TestReload: other files are in force at once, and those that cannot be used
+// change nothing.
+func TestReload(t *testing.T) {
+	t.Parallel()
+	write := func() (certFile, keyFile string) {
+		dir := t.TempDir()
+		s, err := certs.Open(certs.Config{Dir: dir, Domains: []string{"a.test"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := s.GetCertificate("x.a.test")
+		if err != nil {
+			t.Fatal(err)
+		}
+		key, err := x509.MarshalPKCS8PrivateKey(c.PrivateKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		certFile, keyFile = filepath.Join(dir, "c.pem"), filepath.Join(dir, "k.pem")
+		for path, block := range map[string]*pem.Block{certFile: {Type: "CERTIFICATE", Bytes: c.Certificate[0]}, keyFile: {Type: "PRIVATE KEY", Bytes: key}} {
+			if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return certFile, keyFile
+	}
+	oldCert, oldKey := write()
+	newCert, newKey := write()
+	s, err := certs.Open(certs.Config{CertFile: oldCert, KeyFile: oldKey})
+	if err != nil {
+		t.Fatal(err)
+	}
+	serving := func() string {
+		c, err := s.GetCertificate("x.a.test")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c.Leaf.SerialNumber.String()
+	}
+	was := serving()
+	if err := s.Reload(newCert, oldKey); !fault.Has(err, fault.ServerCertificate) || serving() != was {
+		t.Errorf("files that do not belong together: got %v", err)
+	}
+	if err := s.Reload(newCert, newKey); err != nil || serving() == was {
+		t.Errorf("other files: got %v, changed %v", err, serving() != was)
+	}
+}

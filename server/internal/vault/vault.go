@@ -12,15 +12,19 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/culvert-project/culvert/internal/datafile"
 	"github.com/culvert-project/culvert/internal/fault"
 )
 
-// keyFile is the file's name in the data directory.
-const keyFile = "sealing.key"
+// File is the name of the key file in the data directory.
+const File = "sealing.key"
 
 const (
 	keyLen   = 32 // bytes of each key
@@ -34,8 +38,13 @@ var ErrSealed = errors.New("vault: text cannot be opened")
 
 // Vault holds the server's keys. Make one with [Open].
 type Vault struct {
+	path   string
 	pepper []byte
-	keys   []key // the first one seals
+	keys   atomic.Pointer[[]key] // the first one seals
+
+	mu      sync.Mutex
+	checkAt time.Time   // when the file is looked at again; guarded by mu, as is seen
+	seen    os.FileInfo // of the file that the keys are from
 }
 
 type key struct {
@@ -43,10 +52,16 @@ type key struct {
 	secret []byte
 }
 
+// recheck is how often the file is looked at, as long as something is sealed or opened.
+const recheck = time.Second
+
 // Open reads the keys from the data directory dir, and makes them if there are none. Errors are *fault.Error:
 // fault.SecretFileMode, fault.SealingKeyDamaged or fault.DataDirUnusable.
-func Open(dir string) (*Vault, error) {
-	path := filepath.Join(dir, keyFile)
+func Open(dir string) (*Vault, error) { return OpenFile(filepath.Join(dir, File)) }
+
+// OpenFile is [Open] for a file of any name, in a directory that exists.
+func OpenFile(path string) (*Vault, error) {
+	dir := filepath.Dir(path)
 	v, err := load(path)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return v, err
@@ -62,6 +77,10 @@ func Open(dir string) (*Vault, error) {
 }
 
 func load(path string) (*Vault, error) {
+	seen, err := os.Stat(path) // before it is read: a change in between is seen at the next look
+	if err != nil && errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
 	data, err := datafile.ReadSecret(path, maxFile)
 	if err != nil {
 		if _, ok := errors.AsType[*fault.Error](err); ok || errors.Is(err, fs.ErrNotExist) {
@@ -73,7 +92,35 @@ func load(path string) (*Vault, error) {
 	if err != nil {
 		return nil, fault.Wrap(err, fault.SealingKeyDamaged, path, err)
 	}
+	v.path, v.seen = path, seen
 	return v, nil
+}
+
+// current returns the keys, read again if the file has changed: another process may have put a new one in front
+// (see [Rotate]). A file that cannot be used changes nothing.
+func (v *Vault) current() []key {
+	if v.mu.TryLock() { // whoever comes meanwhile takes the old ones
+		if now := time.Now(); !now.Before(v.checkAt) {
+			v.checkAt = now.Add(recheck)
+			v.refresh()
+		}
+		v.mu.Unlock()
+	}
+	return *v.keys.Load()
+}
+
+// refresh is called with mu held.
+func (v *Vault) refresh() {
+	info, err := os.Stat(v.path)
+	if err != nil || v.seen != nil && os.SameFile(v.seen, info) && info.ModTime().Equal(v.seen.ModTime()) && info.Size() == v.seen.Size() {
+		return
+	}
+	read, err := load(v.path)
+	if err != nil || !hmac.Equal(read.pepper, v.pepper) {
+		return
+	}
+	v.keys.Store(read.keys.Load())
+	v.seen = read.seen
 }
 
 // newKeys returns the text of a fresh key file.
@@ -89,6 +136,7 @@ func newKeys() []byte {
 // parse reads a key file: one line "pepper SECRET" and one or more lines "key ID SECRET".
 func parse(text string) (*Vault, error) {
 	v := new(Vault)
+	var keys []key
 	n := 0
 	for line := range strings.Lines(text) {
 		n++
@@ -101,7 +149,7 @@ func parse(text string) (*Vault, error) {
 				return nil, fmt.Errorf("line %d: %w", n, err)
 			}
 			v.pepper = secret
-		case len(fields) == 3 && fields[0] == "key" && len(v.keys) < maxKeys:
+		case len(fields) == 3 && fields[0] == "key" && len(keys) < maxKeys:
 			secret, err := decodeKey(fields[2])
 			if err != nil {
 				return nil, fmt.Errorf("line %d: %w", n, err)
@@ -110,14 +158,15 @@ func parse(text string) (*Vault, error) {
 			if id, err := hex.DecodeString(fields[1]); err != nil || copy(k.id[:], id) != keyIDLen || len(id) != keyIDLen {
 				return nil, fmt.Errorf("line %d: the key's name is not 8 hexadecimal digits", n)
 			}
-			v.keys = append(v.keys, k)
+			keys = append(keys, k)
 		default:
 			return nil, fmt.Errorf("line %d is not understood", n)
 		}
 	}
-	if v.pepper == nil || len(v.keys) == 0 {
+	if v.pepper == nil || len(keys) == 0 {
 		return nil, errors.New("the pepper or the key is missing")
 	}
+	v.keys.Store(&keys)
 	return v, nil
 }
 
@@ -131,7 +180,7 @@ func decodeKey(text string) ([]byte, error) {
 
 // Seal encrypts and authenticates plaintext for one purpose. The result is URL-safe text.
 func (v *Vault) Seal(purpose string, plaintext []byte) string {
-	k := v.keys[0]
+	k := v.current()[0]
 	aead := k.aead(purpose)
 	out := make([]byte, keyIDLen+aead.NonceSize(), keyIDLen+aead.NonceSize()+len(plaintext)+aead.Overhead())
 	copy(out, k.id[:])
@@ -146,7 +195,7 @@ func (v *Vault) Open(purpose, text string) ([]byte, error) {
 	if err != nil || len(data) < keyIDLen {
 		return nil, ErrSealed
 	}
-	for _, k := range v.keys {
+	for _, k := range v.current() {
 		if [keyIDLen]byte(data[:keyIDLen]) != k.id {
 			continue
 		}

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/culvert-project/culvert/internal/fault"
 	"github.com/culvert-project/culvert/server/internal/vault"
@@ -105,12 +107,73 @@ func TestKeyFile(t *testing.T) {
 	if got, err := w.Open("a", old); err != nil || string(got) != "x" {
 		t.Errorf("after rotation Open(old) = %q, %v, want x", got, err)
 	}
-	if _, err := v.Open("a", w.Seal("a", []byte("x"))); err == nil {
+	envelope := w.SealValue("place", []byte("x"))
+	if only := open(t, keyOf(t, string(data))); !only.Old(envelope) || w.Old(envelope) {
 		t.Error("after rotation Seal still uses the old key")
 	}
 	if !bytes.Equal(w.MAC("a", []byte("x")), mac) {
 		t.Error("rotation changed MAC")
 	}
+}
+
+// keyOf returns a directory with a key file.
+func keyOf(t *testing.T, text string) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "sealing.key"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// TestK04_RotationOfRunningProcesses: a vault that is open notices a new key, works with it, and opens what was sealed
+// with the one before until that is dropped.
+func TestK04_RotationOfRunningProcesses(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "sealing.key")
+		running := open(t, dir)
+		first := running.SealValue("place", []byte("x"))
+		mac := running.MAC("p", []byte("x"))
+		if err := vault.Rotate(path); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(vault.Seen)
+		second := running.SealValue("place", []byte("y"))
+		if !running.Old(first) || running.Old(second) {
+			t.Fatal("the running process does not seal with the new key")
+		}
+		again, err := running.Rewrap(first)
+		if err != nil || running.Old(again) {
+			t.Fatalf("Rewrap: %v", err)
+		}
+		if err := vault.DropOld(path); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(vault.Seen)
+		for name, v := range map[string]*vault.Vault{"running": running, "new": open(t, dir)} {
+			if _, err := v.OpenValue("place", first); !errors.Is(err, vault.ErrSealed) {
+				t.Errorf("%s: what the dropped key sealed: got %v, want ErrSealed", name, err)
+			}
+			for envelope, want := range map[string]string{again: "x", second: "y"} {
+				if got, err := v.OpenValue("place", envelope); err != nil || string(got) != want {
+					t.Errorf("%s: got %q, %v, want %q", name, []byte(got), err, want)
+				}
+			}
+			if !bytes.Equal(v.MAC("p", []byte("x")), mac) {
+				t.Errorf("%s: rotation changed MAC", name)
+			}
+		}
+		for range 5 { // the file does not grow
+			if err := vault.Rotate(path); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if data, err := os.ReadFile(path); err != nil || strings.Count(string(data), "\nkey ") != 2 {
+			t.Errorf("after five rotations: %v\n%s", err, data)
+		}
+	})
 }
 
 func TestOpenRefuses(t *testing.T) {
