@@ -64,6 +64,8 @@ type Config struct {
 	Sealer Sealer
 	// Policies is required.
 	Policies Policies
+	// ACL knows what authtokens may bind. Nil means that all may bind everything.
+	ACL ACLs
 	// Domains are the base domains; at least one is required. Random names come under the first.
 	Domains []string
 	// HTTPPort and HTTPSPort are the advertised ports, which stand for 80 and 443. Default: 80 and 443.
@@ -166,6 +168,11 @@ func (b *Binder) Reserve(ctx context.Context, agent wire.Agent, bind wire.Bind) 
 			return nil, err
 		}
 	}
+	if r.acl = b.aclOf(agent); u.Host != "" {
+		if err := r.acl.allows(u); err != nil {
+			return nil, err
+		}
+	}
 	program, err := b.compile(r.modules, r.policy, u)
 	if err != nil {
 		return nil, err
@@ -232,10 +239,22 @@ func (b *Binder) resume(ctx context.Context, agent wire.Agent, r request, t toke
 // claimRandom claims a URL of the server's choice.
 func (b *Binder) claimRandom(ctx context.Context, agent wire.Agent, r request, id string) (*claim, error) {
 	if r.scheme == endpoint.TCP {
+		if r.acl.restricted {
+			return nil, fault.New(fault.ACLRandomAddress)
+		}
 		return b.claimRandomPort(ctx, agent, r, id)
 	}
+	domain, err := r.acl.randomDomain(r.scheme, b.cfg.Domains)
+	if err != nil {
+		return nil, err
+	}
 	for {
-		u := endpoint.URL{Scheme: r.scheme, Host: endpoint.RandomLabel() + "." + b.cfg.Domains[0]}.WithDefaults()
+		u := endpoint.URL{Scheme: r.scheme, Host: endpoint.RandomLabel() + "." + domain}.WithDefaults()
+		if domain != b.cfg.Domains[0] { // not every name there has to be the account's
+			if err := b.checkPublic(u); err != nil {
+				return nil, err
+			}
+		}
 		c, err := b.place(ctx, agent, r, claim{id: id, account: agent.Account, url: u, random: true}, true)
 		if err != errTaken { //nolint:errorlint // place returns it as it is
 			return c, b.refusal(err, u)

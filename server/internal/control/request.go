@@ -35,6 +35,7 @@ type request struct {
 	tls                *wire.BoundTLS
 	modules            []module
 	policy             string // the document; empty for none
+	acl                acl    // of the agent's authtoken
 }
 
 // read understands a bind request and refuses options that cannot be, or are not built (decisions.md 27).

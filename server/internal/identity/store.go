@@ -2,7 +2,6 @@ package identity
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -189,12 +188,12 @@ func (s *Store) record(token, note string) Record {
 }
 
 func (s *Store) hash(token string) string {
-	return base64.RawURLEncoding.EncodeToString(s.vault.MAC(macPurpose, []byte(token)))
+	return Hash(s.vault, token)
 }
 
 // check is stored beside the hashes. It says nothing about the keys but whether they are the same.
 func (s *Store) check() string {
-	return base64.RawURLEncoding.EncodeToString(s.vault.MAC(checkPurpose, nil))
+	return KeyCheck(s.vault)
 }
 
 // change replaces the file by what edit makes of its content, with other processes kept out.

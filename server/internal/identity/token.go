@@ -3,6 +3,7 @@ package identity
 import (
 	"crypto/rand"
 	"encoding/base32"
+	"encoding/base64"
 	"fmt"
 	"strings"
 	"unicode/utf8"
@@ -20,11 +21,42 @@ const (
 
 var lower = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
-// newToken returns a token of 160 random bits.
-func newToken() string {
+// newToken returns an authtoken.
+func newToken() string { return NewAuthtoken() }
+
+// NewAuthtoken returns the text of an authtoken: 160 random bits.
+func NewAuthtoken() string { return authtokenPrefix + random() }
+
+// NewAPIKey returns the text of an API key: 160 random bits.
+func NewAPIKey() string { return apiKeyPrefix + random() }
+
+func random() string {
 	var b [20]byte
 	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the program instead
-	return authtokenPrefix + lower.EncodeToString(b[:])
+	return lower.EncodeToString(b[:])
+}
+
+// Shown returns the part of a generated text that is kept in the clear, to tell credentials apart.
+func Shown(text string) string { return text[:shownPrefix] }
+
+// Hash returns the keyed hash under which a credential is stored and found (reliability-security.md 10, K1).
+// Comparing hashes tells nothing of the texts, however long it takes.
+func Hash(v *vault.Vault, text string) string {
+	return base64.RawURLEncoding.EncodeToString(v.MAC(macPurpose, []byte(text)))
+}
+
+// KeyCheck is stored beside the hashes. It says nothing about the keys but whether they are the same.
+func KeyCheck(v *vault.Vault) string {
+	return base64.RawURLEncoding.EncodeToString(v.MAC(checkPurpose, nil))
+}
+
+// CheckBootstrapKey judges an API key given by the environment: any text of at least 20 characters and at most
+// 256 bytes. Otherwise the error is fault.BootstrapKeyInvalid.
+func CheckBootstrapKey(key string) error {
+	if n := utf8.RuneCountInString(key); n < id.MinToken || len(key) > id.MaxToken {
+		return fault.New(fault.BootstrapKeyInvalid, n)
+	}
+	return nil
 }
 
 // flaw says what keeps text from being a token of ours: 20 to 256 of [A-Za-z0-9_-]. It is empty for text that

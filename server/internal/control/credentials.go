@@ -1,0 +1,157 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/culvert-project/culvert/internal/api"
+	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/server/internal/identity"
+	"github.com/culvert-project/culvert/server/internal/store"
+	"github.com/culvert-project/culvert/server/internal/vault"
+)
+
+// tokens are the rules of authtokens or of API keys.
+type tokens struct {
+	resource[identity.Token]
+	vault *vault.Vault
+	// text makes the text of a new one.
+	text func() string
+}
+
+// NewCredentials returns the rules of authtokens; hashes are made with v.
+func NewCredentials(s *Shared, v *vault.Vault) Resource {
+	t := newTokens(s, v, api.Credentials(), identity.Authtokens(), "tunnel_credential", identity.NewAuthtoken)
+	t.check = func(c *change, old, o *store.Object[identity.Token]) error {
+		if _, err := parseACL(o.Doc.ACL); err != nil {
+			return err
+		}
+		return checkOwner(c, old, o)
+	}
+	t.render = func(_ store.Tx, caller *Caller, o *store.Object[identity.Token]) (any, error) {
+		return &api.Credential{
+			Meta: meta(caller, "/credentials", o), Texts: o.Doc.Texts, ACL: append([]string{}, o.Doc.ACL...), OwnerID: o.Doc.Owner,
+		}, nil
+	}
+	return t
+}
+
+func newTokens(s *Shared, v *vault.Vault, spec *api.Resource, docs store.Collection[identity.Token], noun string, text func() string) *tokens {
+	return &tokens{
+		resource: resource[identity.Token]{
+			Shared: s, spec: spec, docs: docs, noun: noun,
+			remove: func(c *change, o *store.Object[identity.Token]) error { return revoke(c, o) },
+			taken: func(*store.Object[identity.Token], *store.KeyTakenError) error {
+				return errors.New("a random text was made twice")
+			},
+		},
+		vault: v, text: text,
+	}
+}
+
+// Create makes a credential. Its text is in the answer, and nowhere else.
+func (t *tokens) Create(ctx context.Context, caller *Caller, body []byte) (any, error) {
+	text := t.text()
+	once := t.resource
+	once.check = func(c *change, old, o *store.Object[identity.Token]) error {
+		o.Doc.Hash, o.Doc.Prefix = identity.Hash(t.vault, text), identity.Shown(text)
+		return t.check(c, old, o)
+	}
+	answer, err := once.Create(ctx, caller, body)
+	if err != nil {
+		return nil, err
+	}
+	switch a := answer.(type) {
+	case *api.Credential:
+		a.Token = &text
+	case *api.APIKey:
+		a.Token = &text
+	}
+	return answer, nil
+}
+
+// checkOwner finds the owner of a new credential, who stays its owner for ever.
+func checkOwner(c *change, old, o *store.Object[identity.Token]) error {
+	if old != nil {
+		return nil
+	}
+	named := ""
+	for _, text := range []string{o.Doc.Owner, o.Doc.OwnerEmail, o.Doc.SCIMUser} {
+		if text != "" && named != "" {
+			return fault.New(fault.OwnerTwice)
+		}
+		named += text
+	}
+	o.Doc.OwnerEmail, o.Doc.SCIMUser = "", ""
+	if named == "" {
+		o.Doc.Owner = c.caller.Principal
+		return nil
+	}
+	owner, err := findOwner(c.tx, c.caller.Account, named)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	switch {
+	case !c.caller.Admin && (err != nil || identity.PrincipalID(owner) != c.caller.Principal):
+		return fault.New(fault.OwnerRefused)
+	case err != nil:
+		return fault.New(fault.OwnerUnknown, named)
+	}
+	o.Doc.Owner = owner
+	return nil
+}
+
+// findOwner returns the id of a user or service user of an account that is named by its id or e-mail address,
+// or [ErrNotFound].
+func findOwner(tx store.Tx, account, named string) (string, error) {
+	users, serviceUsers := identity.Users(), identity.ServiceUsers()
+	switch {
+	case strings.Contains(named, "@"):
+		u, err := users.Find(tx, identity.EmailKey(account, named))
+		if err != nil {
+			return "", err
+		}
+		return u.ID, nil
+	case identity.IsServiceUser(named):
+		u, err := serviceUsers.Get(tx, identity.PrincipalID(named))
+		if err == nil && u.Account != account {
+			err = store.ErrNotFound
+		}
+		return named, err
+	}
+	u, err := users.Get(tx, named)
+	if err == nil && u.Account != account {
+		err = store.ErrNotFound
+	}
+	return named, err
+}
+
+// revoke does what the end of a credential brings along: one that the server's environment sets is not made
+// again.
+func revoke(c *change, o *store.Object[identity.Token]) error {
+	if !o.Doc.Bootstrap {
+		return nil
+	}
+	docs := identity.RevokedTokens()
+	err := docs.Put(c.tx, &store.Object[struct{}]{ID: o.Doc.Hash, Account: o.Account, CreatedAt: c.at, UpdatedAt: c.at})
+	if errors.Is(err, store.ErrConflict) { // it is there
+		return nil
+	}
+	return err
+}
+
+// revokeAll deletes the credentials of an owner.
+func revokeAll(c *change, owner string) error {
+	for _, docs := range []store.Collection[identity.Token]{identity.Authtokens(), identity.APIKeys()} {
+		for o, err := range docs.List(c.tx, store.Query{Parent: owner}) {
+			if err != nil {
+				return err
+			}
+			if err := errors.Join(revoke(c, o), docs.Delete(c.tx, o.ID)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
