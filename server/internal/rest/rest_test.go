@@ -43,6 +43,12 @@ type client struct {
 
 func serve(t *testing.T) *client {
 	t.Helper()
+	return serveAs(t, func(*rest.Config) {})
+}
+
+// config is an API with a database of its own.
+func config(t *testing.T) rest.Config {
+	t.Helper()
 	dir := t.TempDir()
 	db, err := sqlstore.OpenSQLite(t.Context(), filepath.Join(dir, "culvert.db"))
 	if err != nil {
@@ -54,7 +60,7 @@ func serve(t *testing.T) *client {
 		t.Fatal(err)
 	}
 	shared := &control.Shared{Store: db, Now: time.Now, Settle: func(context.Context, store.Revision) error { return nil }}
-	api := rest.New(rest.Config{
+	return rest.Config{
 		Auth: keys{
 			"one":  {Account: "ac_1", Principal: "usr_1", Write: true, Admin: true},
 			"two":  {Account: "ac_2", Principal: "usr_2", Write: true, Admin: true},
@@ -62,15 +68,22 @@ func serve(t *testing.T) *client {
 		},
 		Resources: []control.Resource{control.NewVaults(shared), control.NewSecrets(shared, v)},
 		Logger:    slog.New(slog.NewTextHandler(t.Output(), nil)),
-	})
-	server := httptest.NewServer(api)
+	}
+}
+
+// serveAs is serve with a configuration that is changed first.
+func serveAs(t *testing.T, change func(cfg *rest.Config)) *client {
+	t.Helper()
+	cfg := config(t)
+	change(&cfg)
+	server := httptest.NewServer(rest.New(cfg))
 	t.Cleanup(server.Close)
 	return &client{t, server.URL, "one"}
 }
 
-// do sends a request and returns status and body. Headers are as official clients send them; each of more is
-// NAME: VALUE and replaces one, or removes it if VALUE is empty.
-func (c *client) do(method, path, body string, more ...string) (int, map[string]any) {
+// request makes a request. Headers are as official clients send them; each of more is NAME: VALUE and replaces
+// one, or removes it if VALUE is empty.
+func (c *client) request(method, path, body string, more ...string) *http.Request {
 	c.t.Helper()
 	req, err := http.NewRequestWithContext(c.t.Context(), method, c.url+path, strings.NewReader(body))
 	if err != nil {
@@ -86,20 +99,36 @@ func (c *client) do(method, path, body string, more ...string) (int, map[string]
 		if req.Header.Del(name); value != "" {
 			req.Header.Set(name, value)
 		}
+		if name == "Host" {
+			req.Host = value
+		}
 	}
-	resp, err := http.DefaultClient.Do(req)
+	return req
+}
+
+// raw sends a request and returns the answer with its text.
+func (c *client) raw(method, path, body string, more ...string) (*http.Response, []byte) {
+	c.t.Helper()
+	resp, err := http.DefaultTransport.RoundTrip(c.request(method, path, body, more...))
 	if err != nil {
 		c.t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	raw, err := io.ReadAll(resp.Body)
+	text, err := io.ReadAll(resp.Body)
 	if err != nil {
 		c.t.Fatal(err)
 	}
+	return resp, text
+}
+
+// do is raw that decodes the answer.
+func (c *client) do(method, path, body string, more ...string) (int, map[string]any) {
+	c.t.Helper()
+	resp, text := c.raw(method, path, body, more...)
 	var answer map[string]any
-	if len(raw) > 0 {
-		if err := json.Unmarshal(raw, &answer); err != nil {
-			c.t.Fatalf("%s %s: %v in %q", method, path, err, raw)
+	if len(text) > 0 {
+		if err := json.Unmarshal(text, &answer); err != nil {
+			c.t.Fatalf("%s %s: %v in %q", method, path, err, text)
 		}
 	}
 	return resp.StatusCode, answer

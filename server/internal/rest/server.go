@@ -1,14 +1,20 @@
 package rest
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"mime"
 	"net/http"
 	"net/netip"
+	"runtime/debug"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/culvert-project/culvert/internal/api"
 	"github.com/culvert-project/culvert/internal/fault"
@@ -21,6 +27,8 @@ const (
 	maxBody = 1 << 20
 	// apiVersion is the version of the API that there is.
 	apiVersion = "2"
+	// patience is how long the work of a request may take.
+	patience = 30 * time.Second
 )
 
 // Authenticator knows who holds a credential.
@@ -33,27 +41,49 @@ type Authenticator interface {
 type Config struct {
 	// Auth is required.
 	Auth Authenticator
+	// Admit judges whether an account's API may be used from an address (api.md 2.7). Nil: from everywhere.
+	Admit func(account string, from netip.Addr) error
 	// Resources are what is served.
 	Resources []control.Resource
 	// Origin is the beginning of URIs in answers, such as "https://api.example.com". Default: as the request
 	// came.
 	Origin string
+	// Self returns the caller's account and the e-mail address of its user, "" for none. Nil: there is no
+	// path /self.
+	Self func(ctx context.Context, c *control.Caller) (api.Account, string, error)
+	// Origins are those of web pages that may use the API, such as "https://console.example.com". Default:
+	// none.
+	Origins []string
+	// Limits bound what is answered at once.
+	Limits Limits
+	// Now is the clock that filters and limits read. Default: time.Now.
+	Now func() time.Time
 	// Logger takes what goes wrong on our side.
 	Logger *slog.Logger
 }
 
 // Server is the API as an http.Handler. Make one with [New].
 type Server struct {
-	cfg    Config
-	byPath map[string]control.Resource // by the first segment of the path
+	cfg      Config
+	byPath   map[string]control.Resource
+	routes   map[string]route // by method and path, with {id}
+	limits   *limits
+	document []byte // the OpenAPI document
 }
 
-// New returns the API of some resources.
+// New returns the API of some resources. It panics when a table has an action that its resource cannot do.
 func New(cfg Config) *Server {
-	s := &Server{cfg: cfg, byPath: map[string]control.Resource{}}
-	for _, r := range cfg.Resources {
-		s.byPath[strings.TrimPrefix(r.Spec().Path, "/")] = r
+	if cfg.Now == nil {
+		cfg.Now = time.Now
 	}
+	s := &Server{cfg: cfg, byPath: map[string]control.Resource{}, routes: map[string]route{}, limits: newLimits(cfg.Limits, cfg.Now)}
+	var tables []*api.Resource
+	for _, r := range cfg.Resources {
+		s.byPath[r.Spec().Path] = r
+		tables = append(tables, r.Spec())
+		s.add(r)
+	}
+	s.document = api.OpenAPI(tables)
 	return s
 }
 
@@ -68,6 +98,8 @@ type request struct {
 type answer struct {
 	status int
 	body   any
+	// wait is when to come again, with statuses that say so.
+	wait time.Duration
 }
 
 // errNoRoute says that there is nothing at a path, or not with this method (api.md 1.7).
@@ -75,21 +107,76 @@ var errNoRoute = errors.New("rest: no such route")
 
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	q := &request{Request: r, id: id.NewSorted("op")}
+	ctx, cancel := context.WithTimeoutCause(r.Context(), patience, fault.New(fault.APITimeout, patience))
+	defer cancel()
+	q := &request{Request: r.WithContext(ctx), id: id.NewSorted("op")}
 	h := w.Header()
 	h.Set("Ngrok-Operation-Id", q.id)
 	h.Set("Cache-Control", "no-store")
-	a, err := s.serve(q) //nolint:contextcheck // the request has it
+	if s.cors(h, r) {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	a := s.answer(q) //nolint:contextcheck // the request has it
+	body, err := encode(a.body)
 	if err != nil {
 		a = s.failure(q, err)
+		body, _ = encode(a.body) //nolint:errchkjson // texts and numbers
 	}
 	if a.status == http.StatusServiceUnavailable || a.status == http.StatusTooManyRequests {
-		h.Set("Retry-After", "1")
+		h.Set("Retry-After", strconv.Itoa(max(1, int((a.wait+time.Second-1)/time.Second))))
 	}
-	write(w, a)
+	if body != nil {
+		h.Set("Content-Type", "application/json")
+		h.Set("Content-Length", strconv.Itoa(len(body)))
+	}
+	w.WriteHeader(a.status)
+	_, _ = w.Write(body) // what cannot be sent is lost with its connection
 }
 
+// encode returns the text of a body; that of nil is nil.
+func encode(body any) ([]byte, error) {
+	switch body := body.(type) {
+	case nil:
+		return nil, nil
+	case json.RawMessage:
+		return body, nil
+	}
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(body)
+	return b.Bytes(), err
+}
+
+// answer does what a request asks for, whatever comes of it.
+func (s *Server) answer(q *request) (a answer) {
+	defer func() {
+		switch p := recover(); p {
+		case nil:
+		case http.ErrAbortHandler:
+			panic(p)
+		default:
+			a = s.failure(q, fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
+		}
+	}()
+	a, err := s.serve(q)
+	if err != nil {
+		return s.failure(q, err)
+	}
+	return a
+}
+
+// serve judges a request in the order of api.md 3.2.
 func (s *Server) serve(q *request) (answer, error) {
+	leave, err := s.limits.enter()
+	if err != nil {
+		return answer{}, err
+	}
+	defer leave()
+	if q.URL.Path == documentPath && q.method() == http.MethodGet {
+		return answer{status: http.StatusOK, body: json.RawMessage(s.document)}, nil
+	}
 	switch v := q.Header.Get("Ngrok-Version"); v {
 	case apiVersion:
 	case "":
@@ -101,12 +188,31 @@ func (s *Server) serve(q *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	from, _ := netip.ParseAddrPort(q.RemoteAddr)
-	if q.caller, err = s.cfg.Auth.APIKey(q.Context(), key, from.Addr().Unmap()); err != nil {
+	peer, _ := netip.ParseAddrPort(q.RemoteAddr)
+	from := peer.Addr().Unmap()
+	if q.caller, err = s.cfg.Auth.APIKey(q.Context(), key, from); err != nil {
 		return answer{}, err
 	}
+	if s.cfg.Admit != nil {
+		if err := s.cfg.Admit(q.caller.Account, from); err != nil {
+			return answer{}, err
+		}
+	}
 	q.caller.Origin = s.origin(q.Request)
+	leaveAccount, err := s.limits.enterAccount(q.caller.Account)
+	if err != nil {
+		return answer{}, err
+	}
+	defer leaveAccount()
 	return s.route(q)
+}
+
+// method is that of the request; HEAD is GET, whose body is not sent.
+func (q *request) method() string {
+	if q.Method == http.MethodHead {
+		return http.MethodGet
+	}
+	return q.Method
 }
 
 // credential returns the key of an Authorization header: that of Bearer, or the user name or password of Basic.
@@ -169,8 +275,14 @@ func body(q *request) ([]byte, error) {
 // failure is the answer to a request that failed.
 func (s *Server) failure(q *request, err error) answer {
 	e := &api.Error{Details: map[string]string{"operation_id": q.id}}
+	if cause := context.Cause(q.Context()); cause != nil && errors.Is(err, q.Context().Err()) {
+		err = cause
+	}
 	f, coded := errors.AsType[*fault.Error](err)
+	path, inPath := errors.AsType[*pathError](err)
 	switch {
+	case inPath:
+		e.ErrorCode, e.StatusCode, e.Msg = string(path.fault.Code), http.StatusNotFound, text(path.fault)
 	case coded && f.Status != 0:
 		e.ErrorCode, e.StatusCode, e.Msg = string(f.Code), f.Status, text(f)
 	case coded: // a fault that is usually told otherwise
@@ -184,10 +296,14 @@ func (s *Server) failure(q *request, err error) answer {
 		f := fault.From(err)
 		e.ErrorCode, e.StatusCode, e.Msg = string(f.Code), http.StatusInternalServerError, text(f)
 	}
-	if e.StatusCode >= http.StatusInternalServerError {
+	if e.StatusCode >= http.StatusInternalServerError && !errors.Is(err, context.Canceled) {
 		s.cfg.Logger.Error("a request to the API failed", "operation", q.id, "method", q.Method, "path", q.URL.Path, "err", err)
 	}
-	return answer{e.StatusCode, e}
+	a := answer{status: e.StatusCode, body: e}
+	if busy, ok := errors.AsType[*busyError](err); ok {
+		a.wait = busy.wait
+	}
+	return a
 }
 
 func text(f *fault.Error) string {
