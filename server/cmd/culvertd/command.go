@@ -35,7 +35,8 @@ To run a server for agents:
 	if p.called == agentName {
 		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: agentName}
 	}
-	root.AddCommand(p.serveCommand(), p.devCommand(), p.authtokenCommand(), p.configCommand(), p.policyCommand(), p.versionCommand())
+	root.AddCommand(p.serveCommand(), p.devCommand(), p.authtokenCommand(), p.configCommand(), p.policyCommand(),
+		p.auditCommand(), p.rotateKeyCommand(), p.versionCommand())
 	root.CompletionOptions.DisableDescriptions = false
 	return root
 }

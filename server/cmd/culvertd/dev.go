@@ -137,6 +137,9 @@ func upstreamLike(s string) bool {
 // server has ended, so that open exchanges can finish.
 func (d *devRun) run(ctx context.Context) error {
 	d.o.node.BootstrapAuthtoken = d.token
+	if d.o.node.BootstrapAPIKey == "" {
+		d.o.node.BootstrapAPIKey = "dev_" + rand.Text() + rand.Text()
+	}
 	d.o.node.Listen = d.freePorts(d.o.node.Listen)
 	n, closeLogs, err := d.p.newNode(d.o)
 	if err != nil {
@@ -144,7 +147,7 @@ func (d *devRun) run(ctx context.Context) error {
 	}
 	defer closeLogs()
 	defer d.stop()
-	return d.p.runNode(ctx, n, func(ctx context.Context) error { return d.online(ctx, n.Info()) })
+	return d.p.runNode(ctx, n, func(ctx context.Context) error { return d.online(ctx, n.Info()) }, nil)
 }
 
 // online starts the agent, puts the endpoints online and says so.

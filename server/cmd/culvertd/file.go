@@ -17,6 +17,9 @@ type fileKeys struct {
 	AdvertiseHTTPPort  scalar `yaml:"advertise_http_port"`
 	AdvertiseHTTPSPort scalar `yaml:"advertise_https_port"`
 	AdvertiseAgent     scalar `yaml:"advertise_agent"`
+	AdvertiseAPI       scalar `yaml:"advertise_api"`
+	APITLS             scalar `yaml:"api_tls"`
+	MasterKeyFile      scalar `yaml:"master_key_file"`
 	GeoIPDB            any    `yaml:"geoip_db"`
 	IPCategories       scalar `yaml:"ip_categories"`
 	PolicyEgress       scalar `yaml:"policy_egress"`

@@ -18,7 +18,7 @@ func main() {
 		terminal: tty.Is, root: os.Geteuid() == 0, home: os.UserHomeDir,
 		signals: make(chan os.Signal, 4), exit: os.Exit, called: calledAs(os.Args[0], exists),
 	}
-	signal.Notify(p.signals, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(p.signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	os.Exit(p.run(context.Background(), os.Args[1:]))
 }
 

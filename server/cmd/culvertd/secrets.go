@@ -8,20 +8,46 @@ import (
 	"github.com/culvert-project/culvert/internal/fault"
 )
 
-// bootstrapVariable sets the first authtoken, or with _FILE behind it names the
-// file that has it.
-const bootstrapVariable = "CULVERT_BOOTSTRAP_AUTHTOKEN"
+// The variables that hold secrets. Each is also read from the file that the
+// variable with _FILE behind its name names.
+const (
+	// bootstrapVariable sets the first authtoken, bootstrapKeyVariable an API
+	// key of the first account's administrator.
+	bootstrapVariable    = "CULVERT_BOOTSTRAP_AUTHTOKEN"
+	bootstrapKeyVariable = "CULVERT_BOOTSTRAP_API_KEY"
+	// databaseVariable names a PostgreSQL database.
+	databaseVariable = envPrefix + "DATABASE_URL"
+)
 
-// bootstrapAlias is the same, spelt like the variables of the other settings.
-const bootstrapAlias = envPrefix + "BOOTSTRAP_AUTHTOKEN"
-
-// bootstrap returns the first authtoken, if one is set.
-func (p *program) bootstrap() (string, error) {
-	alias, aliasErr := p.secret(bootstrapAlias) // read in any case, which takes it out of the environment
-	if v, err := p.secret(bootstrapVariable); v != "" || err != nil {
-		return v, err
+// secrets reads the settings that are no flags, because the list of processes
+// shows flags (reliability-security.md 10, K10).
+func (p *program) secrets(o *options) error {
+	var errs []error
+	for _, s := range []struct {
+		into      *string
+		variables []string
+	}{
+		{&o.node.BootstrapAuthtoken, aliases(bootstrapVariable)},
+		{&o.node.BootstrapAPIKey, aliases(bootstrapKeyVariable)},
+		{&o.node.DatabaseURL, []string{databaseVariable}},
+	} {
+		found := false
+		for _, name := range s.variables { // all of them, which takes them out of the environment
+			v, err := p.secret(name)
+			if !found && (v != "" || err != nil) {
+				found = true
+				*s.into = v
+				errs = append(errs, err)
+			}
+		}
 	}
-	return alias, aliasErr
+	return errors.Join(errs...)
+}
+
+// aliases are the spellings of a variable: its own, and one like those of the
+// other settings.
+func aliases(name string) []string {
+	return []string{name, envPrefix + strings.TrimPrefix(name, "CULVERT_")}
 }
 
 // maxSecretFile bounds what is read from a file that is to hold one secret.

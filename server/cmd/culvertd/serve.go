@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -34,9 +36,12 @@ func (p *program) serveCommand() *cobra.Command {
 
 Each flag is also a variable, CULVERTD_DATA_DIR for --data-dir, and a key of the
 YAML file given with --config, data_dir; a flag goes before a variable and that
-before the file. ` + bootstrapVariable + ` sets the first authtoken.
+before the file. Secrets are variables alone, or with _FILE behind the name a
+file: ` + bootstrapVariable + ` and ` + bootstrapKeyVariable + ` set the
+first authtoken and API key, ` + databaseVariable + ` a PostgreSQL database.
 
-SIGTERM or Ctrl+C stops it: it takes nothing new, lets what is open finish
+SIGHUP makes it read the file and the certificates again, without dropping a
+connection. SIGTERM or Ctrl+C stops it: it takes nothing new, lets what is open finish
 within --shutdown-grace, and lets agents go last. A second one stops it at once.`,
 		Example: `  culvertd serve
   culvertd serve --domain tunnel.example.com --http-addr :80 --https-addr :443 --agent-addr :9444
@@ -49,7 +54,8 @@ within --shutdown-grace, and lets agents go last. A second one stops it at once.
 		if err != nil {
 			return err
 		}
-		return p.serve(cmd.Context(), o)
+		again := func() (*options, error) { return p.settings(cmd, p.serverDir) }
+		return p.serve(cmd.Context(), o, again)
 	}
 	return cmd
 }
@@ -70,24 +76,26 @@ func (p *program) settings(cmd *cobra.Command, dir func() (string, error)) (*opt
 	if o.node.DataDir, err = filepath.Abs(o.node.DataDir); err != nil { // it is shown, and pasted elsewhere
 		return nil, fault.Wrap(err, fault.SettingInvalid, o.node.DataDir, "--data-dir", err)
 	}
-	if o.node.BootstrapAuthtoken, err = p.bootstrap(); err != nil {
+	if err := p.secrets(o); err != nil {
 		return nil, err
 	}
 	o.node.Version = version.Read().Version
 	return o, nil
 }
 
-// serve runs a server until a signal stops it.
-func (p *program) serve(ctx context.Context, o *options) error {
+// serve runs a server until a signal stops it. It reads its settings again when
+// SIGHUP comes.
+func (p *program) serve(ctx context.Context, o *options, again func() (*options, error)) error {
 	n, closeLogs, err := p.newNode(o)
 	if err != nil {
 		return err
 	}
 	defer closeLogs()
-	return p.runNode(ctx, n, func(context.Context) error {
+	online := func(context.Context) error {
 		p.welcome(o, n.Info())
 		return nil
-	})
+	}
+	return p.runNode(ctx, n, online, func() { reload(o, n, again) })
 }
 
 // newNode opens the logs and makes the node of a run.
@@ -110,8 +118,9 @@ func (p *program) newNode(o *options) (n *node.Node, closeLogs func(), err error
 const serverHeap = 64 << 20
 
 // runNode runs a node until it fails or a signal stops it. Once it is ready,
-// online is called; the node stops when online fails.
-func (p *program) runNode(ctx context.Context, n *node.Node, online func(context.Context) error) error {
+// online is called; the node stops when online fails. SIGHUP calls reload; without
+// that it is a signal to stop.
+func (p *program) runNode(ctx context.Context, n *node.Node, online func(context.Context) error, reload func()) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	defer heap.Floor(serverHeap)()
@@ -133,8 +142,11 @@ func (p *program) runNode(ctx context.Context, n *node.Node, online func(context
 			}
 		case err := <-ended:
 			return errors.Join(err, exitError(ctx, forced))
-		case <-p.signals:
+		case s := <-p.signals:
 			switch {
+			case s == syscall.SIGHUP && reload != nil:
+				reload()
+				continue
 			case first.IsZero():
 				first = time.Now()
 				if open := n.Open(); open > 0 {
@@ -170,8 +182,10 @@ func exitError(ctx context.Context, forced bool) error {
 // openLogs opens the log and the access log that o asks for.
 func (p *program) openLogs(o *options) (closeAll func(), err error) {
 	terminal := func(w io.Writer) (bool, bool) { return p.terminal(w), p.colours(w) }
+	o.level = new(slog.LevelVar)
+	o.level.Set(o.logLevel)
 	log, err := logs.Open(logs.Config{
-		Target: "stderr", Format: o.logFormat, Level: o.logLevel, Stderr: p.stderr, Terminal: terminal,
+		Target: "stderr", Format: o.logFormat, Level: o.level, Stderr: p.stderr, Terminal: terminal,
 	})
 	if err != nil { // only files fail to open
 		return nil, err
@@ -183,6 +197,7 @@ func (p *program) openLogs(o *options) (closeAll func(), err error) {
 	if err != nil {
 		return nil, fault.Wrap(err, fault.SettingInvalid, o.accessLog, "--access-log", err)
 	}
+	o.access = access
 	if o.accessLog != "" {
 		o.node.AccessLog = access.Logger()
 	}

@@ -19,6 +19,11 @@ type options struct {
 	accessLog string
 	// file is the YAML file that was read, "" if there is none.
 	file string
+
+	// level and access are those of a running server, whose level may change
+	// and whose file may be opened again.
+	level  *slog.LevelVar
+	access *logs.Log
 }
 
 // setting is one thing that a server can be told. Its flag is --name, its
@@ -66,6 +71,10 @@ func settings() []setting {
 			usage: "listen for the API and health checks (default " + node.DefaultAPIAddr + ")",
 		},
 		{
+			name: "api-tls", arg: "auto|on|off", set: (*options).setAPITLS, values: []string{"auto", "on", "off"},
+			usage: "serve the API over HTTPS; auto: unless it listens on loopback (default auto)",
+		},
+		{
 			name: "tcp-addr", arg: "HOST", set: (*options).setTCPAddr,
 			usage: "host that TCP endpoints listen on (default that of https)",
 		},
@@ -92,6 +101,14 @@ func settings() []setting {
 		{
 			name: "advertise-agent", arg: "HOST:PORT", set: address(func(c *node.Config) *string { return &c.AdvertiseAgent }),
 			usage: "address that agents connect to (default derived from --agent-addr)",
+		},
+		{
+			name: "advertise-api", arg: "URL", set: (*options).setAPIURL,
+			usage: "where clients find the API, for the URIs in its answers (default as each request came)",
+		},
+		{
+			name: "master-key-file", arg: "FILE", set: (*options).setMasterKeyFile,
+			usage: "keys that seal secrets (default sealing.key in --data-dir)",
 		},
 		{
 			name: "log-format", arg: "term|logfmt|json", set: (*options).setLogFormat, values: []string{"term", "logfmt", "json"},

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -69,6 +71,36 @@ func (o *options) setDataDir(v string) error {
 	}
 	o.node.DataDir = v
 	return nil
+}
+
+func (o *options) setAPITLS(v string) error {
+	switch s := node.Switch(v); s {
+	case node.TLSAuto, node.TLSOn, node.TLSOff:
+		o.node.APITLS = s
+		return nil
+	}
+	return errors.New("it is not one of auto, on, off")
+}
+
+func (o *options) setAPIURL(v string) error {
+	u, err := url.Parse(v)
+	switch {
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
+		return errors.New("it is not a URL such as https://api.example.com")
+	case strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil:
+		return errors.New("it is scheme, host and port alone: the API has the root of its host")
+	}
+	o.node.APIURL = u.Scheme + "://" + u.Host
+	return nil
+}
+
+func (o *options) setMasterKeyFile(v string) error {
+	if v == "" {
+		return errors.New("it is empty")
+	}
+	path, err := filepath.Abs(v)
+	o.node.MasterKeyFile = path
+	return err
 }
 
 func (o *options) addDomain(v string) error {

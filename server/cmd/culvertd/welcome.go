@@ -9,14 +9,15 @@ import (
 	"github.com/culvert-project/culvert/server/internal/node"
 )
 
-// welcome says what the server has opened and what to do next. The authtoken of
-// a first start is shown whatever the log looks like, because it is shown only
-// once; the rest is for people, and logs in another format have it as records.
+// welcome says what the server has opened and what to do next. The authtoken and
+// the API key of a first start are shown whatever the log looks like, because they
+// are shown only once; the rest is for people, and logs in another format have it
+// as records.
 func (p *program) welcome(o *options, i node.Info) {
 	if o.logFormat == logs.Logfmt || o.logFormat == logs.JSON {
 		o.node.Logger.Info("server ready", "http", i.HTTP, "https", i.HTTPS, "agents", i.Agent, "api", i.API,
-			"connect_url", i.ConnectURL, "ca_fingerprint", i.CAFingerprint, "data_dir", i.DataDir)
-		if i.Authtoken == "" {
+			"connect_url", i.ConnectURL, "api_url", i.APIURL, "ca_fingerprint", i.CAFingerprint, "data_dir", i.DataDir)
+		if i.Authtoken == "" && i.APIKey == "" {
 			return
 		}
 	}
@@ -30,7 +31,7 @@ func (p *program) welcome(o *options, i node.Info) {
 	row("https", i.HTTPS.String(), "https://NAME."+domain+portText(i.HTTPSPort, 443))
 	row("tcp", fmt.Sprintf("%s:%s", i.TCPHost, i.TCPPorts), "ports for tcp endpoints")
 	row("agents", i.Agent.String(), "connect to "+i.ConnectURL)
-	row("api", i.API.String(), "http://"+i.API.String()+"/readyz")
+	row("api", i.API.String(), i.APIURL)
 	row("data", i.DataDir, "")
 	if i.CAFile != "" {
 		row("ca", i.CAFile, "")
@@ -45,6 +46,10 @@ func (p *program) welcome(o *options, i node.Info) {
 		fmt.Fprintf(&b, "\n\"%s authtoken new\" makes a new token.\n", p.called)
 	}
 	b.WriteString("\nThen:\n\n  culvert http 8080\n\n")
+	if i.APIKey != "" {
+		fmt.Fprintf(&b, "To govern the server by its API:\n\n  export CULVERT_API_URL=%s\n  export CULVERT_API_KEY=%s\n  culvert api vaults list\n\n", i.APIURL, i.APIKey)
+		fmt.Fprintf(&b, "The API key is shown only this once; \"%s api-key new\" makes another.\n\n", p.called)
+	}
 	if i.CAFile != "" {
 		b.WriteString(trust(i))
 	}

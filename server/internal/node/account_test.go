@@ -8,7 +8,6 @@ import (
 
 	"github.com/culvert-project/culvert"
 	"github.com/culvert-project/culvert/internal/fault"
-	"github.com/culvert-project/culvert/server/internal/node"
 	"github.com/culvert-project/culvert/server/internal/node/nodetest"
 )
 
@@ -17,9 +16,8 @@ import (
 // asks for them from each account in every way that a policy has.
 func TestT60_EveryPairOfAccountsByEveryWay(t *testing.T) {
 	t.Parallel()
-	dir, token := otherAccount(t)
-	s := nodetest.Start(t, func(c *node.Config) { c.DataDir = dir })
-	agents := map[string]culvert.Agent{"one": s.Agent(), "two": s.Agent(culvert.WithAuthtoken(token))}
+	s := nodetest.Start(t)
+	agents := map[string]culvert.Agent{"one": s.Agent(), "two": s.NewAccount("two").Agent()}
 	for account, a := range agents {
 		for _, name := range []string{"both", account, "*." + account} {
 			s.ServeHTTP(a, nodetest.Text(account), culvert.WithURL("https://"+name+".internal"))

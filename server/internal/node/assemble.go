@@ -19,36 +19,45 @@ import (
 	"github.com/culvert-project/culvert/server/internal/policy"
 	"github.com/culvert-project/culvert/server/internal/route"
 	"github.com/culvert-project/culvert/server/internal/snapshot"
+	"github.com/culvert-project/culvert/server/internal/store"
 	"github.com/culvert-project/culvert/server/internal/tunnel"
 	"github.com/culvert-project/culvert/server/internal/vault"
 )
 
-// assemble opens what lies in the data directory and makes the parts. Nothing
-// runs yet.
-func (n *Node) assemble(ctx context.Context, lns *listeners) (*parts, error) {
+// files are what lies in the data directory, but for the database.
+type files struct {
+	keys    *vault.Vault
+	certs   *certs.Store
+	connect string // where agents connect
+}
+
+// openFiles reads keys and certificates, or makes them.
+func (n *Node) openFiles(lns *listeners) (*files, error) {
+	f := &files{connect: connectURL(n.cfg, lns.agent)}
+	var err error
+	if f.keys, err = OpenKeys(n.cfg); err != nil {
+		return nil, err
+	}
+	n.checkKeys()
+	f.certs, err = n.openCerts(f.connect, f.keys)
+	return f, err
+}
+
+// assemble makes the parts. Nothing runs yet.
+func (n *Node) assemble(ctx context.Context, lns *listeners, files *files, db store.Store) (*parts, error) {
 	started := time.Now()
 	c := n.cfg
 	facts, err := intel.New(intel.Config{Databases: c.GeoIP, Categories: c.IPCategories, Logger: n.log})
 	if err != nil {
 		return nil, fault.Wrap(err, fault.AddressFilesUnusable, err)
 	}
-	connect := connectURL(c, lns.agent)
-	keys, err := vault.Open(c.DataDir)
+	p := &parts{n: n, lns: lns, facts: facts, roster: identity.NewRoster(files.keys)}
+	shared := &control.Shared{Store: db, Settle: p.settle, Now: time.Now}
+	made, err := n.ensureFirst(ctx, shared, files.keys)
 	if err != nil {
 		return nil, err
 	}
-	tokens, err := identity.Open(c.DataDir, keys)
-	if err != nil {
-		return nil, err
-	}
-	made, err := tokens.EnsureBootstrap(ctx, c.BootstrapAuthtoken)
-	if err != nil {
-		return nil, err
-	}
-	store, err := n.openCerts(connect, keys)
-	if err != nil {
-		return nil, err
-	}
+	p.gate = control.NewGate(shared, p.roster, n.log)
 
 	httpPort := advertised(c.AdvertiseHTTPPort, lns.http)
 	httpsPort := advertised(c.AdvertiseHTTPSPort, lns.https)
@@ -57,20 +66,21 @@ func (n *Node) assemble(ctx context.Context, lns *listeners) (*parts, error) {
 	if err != nil {
 		return nil, err
 	}
-	binder, err := control.New(control.Config{
-		Sealer: keys, Policies: policies, Domains: c.Domains, HTTPPort: httpPort, HTTPSPort: httpsPort, Extra: controlListeners(c),
+	p.binder, err = control.New(control.Config{
+		Sealer: files.keys, Policies: policies, ACL: p.roster, Domains: c.Domains, HTTPPort: httpPort, HTTPSPort: httpsPort, Extra: controlListeners(c),
 		TCPFirst: c.TCPPorts.First, TCPLast: c.TCPPorts.Last, Ports: ports, Limits: c.Endpoints, Logger: n.log,
 	})
 	if err != nil {
 		return nil, err
 	}
 	router := route.NewRouter(control.KeptNames(c.Domains)...)
-	tunnels := tunnel.New(tunnel.Config{ //nolint:contextcheck // handshakes have contexts of their own
-		Auth: authenticator{tokens}, Binder: binder, Publisher: snapshot.New(router), Cookies: keys,
-		TLS: store.AgentTLS(), Limits: c.Agents, Region: c.Region, Version: c.Version, Logger: n.log,
+	publisher := snapshot.New(router)
+	p.tunnels = tunnel.New(tunnel.Config{ //nolint:contextcheck // handshakes have contexts of their own
+		Auth: authenticator{p.gate}, Binder: p.binder, Publisher: publisher, Cookies: files.keys,
+		TLS: files.certs.AgentTLS(), Limits: c.Agents, Region: c.Region, Version: c.Version, Logger: n.log,
 	})
-	public := edge.New(edge.Config{
-		Router: router, Certs: store, Agents: tunnels.ServeConn, Domains: c.Domains,
+	p.edge = edge.New(edge.Config{
+		Router: router, Certs: files.certs, Agents: p.tunnels.ServeConn, Domains: c.Domains,
 		HTTPAddr: lns.http.Addr().String(), HTTPSAddr: lns.https.Addr().String(),
 		Extra: edgeListeners(c), TCPHost: c.TCPAddr, Listen: lns.take,
 		TrustedProxies: c.TrustedProxies, Limits: c.Edge, RedirectHTTP: max(0, c.RedirectHTTP), HTTPSPort: httpsPort,
@@ -78,18 +88,31 @@ func (n *Node) assemble(ctx context.Context, lns *listeners) (*parts, error) {
 		Services: policy.Services{Address: facts.Fact}, Region: c.Region,
 		AccessLog: c.AccessLog, Logger: n.log,
 	})
-	ports.Server = public
-	n.tunnels = tunnels
+	ports.Server = p.edge
+	n.tunnels, n.certs = p.tunnels, files.certs
 	n.info = Info{
 		HTTP: lns.http.Addr(), HTTPS: lns.https.Addr(), Agent: lns.agent.Addr(), API: lns.api.Addr(),
 		Domains: c.Domains, HTTPPort: httpPort, HTTPSPort: httpsPort,
-		TCPHost: c.TCPAddr, TCPPorts: c.TCPPorts, ConnectURL: connect,
-		DataDir: c.DataDir, Authtoken: made,
+		TCPHost: c.TCPAddr, TCPPorts: c.TCPPorts, ConnectURL: files.connect,
+		DataDir: c.DataDir, APIURL: c.apiURL(lns.api), Authtoken: made.Authtoken, APIKey: made.APIKey,
 	}
 	if c.TLSCert == "" {
-		n.info.CAFile, n.info.CAFingerprint = filepath.Join(c.DataDir, "ca.pem"), store.Fingerprint()
+		n.info.CAFile, n.info.CAFingerprint = filepath.Join(c.DataDir, "ca.pem"), files.certs.Fingerprint()
 	}
-	return &parts{n: n, lns: lns, tokens: tokens, binder: binder, tunnels: tunnels, edge: public, facts: facts}, nil
+	p.openResources(shared, files.keys)
+	return p, n.awaitDatabase(ctx, func() error { return p.follower.Load(ctx) })
+}
+
+// ensureFirst makes sure of the first account and of the credentials that the
+// configuration sets, and returns what it has made.
+func (n *Node) ensureFirst(ctx context.Context, shared *control.Shared, keys *vault.Vault) (made control.Made, err error) {
+	first := control.First{DataDir: n.cfg.DataDir, Authtoken: n.cfg.BootstrapAuthtoken, APIKey: n.cfg.BootstrapAPIKey}
+	n.directory = control.NewDirectory(shared, keys)
+	err = n.awaitDatabase(ctx, func() (err error) {
+		made, err = n.directory.Ensure(ctx, first)
+		return err
+	})
+	return made, err
 }
 
 // newCompiler returns the compiler of policies with all actions.

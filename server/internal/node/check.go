@@ -23,6 +23,9 @@ func (c Config) check() error {
 	if c.BootstrapAuthtoken != "" {
 		errs = append(errs, identity.CheckBootstrap(c.BootstrapAuthtoken)) // nil is no error
 	}
+	if c.BootstrapAPIKey != "" {
+		errs = append(errs, identity.CheckBootstrapKey(c.BootstrapAPIKey))
+	}
 	seen := map[uint16]bool{}
 	for _, x := range c.ExtraListeners {
 		bad := func(why string) {

@@ -92,9 +92,24 @@ type Config struct {
 	// ForwardedHeaders says what becomes of X-Forwarded-* that clients send:
 	// "append", "replace" or "off". Default "append".
 	ForwardedHeaders string
-	// BootstrapAuthtoken is the first authtoken. If it is empty and the data
-	// directory has no token yet, one is made.
+	// DatabaseURL names a PostgreSQL database to keep resources in. It may have a
+	// password. Default: SQLite, in DataDir.
+	DatabaseURL string
+	// MasterKeyFile has the keys that seal secrets. Default: sealing.key in
+	// DataDir.
+	MasterKeyFile string
+	// APITLS says whether the API is served over HTTPS: [TLSAuto], the default,
+	// [TLSOn] or [TLSOff].
+	APITLS Switch
+	// APIURL is where clients find the API, such as "https://api.example.com".
+	// Default: as each request came.
+	APIURL string
+	// BootstrapAuthtoken is the first authtoken. If it is empty and there is no
+	// token yet, one is made.
 	BootstrapAuthtoken string
+	// BootstrapAPIKey is an API key of the first account's administrator. If it
+	// is empty and there is no key yet, one is made.
+	BootstrapAPIKey string
 	// Logger gets what an operator wants to know. Default: nothing is logged.
 	Logger *slog.Logger
 	// AccessLog gets one record for each request and connection. Default: none.
@@ -104,6 +119,16 @@ type Config struct {
 
 	apiConns int // connections of the API
 }
+
+// Switch says whether something is on.
+type Switch string
+
+// The values of Switch.
+const (
+	TLSAuto Switch = "auto" // on unless the listener is on loopback
+	TLSOn   Switch = "on"
+	TLSOff  Switch = "off"
+)
 
 // Egress says which addresses policies may ask.
 type Egress string
@@ -145,6 +170,7 @@ func (c Config) withDefaults() Config {
 	c.TCPPorts = cmp.Or(c.TCPPorts, DefaultTCPPorts())
 	c.ShutdownGrace = max(0, cmp.Or(c.ShutdownGrace, DefaultGrace))
 	c.Region = cmp.Or(c.Region, DefaultRegion)
+	c.APITLS = cmp.Or(c.APITLS, TLSAuto)
 	c.PolicyEgress = cmp.Or(c.PolicyEgress, EgressNone)
 	c.RedirectHTTP = cmp.Or(c.RedirectHTTP, 307)
 	c.ForwardedHeaders = cmp.Or(c.ForwardedHeaders, "append")

@@ -36,6 +36,11 @@ func lockDataDir(dir string) (io.Closer, error) {
 	return lock, nil
 }
 
+// Lock makes dir a data directory, if it is none yet, and keeps servers out of it
+// until the result is closed. It fails with fault.DataDirUnusable,
+// fault.DataDirOpen or fault.DataDirLocked.
+func Lock(dir string) (io.Closer, error) { return lockDataDir(dir) }
+
 // Taken reports whether a server that runs now has dir as its data directory.
 func Taken(dir string) bool {
 	if _, err := os.Stat(filepath.Join(dir, lockFile)); err != nil {

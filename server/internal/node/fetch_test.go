@@ -113,9 +113,8 @@ func TestT31_RequestsToItself(t *testing.T) {
 // TestT60_RequestsStayInTheAccount asks for an internal name of somebody else.
 func TestT60_RequestsStayInTheAccount(t *testing.T) {
 	t.Parallel()
-	dir, token := otherAccount(t)
-	s := nodetest.Start(t, func(c *node.Config) { c.DataDir = dir })
-	s.ServeHTTP(s.Agent(culvert.WithAuthtoken(token)), nodetest.Text("other"), culvert.WithURL("https://alone.internal"))
+	s := nodetest.Start(t)
+	s.ServeHTTP(s.NewAccount("other").Agent(), nodetest.Text("other"), culvert.WithURL("https://alone.internal"))
 	ln := s.ServeHTTP(s.Agent(), nodetest.Text("upstream"), asks("https://alone.internal/", ""))
 	if _, got := s.Get(ln.URL().String()); got != "0 ERR_NGROK_3601 [] " {
 		t.Errorf("got %q, want a failure", got)

@@ -25,9 +25,11 @@ type Info struct {
 	// CAFile is the certificate of the development CA in it and CAFingerprint
 	// its fingerprint; both are empty if the server has another certificate.
 	CAFile, CAFingerprint string
-	// Authtoken is the token that this start has made, "" if there was one
-	// already. It is not shown again.
-	Authtoken string
+	// APIURL is where clients find the API.
+	APIURL string
+	// Authtoken and APIKey are what this start has made, "" where there was one
+	// already. They are not shown again.
+	Authtoken, APIKey string
 }
 
 // connectURL is where agents connect: as configured, else the agent listener's

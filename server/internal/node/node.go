@@ -7,13 +7,17 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/server/internal/certs"
 	"github.com/culvert-project/culvert/server/internal/control"
 	"github.com/culvert-project/culvert/server/internal/edge"
 	"github.com/culvert-project/culvert/server/internal/identity"
 	"github.com/culvert-project/culvert/server/internal/intel"
+	"github.com/culvert-project/culvert/server/internal/rest"
+	"github.com/culvert-project/culvert/server/internal/store"
 	"github.com/culvert-project/culvert/server/internal/tunnel"
 )
 
@@ -22,12 +26,19 @@ type Node struct {
 	cfg    Config
 	log    *slog.Logger
 	health health
+	front  *front        // of the API listener
 	ready  chan struct{} // closed when every listener accepts
 	kill   chan struct{} // closed when the grace period is cut short
 
 	killOnce sync.Once
-	info     Info // set before ready is closed
+	info     Info // set before ready is closed, as are the next
 	tunnels  *tunnel.Server
+	certs    *certs.Store
+
+	directory *control.Directory
+
+	reloading sync.Mutex
+	grace     atomic.Int64 // a time.Duration; how long open exchanges may take at the end
 }
 
 // New checks that the values of the configuration fit together; each of them is
@@ -38,7 +49,10 @@ func New(cfg Config) (*Node, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	return &Node{cfg: cfg, log: cfg.Logger, ready: make(chan struct{}), kill: make(chan struct{})}, nil
+	n := &Node{cfg: cfg, log: cfg.Logger, ready: make(chan struct{}), kill: make(chan struct{})}
+	n.front = newFront(&n.health, cfg.Logger)
+	n.grace.Store(int64(cfg.ShutdownGrace))
+	return n, nil
 }
 
 // Ready is closed once every listener accepts.
@@ -57,6 +71,12 @@ func (n *Node) Tunnels() *tunnel.Server {
 	return n.tunnels
 }
 
+// Directory returns the server's accounts and users. It waits for Ready.
+func (n *Node) Directory() *control.Directory {
+	<-n.ready
+	return n.directory
+}
+
 // Open counts the connections and requests that agents have at hand. Before the
 // server is ready there are none.
 func (n *Node) Open() int {
@@ -69,7 +89,7 @@ func (n *Node) Open() int {
 }
 
 // Grace returns how long open exchanges may take when the server stops.
-func (n *Node) Grace() time.Duration { return n.cfg.ShutdownGrace }
+func (n *Node) Grace() time.Duration { return time.Duration(n.grace.Load()) }
 
 // Kill ends the grace period of a server that is shutting down: what is open is
 // cut off. Before that it does nothing yet, but the period will be over at once.
@@ -90,11 +110,25 @@ func (n *Node) Run(ctx context.Context) (err error) {
 		return unlessEnded(ctx, err)
 	}
 	defer lns.close()
-	p, err := n.assemble(ctx, lns)
+	files, err := n.openFiles(lns)
 	if err != nil {
 		return unlessEnded(ctx, err)
 	}
-	return p.run(ctx)
+	// From here on health checks are answered: what follows may have to wait.
+	api, err := n.startAPI(ctx, lns, files)
+	if err != nil {
+		return unlessEnded(ctx, err)
+	}
+	db, err := n.openDatabase(ctx)
+	if err != nil {
+		return unlessEnded(ctx, errors.Join(err, api.stop()))
+	}
+	p, err := n.assemble(ctx, lns, files, db)
+	if err != nil {
+		return errors.Join(unlessEnded(ctx, err), api.stop(), db.Close())
+	}
+	p.api = api
+	return errors.Join(p.run(ctx), api.stop(), db.Close())
 }
 
 // unlessEnded returns err, or nil if ctx has ended: what fails then fails because
@@ -117,11 +151,18 @@ func closeLock(lock io.Closer) error {
 type parts struct {
 	n       *Node
 	lns     *listeners
-	tokens  *identity.Store
 	binder  *control.Binder
 	tunnels *tunnel.Server
 	edge    *edge.Server
 	facts   *intel.Intel
+	// roster knows who may connect and call the API, and gate lets them in.
+	roster *identity.Roster
+	gate   *control.Gate
+	// follower keeps what traffic needs of the resources in step with the
+	// database, and rest serves them.
+	follower *store.Follower
+	rest     *rest.Server
+	api      *background // the listener of rest
 }
 
 // run serves until ctx ends or a part fails, and then shuts down.
@@ -130,7 +171,7 @@ func (p *parts) run(ctx context.Context) error {
 	// exchanges live on until the shutdown is through with them.
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
-	failed := make(chan error, 7) // one for each part below
+	failed := make(chan error, 9) // one for each part below
 	var wg sync.WaitGroup
 	start := func(name string, f func(context.Context) error) {
 		wg.Go(func() {
@@ -142,21 +183,18 @@ func (p *parts) run(ctx context.Context) error {
 	agentsDone := make(chan struct{})
 	start("edge", p.edge.Run)
 	start("agents", func(ctx context.Context) error { defer close(agentsDone); return p.acceptAgents(ctx) })
-	start("api", func(ctx context.Context) error {
-		ln, err := p.lns.take(ctx, "tcp", p.lns.api.Addr().String())
-		if err != nil {
-			return err
-		}
-		return serveAPI(ctx, ln, p.n.cfg.apiConns, p.n.health.handler(), p.n.log)
-	})
+	start("api", p.api.failure)
+	start("resources", p.follower.Run)
 	start("claims", p.binder.Run)
-	start("tokens", p.watchTokens)
+	start("tokens", func(ctx context.Context) error { return watchTokens(ctx, p.roster, p.tunnels.Revoke) })
+	start("refusals", p.gate.Run)
 	start("memory", keepSmall)
 	start("addresses", func(ctx context.Context) error { p.facts.Run(ctx); return nil })
 
 	var err error
 	select {
 	case <-p.edge.Ready():
+		p.n.front.open(p.rest)
 		p.n.health.ready.Store(true)
 		close(p.n.ready)
 		select {
@@ -178,7 +216,7 @@ func (p *parts) run(ctx context.Context) error {
 func (p *parts) shutdown(ctx context.Context) {
 	p.n.health.ready.Store(false)
 	_ = p.lns.agent.Close() // stops acceptAgents
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.n.cfg.ShutdownGrace)
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.n.Grace())
 	defer cancel()
 	var watching sync.WaitGroup
 	defer watching.Wait()

@@ -252,7 +252,7 @@ func TestStopBeforeTheStart(t *testing.T) {
 func TestHealth(t *testing.T) {
 	t.Parallel()
 	s := nodetest.Start(t)
-	for path, want := range map[string]int{"/healthz": 200, "/readyz": 200, "/": 404, "/metrics": 404} {
+	for path, want := range map[string]int{"/healthz": 200, "/readyz": 200, "/": 400, "/metrics": 400} {
 		resp, body := s.Get("http://api.test:9400" + path)
 		if resp.StatusCode != want {
 			t.Errorf("%s: got %d %s, want %d", path, resp.StatusCode, body, want)

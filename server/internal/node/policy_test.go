@@ -6,17 +6,12 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/culvert-project/culvert"
 	"github.com/culvert-project/culvert/internal/fault"
-	"github.com/culvert-project/culvert/server/internal/identity"
-	"github.com/culvert-project/culvert/server/internal/node"
 	"github.com/culvert-project/culvert/server/internal/node/nodetest"
-	"github.com/culvert-project/culvert/server/internal/vault"
 )
 
 // The same policy as YAML and as JSON does the same.
@@ -168,52 +163,11 @@ func TestEndpoints06_InternalIsNotPublic(t *testing.T) {
 	}
 }
 
-// otherAccount prepares a data directory with a token of a second account.
-func otherAccount(t *testing.T) (dir, token string) {
-	t.Helper()
-	dir = t.TempDir()
-	keys, err := vault.Open(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	store, err := identity.Open(dir, keys)
-	if err != nil {
-		t.Fatal(err)
-	}
-	token, _, err = store.Create(t.Context(), "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	files, err := filepath.Glob(filepath.Join(dir, "*.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	changed := 0
-	for _, path := range files {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if n := strings.Count(string(text), identity.DefaultAccount); n > 0 {
-			changed += n
-			text = []byte(strings.ReplaceAll(string(text), identity.DefaultAccount, "ac_other"))
-			if err := os.WriteFile(path, text, 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	if changed != 1 {
-		t.Fatalf("found the account %d times in %v", changed, files)
-	}
-	return dir, token
-}
-
 // Two accounts may have one internal name each; forwards reach their own.
 func TestEndpoints08_InternalNamesPerAccount(t *testing.T) {
 	t.Parallel()
-	dir, token := otherAccount(t)
-	s := nodetest.Start(t, func(c *node.Config) { c.DataDir = dir })
-	own, other := s.Agent(), s.Agent(culvert.WithAuthtoken(token))
+	s := nodetest.Start(t)
+	own, other := s.Agent(), s.NewAccount("other").Agent()
 	s.ServeHTTP(own, nodetest.Text("own"), culvert.WithURL("https://api.internal"))
 	s.ServeHTTP(other, nodetest.Text("other"), culvert.WithURL("https://api.internal"))
 	s.ServeHTTP(other, nodetest.Text("other alone"), culvert.WithURL("https://alone.internal"))

@@ -35,6 +35,10 @@ func (b *buffer) String() string {
 	return b.b.String()
 }
 
+func textLogger(b *buffer) *slog.Logger {
+	return slog.New(slog.NewTextHandler(b, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
 func TestK09_SecretsAreInNoLogAndNoFile(t *testing.T) {
 	t.Parallel()
 	const (
@@ -46,7 +50,7 @@ func TestK09_SecretsAreInNoLogAndNoFile(t *testing.T) {
 	var log buffer
 	s := nodetest.Start(t, func(c *node.Config) {
 		c.BootstrapAuthtoken = good
-		c.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		c.Logger = textLogger(&log)
 		c.AccessLog = c.Logger
 	})
 	ln := s.ServeHTTP(s.Agent(culvert.WithAuthtoken(good)), nodetest.Text("x"))

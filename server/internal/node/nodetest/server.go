@@ -1,11 +1,13 @@
 package nodetest
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"log/slog"
 	"net"
 	"os"
+	"sync"
 	"testing"
 
 	"github.com/culvert-project/culvert/internal/netx/memnet"
@@ -33,9 +35,18 @@ type Server struct {
 // is ready.
 func Start(tb testing.TB, edit ...func(*node.Config)) *Server {
 	tb.Helper()
+	s := Begin(tb, edit...)
+	s.AwaitReady()
+	return s
+}
+
+// Begin is Start without the wait: the listeners are open, and what Info and CAs
+// say is known after [Server.AwaitReady].
+func Begin(tb testing.TB, edit ...func(*node.Config)) *Server {
+	tb.Helper()
 	s := &Server{tb: tb, Net: memnet.New()}
 	s.cfg = node.Config{
-		DataDir: tb.TempDir(), BootstrapAuthtoken: Token, Version: "test",
+		DataDir: tb.TempDir(), BootstrapAuthtoken: Token, BootstrapAPIKey: Key, Version: "test",
 		Listen: func(_ context.Context, network, addr string) (net.Listener, error) {
 			return s.Net.Listen(network, addr)
 		},
@@ -44,8 +55,22 @@ func Start(tb testing.TB, edit ...func(*node.Config)) *Server {
 	for _, e := range edit {
 		e(&s.cfg)
 	}
+	api := cmp.Or(s.cfg.APIAddr, node.DefaultAPIAddr)
+	listen, opened := s.cfg.Listen, make(chan struct{})
+	open := sync.OnceFunc(func() { close(opened) })
+	s.cfg.Listen = func(ctx context.Context, network, addr string) (net.Listener, error) {
+		if addr == api { // the last one of those that are always there
+			defer open()
+		}
+		return listen(ctx, network, addr)
+	}
 	s.run()
 	tb.Cleanup(s.Stop)
+	select {
+	case <-opened:
+	case err := <-s.ended:
+		s.ended <- err
+	}
 	return s
 }
 
@@ -59,13 +84,18 @@ func (s *Server) run() {
 	ended := make(chan error, 1)
 	go func() { ended <- n.Run(ctx) }()
 	s.Node, s.cancel, s.ended = n, cancel, ended
+}
+
+// AwaitReady waits until the server is ready.
+func (s *Server) AwaitReady() {
+	s.tb.Helper()
 	select {
-	case <-n.Ready():
-	case err := <-ended:
-		ended <- err
+	case <-s.Node.Ready():
+	case err := <-s.ended:
+		s.ended <- err
 		s.tb.Fatalf("run node: %v", err)
 	}
-	s.Info = n.Info()
+	s.Info = s.Node.Info()
 	if s.Info.CAFile == "" {
 		return
 	}
@@ -105,6 +135,7 @@ func (s *Server) Restart() {
 	s.tb.Helper()
 	s.Stop()
 	s.run()
+	s.AwaitReady()
 }
 
 // testWriter writes log lines to the test's output, which shows them if it

@@ -1,0 +1,120 @@
+package node_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/culvert-project/culvert"
+	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/server/internal/node"
+	"github.com/culvert-project/culvert/server/internal/node/nodetest"
+)
+
+// certFiles writes a certificate and its key to files in a directory.
+func certFiles(t *testing.T, dir string, c tls.Certificate) (cert, key string) {
+	t.Helper()
+	secret, err := x509.MarshalECPrivateKey(c.PrivateKey.(*ecdsa.PrivateKey))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	for path, block := range map[string]*pem.Block{
+		cert: {Type: "CERTIFICATE", Bytes: c.Certificate[0]}, key: {Type: "EC PRIVATE KEY", Bytes: secret},
+	} {
+		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return cert, key
+}
+
+// TestD7_ReloadDropsNothing: other certificates are in force for new connections,
+// and those that are open go on, whatever becomes of the reload.
+func TestD7_ReloadDropsNothing(t *testing.T) {
+	t.Parallel()
+	const host = "h.t.example.com"
+	first, second := nodetest.Certificate(t, "*.t.example.com", "t.example.com"), nodetest.Certificate(t, "*.t.example.com", "t.example.com")
+	oldCert, oldKey := certFiles(t, t.TempDir(), first)
+	newCert, newKey := certFiles(t, t.TempDir(), second)
+	var cfg node.Config
+	s := nodetest.Start(t, func(c *node.Config) {
+		c.Domains, c.TLSCert, c.TLSKey = []string{"t.example.com"}, oldCert, oldKey
+		cfg = *c
+	})
+	s.CAs = nodetest.Pool(t, first, second)
+	a := s.Agent(culvert.WithTLSConfig(func(c *tls.Config) { c.InsecureSkipVerify = true }))
+	s.ServeHTTP(a, nodetest.Text("hello"), culvert.WithURL("https://"+host))
+	echo := s.ServeEcho(a, "hi", endpointTCP())
+	stream := s.Dial(s.HostPort(echo.URL()))
+	kept := s.Client()
+	ask := func() string {
+		t.Helper()
+		resp, body := s.Do(kept, http.MethodGet, "https://"+host+":9443/", nil)
+		if resp.StatusCode != http.StatusOK || body != "hello" {
+			t.Errorf("got %d %q", resp.StatusCode, body)
+		}
+		return resp.TLS.PeerCertificates[0].SerialNumber.String()
+	}
+	say := func(greeting string) {
+		t.Helper()
+		if _, err := io.WriteString(stream, "x"); err != nil {
+			t.Errorf("the open connection is gone: %v", err)
+		}
+		got := make([]byte, len(greeting)+1)
+		if _, err := io.ReadFull(stream, got); err != nil || string(got) != greeting+"x" {
+			t.Errorf("the open connection: got %q, %v", got, err)
+		}
+	}
+	fresh := func() string {
+		t.Helper()
+		c, err := s.DialTLS(host)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		return c.ConnectionState().PeerCertificates[0].SerialNumber.String()
+	}
+	was := ask()
+	say("hi")
+
+	bad := cfg
+	bad.TLSCert, bad.ShutdownGrace = filepath.Join(t.TempDir(), "missing.pem"), time.Hour
+	if _, err := s.Node.Reload(bad); !fault.Has(err, fault.ServerCertificate) {
+		t.Errorf("a certificate that is missing: got %v", err)
+	}
+	bad = cfg
+	bad.TLSCert, bad.TLSKey, bad.BootstrapAuthtoken = newCert, newKey, "short"
+	if _, err := s.Node.Reload(bad); !fault.Has(err, fault.BootstrapTokenInvalid) {
+		t.Errorf("a bad setting beside a good certificate: got %v", err)
+	}
+	if fresh() != was || ask() != was || s.Node.Grace() != node.DefaultGrace {
+		t.Error("a refused configuration has changed something")
+	}
+	say("")
+
+	good := cfg
+	good.TLSCert, good.TLSKey, good.ShutdownGrace, good.Region = newCert, newKey, time.Minute, "elsewhere"
+	later, err := s.Node.Reload(good)
+	if err != nil || !slices.Equal(later, []string{"region"}) {
+		t.Errorf("Reload = %v, %v, want region to wait", later, err)
+	}
+	if now := fresh(); now == was || now != second.Leaf.SerialNumber.String() {
+		t.Error("new connections get the old certificate")
+	}
+	if ask() != was {
+		t.Error("the kept connection was dropped")
+	}
+	if s.Node.Grace() != time.Minute {
+		t.Errorf("grace = %v", s.Node.Grace())
+	}
+	say("")
+}

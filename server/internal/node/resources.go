@@ -1,0 +1,45 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/culvert-project/culvert/server/internal/control"
+	"github.com/culvert-project/culvert/server/internal/rest"
+	"github.com/culvert-project/culvert/server/internal/store"
+	"github.com/culvert-project/culvert/server/internal/vault"
+)
+
+// settleTime is how long a write waits until what it changed is in force. One
+// that takes longer is stored nevertheless, and answered so.
+const settleTime = 5 * time.Second
+
+// openResources makes the resources, the API that serves them, and what follows
+// their changes.
+func (p *parts) openResources(shared *control.Shared, keys *vault.Vault) {
+	p.follower = store.NewFollower(shared.Store, p.n.log, p.roster)
+	p.rest = rest.New(rest.Config{
+		Auth: p.gate, Origin: p.n.cfg.APIURL, Logger: p.n.log,
+		Resources: []control.Resource{
+			control.NewVaults(shared),
+			control.NewSecrets(shared, keys),
+			control.NewCredentials(shared, keys),
+			control.NewAPIKeys(shared, keys),
+			control.NewServiceUsers(shared),
+			control.NewBotUsers(shared),
+		},
+	})
+}
+
+// settle waits until traffic follows a revision.
+func (p *parts) settle(ctx context.Context, r store.Revision) error {
+	waiting, cancel := context.WithTimeout(ctx, settleTime)
+	defer cancel()
+	err := p.follower.Wait(waiting, r)
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		p.n.log.Warn("a change is stored and not yet in force", "revision", uint64(r))
+		return nil
+	}
+	return err
+}
