@@ -15,7 +15,7 @@ func TestHelpTexts(t *testing.T) {
 	t.Parallel()
 	for _, words := range []string{
 		"help", "http --help", "tcp --help", "tls --help", "start --help", "config --help", "config check --help", "config edit --help",
-		"config add-authtoken --help", "config add-connect-url --help", "help policy", "diagnose --help", "version --help", "completion --help",
+		"config add-authtoken --help", "config add-connect-url --help", "api vault-secrets create --help", "api vaults list --help", "help policy", "diagnose --help", "version --help", "completion --help",
 	} {
 		name := strings.TrimSuffix(strings.ReplaceAll(words, " ", "-"), "---help")
 		t.Run(name, func(t *testing.T) {

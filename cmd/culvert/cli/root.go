@@ -45,7 +45,7 @@ a public URL at the server, no port open here.`,
 	root.SetHelpCommandGroupID("setup")
 	root.AddCommand(
 		p.httpCommand(), p.tcpCommand(), p.tlsCommand(), p.startCommand(), p.tunnelCommand(),
-		p.configCommand(), p.policyCommand(), p.diagnoseCommand(), p.versionCommand(), p.completionCommand(),
+		p.configCommand(), p.apiCommand(), p.policyCommand(), p.diagnoseCommand(), p.versionCommand(), p.completionCommand(),
 	)
 	return root
 }

@@ -20,6 +20,7 @@ func (t *Text) UnmarshalText(b []byte) error {
 type Agent struct {
 	Authtoken            string        `yaml:"authtoken"`
 	APIKey               string        `yaml:"api_key"`
+	APIURL               string        `yaml:"api_url"`
 	ConnectURL           string        `yaml:"connect_url"`
 	ConnectCAs           string        `yaml:"connect_cas"`
 	ConnectCAFingerprint string        `yaml:"connect_ca_fingerprint"`

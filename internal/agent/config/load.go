@@ -241,7 +241,7 @@ func (c *Config) add2(s source) error {
 // idle are the keys of the agent that files may carry and that have no effect
 // yet. None of them protects anything while its part is missing.
 var idle = []string{
-	"api_key", "inspect_db_size", "local_storage", "web_addr", "web_allow_hosts", "web_auth", "update_check", "update_channel",
+	"inspect_db_size", "local_storage", "web_addr", "web_allow_hosts", "web_auth", "update_check", "update_channel",
 	"crl_noverify", "console_ui_color",
 }
 
