@@ -3,6 +3,7 @@ package datafile
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -15,7 +16,16 @@ import (
 // Write replaces the file at path by data, durably and at once: whoever reads
 // it sees the old content or the new one. The file gets the given mode.
 func Write(path string, data []byte, mode fs.FileMode) error {
-	tmp, err := writeTemp(path, data, mode)
+	return WriteBy(path, mode, func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
+}
+
+// WriteBy is [Write] of what a function writes. If that fails, path stays as it
+// was.
+func WriteBy(path string, mode fs.FileMode, write func(io.Writer) error) error {
+	tmp, err := writeTemp(path, mode, write)
 	if err != nil {
 		return err
 	}
@@ -28,7 +38,10 @@ func Write(path string, data []byte, mode fs.FileMode) error {
 // Create writes data to a new file at path, with mode 0600. If the file exists
 // it stays as it is and the error is fs.ErrExist.
 func Create(path string, data []byte) error {
-	tmp, err := writeTemp(path, data, 0o600)
+	tmp, err := writeTemp(path, 0o600, func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -60,13 +73,13 @@ func ReadSecret(path string, limit int64) ([]byte, error) {
 	return os.ReadFile(path)
 }
 
-// writeTemp writes data to a new file beside path.
-func writeTemp(path string, data []byte, mode fs.FileMode) (name string, err error) {
+// writeTemp has a new file beside path written.
+func writeTemp(path string, mode fs.FileMode, write func(io.Writer) error) (name string, err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*") // mode 0600
 	if err != nil {
 		return "", fmt.Errorf("create temporary file: %w", err)
 	}
-	_, err = f.Write(data)
+	err = write(f)
 	if err == nil && mode != 0o600 {
 		err = f.Chmod(mode)
 	}

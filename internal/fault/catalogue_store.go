@@ -10,6 +10,12 @@ const (
 	DatabaseUnavailable Code = "ERR_CULVERT_1602"
 	// DatabaseFull means that the disk of the database is full.
 	DatabaseFull Code = "ERR_CULVERT_1603"
+	// BackupUnusable means that a backup cannot be restored. Arguments: the backup, the line, what is wrong there.
+	BackupUnusable Code = "ERR_CULVERT_1604"
+	// DatabaseNotEmpty means that a backup would be mixed with what is there. Arguments: the database.
+	DatabaseNotEmpty Code = "ERR_CULVERT_1605"
+	// DatabaseDamaged means that a check has found what does not fit together. Arguments: the database, how much.
+	DatabaseDamaged Code = "ERR_CULVERT_1606"
 )
 
 func storeEntries() []Entry {
@@ -26,8 +32,23 @@ func storeEntries() []Entry {
 		},
 		{
 			Code: DatabaseUnavailable, Status: 503, Title: "The database is not available",
-			Message: "The server's database is not available at the moment. Nothing was changed.",
-			Remedy:  "Try again in a moment. Endpoints that are online go on meanwhile; the server's log says what is wrong.",
+			Message: "The server's database is not available at the moment.",
+			Remedy:  "Try again in a moment, and see first whether the change was made: the database may have been lost just after it. Endpoints that are online go on meanwhile; the server's log says what is wrong.",
+		},
+		{
+			Code: BackupUnusable, Status: 0, Title: "The backup cannot be restored",
+			Message: "The backup %s cannot be restored. Line %d: %s. Nothing was changed.",
+			Remedy:  "Take another backup, or copy this one again from where it came.",
+		},
+		{
+			Code: DatabaseNotEmpty, Status: 0, Title: "The database is not empty",
+			Message: "The database %s holds documents already. Nothing was changed.",
+			Remedy:  "A backup is restored into an empty database: name a new data directory with --data-dir, or a new database with CULVERTD_DATABASE_URL.",
+		},
+		{
+			Code: DatabaseDamaged, Status: 0, Title: "The database is damaged",
+			Message: "The database %s is damaged: %d problems were found.",
+			Remedy:  "Keep a copy of its files, and restore the last good backup into an empty database with culvertd restore. Look after the disk and the memory of the machine.",
 		},
 		{
 			Code: DatabaseFull, Status: 503, Title: "The disk of the database is full",

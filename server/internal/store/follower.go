@@ -15,6 +15,7 @@ type Projection interface {
 	// Load replaces the copy by what the transaction sees.
 	Load(tx Tx) error
 	// Apply brings the copy up to date with records that have changed; the transaction may see later changes.
+	// The same changes may come again, after a failure of the database or of another projection.
 	Apply(tx Tx, changes []Change) error
 }
 
@@ -25,8 +26,9 @@ type Follower struct {
 	log         *slog.Logger
 
 	mu      sync.Mutex
-	applied Revision      // guarded by mu, as is the next
-	moved   chan struct{} // closed when applied changes
+	applied Revision      // guarded by mu, as are the next two
+	err     error         // why the store cannot be followed at the moment
+	moved   chan struct{} // closed when applied changes or err is set
 }
 
 // retryFollow is how long a follower waits before it asks a database again that is not available.
@@ -56,10 +58,18 @@ func (f *Follower) Load(ctx context.Context) error {
 // Run follows the store until ctx ends. While the database is not available the projections stay as they are.
 func (f *Follower) Run(ctx context.Context) error {
 	failing := false
+	works := func() {
+		if failing {
+			f.log.Info("the database is followed again")
+		}
+		failing = false
+	}
 	for ctx.Err() == nil {
-		err := f.follow(ctx, func() { failing = false })
+		err := f.follow(ctx, works)
 		if errors.Is(err, ErrTrimmed) {
-			err = f.Load(ctx)
+			if err = f.Load(ctx); err == nil {
+				works()
+			}
 		}
 		if err == nil || ctx.Err() != nil {
 			continue
@@ -68,10 +78,12 @@ func (f *Follower) Run(ctx context.Context) error {
 			f.log.Error("the database cannot be followed; what is in force stays", "err", err)
 			failing = true
 		}
+		f.fail(err)
 		select {
 		case <-ctx.Done():
 		case <-time.After(retryFollow):
 		}
+		f.fail(nil)
 	}
 	return nil
 }
@@ -102,6 +114,17 @@ func (f *Follower) advance(to Revision) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.applied = to
+	f.wake()
+}
+
+func (f *Follower) fail(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.err = err
+	f.wake()
+}
+
+func (f *Follower) wake() {
 	close(f.moved)
 	f.moved = make(chan struct{})
 }
@@ -113,14 +136,18 @@ func (f *Follower) Applied() Revision {
 	return f.applied
 }
 
-// Wait returns once the projections have reached a revision, or with the cause of ctx's end.
+// Wait returns once the projections have reached a revision. It fails if the store cannot be followed, and with
+// the cause of ctx's end.
 func (f *Follower) Wait(ctx context.Context, r Revision) error {
 	for {
 		f.mu.Lock()
-		applied, moved := f.applied, f.moved
+		applied, err, moved := f.applied, f.err, f.moved
 		f.mu.Unlock()
-		if applied >= r {
+		switch {
+		case applied >= r:
 			return nil
+		case err != nil:
+			return fmt.Errorf("revision %d is stored and not yet in force: %w", r, err)
 		}
 		select {
 		case <-ctx.Done():

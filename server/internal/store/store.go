@@ -59,12 +59,14 @@ type Store interface {
 	// View calls f with a transaction that sees the store as it is at one revision, which View returns.
 	View(ctx context.Context, f func(Tx) error) (Revision, error)
 	// Update calls f with a transaction and applies what it writes, unless f fails. It returns the revision
-	// that this made, or 0 if f wrote nothing. f may be called again, after a failure that is nobody's fault.
+	// that this made, or 0 if f wrote nothing. f is called at most once, and not any more when ctx has ended;
+	// a panic of it is an error. It must not call Update itself. After [ErrUnavailable] the update may have been
+	// applied, if the database was lost while it was committed; Changes tells.
 	Update(ctx context.Context, f func(Tx) error) (Revision, error)
 	// Changes yields the changes after a revision, in order, and then those to come until ctx ends, which is
 	// no error. It ends with [ErrTrimmed] if it does not know all of them any more, or with [ErrUnavailable].
 	Changes(ctx context.Context, since Revision) iter.Seq2[[]Change, error]
-	// Close ends all use. It waits for updates under way.
+	// Close ends all use, that of Changes too. It waits for updates under way.
 	Close() error
 }
 
@@ -78,7 +80,8 @@ type Tx interface {
 	List(q Query) iter.Seq2[Record, error]
 	// Put writes a record whose Revision is the stored one, 0 if none is stored; it fails with [ErrConflict]
 	// if it is not, and with [*KeyTakenError] if another record has one of its keys. Keys that it had before
-	// and has no longer are free at once. What this very update has written may be written again.
+	// and has no longer are free at once. What this very update has written may be written again. Texts that
+	// are no UTF-8 or hold NUL, and a body that is no JSON, are the caller's mistake; the body is kept compact.
 	Put(r Record) error
 	// Delete removes a record and its keys, or fails with [ErrNotFound].
 	Delete(kind, id string) error
@@ -95,6 +98,8 @@ var (
 	// ErrUnavailable says that the database cannot be reached or does not work. Nothing was written, or
 	// nothing is known of it.
 	ErrUnavailable = errors.New("store: the database is not available")
+	// ErrDamaged says that what the database holds is not what was written. errors.Is finds ErrUnavailable too.
+	ErrDamaged = fmt.Errorf("%w: it is damaged", ErrUnavailable)
 	// ErrFull says that the disk is full. Nothing was written. errors.Is finds ErrUnavailable too.
 	ErrFull = fmt.Errorf("%w: the disk is full", ErrUnavailable)
 )

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -22,22 +23,31 @@ const (
 	postgresReaders = 8
 	// postgresTimeout bounds how long a statement of PostgreSQL may take, and the wait for other writers.
 	postgresTimeout = 10 * time.Second
+	// dialTimeout bounds how long a TCP connection to it may take, so that a server which is back is found soon.
+	dialTimeout = time.Second
 	// writerLock is the number of the advisory lock that keeps writers apart.
 	writerLock = 0x63756c76657274
 )
 
 // OpenPostgres opens the database that a URL or a list of settings names, as libpq reads them. It fails with
-// fault.DatabaseUnusable or fault.DatabaseNewer; no message shows the password.
+// fault.DatabaseUnusable or fault.DatabaseNewer; no message shows the password. errors.Is finds
+// store.ErrUnavailable if the server may be there later.
 func OpenPostgres(ctx context.Context, dsn string) (*Store, error) {
 	s, err := openPostgres(ctx, dsn)
-	if _, coded := errors.AsType[*fault.Error](err); err != nil && !coded {
-		name := "(PostgreSQL)"
-		if s != nil {
-			name = s.name
-		}
-		return nil, fault.Wrap(err, fault.DatabaseUnusable, name, err)
+	if err == nil {
+		return s, nil
 	}
-	return s, err
+	if _, coded := errors.AsType[*fault.Error](err); coded {
+		return nil, err
+	}
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok && (strings.HasPrefix(e.Code, "28") || strings.HasPrefix(e.Code, "3D")) {
+		err = e // a wrong user, password or database does not become right by itself
+	}
+	name := "(PostgreSQL)"
+	if s != nil {
+		name = s.name
+	}
+	return nil, fault.Wrap(err, fault.DatabaseUnusable, name, err)
 }
 
 func openPostgres(ctx context.Context, dsn string) (*Store, error) {
@@ -49,7 +59,8 @@ func openPostgres(ctx context.Context, dsn string) (*Store, error) {
 	cfg.RuntimeParams["synchronous_commit"] = "on"
 	cfg.RuntimeParams["application_name"] = "culvertd"
 	cfg.ConnectTimeout = postgresTimeout
-	s := &Store{name: fmt.Sprintf("%s on %s", cfg.Database, net.JoinHostPort(cfg.Host, strconv.Itoa(int(cfg.Port)))), dialect: postgresDialect{}}
+	cfg.DialFunc = (&net.Dialer{Timeout: dialTimeout}).DialContext
+	s := newStore(fmt.Sprintf("%s on %s", cfg.Database, net.JoinHostPort(cfg.Host, strconv.Itoa(int(cfg.Port)))), postgresDialect{})
 	s.writer = stdlib.OpenDB(*cfg)
 	s.writer.SetMaxOpenConns(1)
 	s.reader = stdlib.OpenDB(*cfg)
@@ -67,7 +78,7 @@ func (postgresDialect) migrations() []string {
 	return []string{
 		`CREATE TABLE records (
 			kind TEXT COLLATE "C" NOT NULL, id TEXT COLLATE "C" NOT NULL, account TEXT COLLATE "C" NOT NULL, parent TEXT COLLATE "C" NOT NULL,
-			revision BIGINT NOT NULL, created BIGINT NOT NULL, updated BIGINT NOT NULL, body BYTEA NOT NULL, PRIMARY KEY (kind, id));
+			revision BIGINT NOT NULL, created BIGINT NOT NULL, updated BIGINT NOT NULL, body BYTEA NOT NULL, sum BIGINT NOT NULL, PRIMARY KEY (kind, id));
 		CREATE INDEX records_account ON records (kind, account, id);
 		CREATE INDEX records_parent ON records (kind, parent, id) WHERE parent <> '';
 		CREATE TABLE keys (
@@ -81,8 +92,8 @@ func (postgresDialect) migrations() []string {
 }
 
 // lock waits for the writers of other processes. What is read after it is what they have committed.
-func (postgresDialect) lock(ctx context.Context, tx *sql.Tx) error {
-	_, err := tx.ExecContext(ctx, "SELECT pg_advisory_xact_lock($1)", int64(writerLock))
+func (postgresDialect) lock(x *session) error {
+	_, err := x.exec("SELECT pg_advisory_xact_lock($1)", int64(writerLock))
 	return err
 }
 
@@ -100,15 +111,23 @@ func (postgresDialect) judge(err error) (final bool, judged error) {
 	if !ok { // the connection, or the wait for one
 		return false, fmt.Errorf("%w: %w", store.ErrUnavailable, err)
 	}
-	if e.Code == "53100" { // disk_full
+	switch e.Code {
+	case "53100": // disk_full
 		return false, fmt.Errorf("%w: %w", store.ErrFull, err)
+	case "XX001", "XX002": // data_corrupted, index_corrupted
+		return false, fmt.Errorf("%w: %w", store.ErrDamaged, err)
 	}
-	switch e.Code[:2] {
-	case "08", "25", "40", "53", "57", "58": // connection, read-only, rollback, resources, intervention, system
+	switch e.Code[:min(2, len(e.Code))] {
+	case "28", "3D": // user, database: they were right when the store was opened
+		return false, fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+	case "08", "25", "40", "53", "55", "57", "58", "XX": // connection, read-only, rollback, resources, lock, intervention, system, internal
 		return false, fmt.Errorf("%w: %w", store.ErrUnavailable, err)
 	}
 	return false, err
 }
 
-// polls is true: several servers may share one database.
-func (postgresDialect) polls() bool { return true }
+// patience is a little longer than the database's own, whose end says more.
+func (postgresDialect) patience() time.Duration { return postgresTimeout + postgresTimeout/5 }
+
+// integrity is for the database's server to look after.
+func (postgresDialect) integrity(*session) ([]string, error) { return nil, nil }

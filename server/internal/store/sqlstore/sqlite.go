@@ -5,8 +5,11 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
+	"runtime"
+	"time"
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -38,23 +41,16 @@ func OpenSQLite(ctx context.Context, path string) (*Store, error) {
 }
 
 func openSQLite(ctx context.Context, path string) (*Store, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) // SQLite gives its other files the same mode
-	if err != nil {
+	if err := ownFile(path); err != nil {
 		return nil, err
-	}
-	info, err := f.Stat()
-	if err := errors.Join(err, f.Close()); err != nil {
-		return nil, err
-	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return nil, fault.New(fault.SecretFileMode, path, info.Mode().Perm())
 	}
 	values := url.Values{"_txlock": {"immediate"}}
 	for _, p := range pragmas {
 		values.Add("_pragma", p.name+"("+p.value+")")
 	}
+	var err error
 	dsn := (&url.URL{Scheme: "file", Opaque: url.PathEscape(path), RawQuery: values.Encode()}).String()
-	s := &Store{name: path, dialect: sqliteDialect{}}
+	s := newStore(path, sqliteDialect{})
 	if s.writer, err = sql.Open("sqlite", dsn); err != nil {
 		return nil, err
 	}
@@ -79,13 +75,33 @@ func openSQLite(ctx context.Context, path string) (*Store, error) {
 	return s, nil
 }
 
+// ownFile makes the file, if there is none, and refuses one that others may read. SQLite gives its other files the
+// same mode. A file that is there is not opened: to close it again would end the locks that this process has on it.
+func ownFile(path string) error {
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+		if errors.Is(err, fs.ErrExist) {
+			return ownFile(path)
+		}
+		if err != nil {
+			return err
+		}
+		return f.Close()
+	}
+	if err == nil && runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
+		return fault.New(fault.SecretFileMode, path, info.Mode().Perm())
+	}
+	return err
+}
+
 type sqliteDialect struct{}
 
 func (sqliteDialect) migrations() []string {
 	return []string{
 		`CREATE TABLE records (
 			kind TEXT NOT NULL, id TEXT NOT NULL, account TEXT NOT NULL, parent TEXT NOT NULL, revision INTEGER NOT NULL,
-			created INTEGER NOT NULL, updated INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (kind, id));
+			created INTEGER NOT NULL, updated INTEGER NOT NULL, body BLOB NOT NULL, sum INTEGER NOT NULL, PRIMARY KEY (kind, id));
 		CREATE INDEX records_account ON records (kind, account, id);
 		CREATE INDEX records_parent ON records (kind, parent, id) WHERE parent <> '';
 		CREATE TABLE keys (
@@ -99,12 +115,13 @@ func (sqliteDialect) migrations() []string {
 }
 
 // lock does nothing: a transaction of the writer holds the lock of the file from its beginning.
-func (sqliteDialect) lock(context.Context, *sql.Tx) error { return nil }
+func (sqliteDialect) lock(*session) error { return nil }
 
 func (sqliteDialect) viewOptions() *sql.TxOptions { return &sql.TxOptions{ReadOnly: true} }
 
 // judge tells failures of the database from faults of the program. A failed sync of the file is final: what
-// the file holds is unknown from then on (reliability-security.md 6, F20).
+// the file holds is unknown from then on (reliability-security.md 6, F20). The syncs that no update waits for,
+// those when what is new moves from the log into the file, SQLite does again from the log.
 func (sqliteDialect) judge(err error) (final bool, judged error) {
 	e, ok := errors.AsType[*sqlite.Error](err)
 	if !ok {
@@ -114,12 +131,28 @@ func (sqliteDialect) judge(err error) (final bool, judged error) {
 	case sqlite3.SQLITE_FULL:
 		return false, fmt.Errorf("%w: %w", store.ErrFull, err)
 	case sqlite3.SQLITE_IOERR:
-		return e.Code() == sqlite3.SQLITE_IOERR_FSYNC, fmt.Errorf("%w: %w", store.ErrUnavailable, err)
-	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
+		final = e.Code() == sqlite3.SQLITE_IOERR_FSYNC || e.Code() == sqlite3.SQLITE_IOERR_DIR_FSYNC
+		return final, fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
+		return false, fmt.Errorf("%w: %w", store.ErrDamaged, err)
+	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PROTOCOL, sqlite3.SQLITE_NOMEM:
 		return false, fmt.Errorf("%w: %w", store.ErrUnavailable, err)
 	}
 	return false, err
 }
 
-// poll is how often another process is looked for: never, the data directory belongs to one.
-func (sqliteDialect) polls() bool { return false }
+// patience is endless: a disk that does not answer blocks the process whatever it does.
+func (sqliteDialect) patience() time.Duration { return 0 }
+
+// integrity has SQLite compare its pages, tables and indexes.
+func (sqliteDialect) integrity(x *session) (problems []string, err error) {
+	err = x.rows("PRAGMA integrity_check", nil, func(scan func(...any) error) error {
+		var text string
+		err := scan(&text)
+		if err == nil && text != "ok" {
+			problems = append(problems, text)
+		}
+		return err
+	})
+	return problems, err
+}

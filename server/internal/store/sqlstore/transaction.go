@@ -1,8 +1,8 @@
 package sqlstore
 
 import (
-	"context"
-	"database/sql"
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -18,23 +18,32 @@ const recordsPage = 500
 
 // transaction is a store.Tx within a transaction of the database.
 type transaction struct {
-	ctx   context.Context //nolint:containedctx // it lives for one call of View or Update
-	tx    *sql.Tx
-	judge func(error) error
+	session *session
 	// revision is that of what is written, 0 in a view.
 	revision store.Revision
 	wrote    bool
-	// broken is a failure after which the database's transaction is no longer of use.
+	// broken is a failure of the database; what the function does or says after it does not matter.
 	broken error
 }
 
-var errReadOnly = errors.New("sqlstore: a view cannot write")
+var (
+	errReadOnly   = errors.New("sqlstore: a view cannot write")
+	errUnstorable = errors.New("sqlstore: a record needs a kind, an id and a body of JSON, and texts are UTF-8 without NUL")
+)
 
-const columns = "kind, id, account, parent, revision, created, updated, body"
+const columns = "kind, id, account, parent, revision, created, updated, body, sum"
 
 // Get returns a record.
 func (t *transaction) Get(kind, id string) (store.Record, error) {
-	return t.one("SELECT "+columns+" FROM records WHERE kind = $1 AND id = $2", kind, id)
+	if !storable(kind, id) {
+		return store.Record{}, store.ErrNotFound
+	}
+	var row row
+	err := t.session.row("SELECT "+columns+" FROM records WHERE kind = $1 AND id = $2", []any{kind, id}, row.into()...)
+	if err == nil {
+		err = row.check()
+	}
+	return row.Record, t.note(err)
 }
 
 // Find returns the record of a key.
@@ -47,18 +56,19 @@ func (t *transaction) Find(k store.Key) (store.Record, error) {
 }
 
 func (t *transaction) holder(k store.Key) (kind, id string, err error) {
-	err = t.tx.QueryRowContext(t.ctx, "SELECT kind, id FROM keys WHERE space = $1 AND value = $2", k.Space, k.Value).Scan(&kind, &id)
-	return kind, id, t.fail(err)
-}
-
-func (t *transaction) one(query string, args ...any) (store.Record, error) {
-	r, err := scan(t.tx.QueryRowContext(t.ctx, query, args...))
-	return r, t.fail(err)
+	if !storable(k.Space, k.Value) {
+		return "", "", store.ErrNotFound
+	}
+	err = t.session.row("SELECT kind, id FROM keys WHERE space = $1 AND value = $2", []any{k.Space, k.Value}, &kind, &id)
+	return kind, id, t.note(err)
 }
 
 // List yields records page by page.
 func (t *transaction) List(q store.Query) iter.Seq2[store.Record, error] {
 	return func(yield func(store.Record, error) bool) {
+		if !storable(q.Kind, q.Account, q.Parent, q.Before) {
+			return
+		}
 		left := q.Limit
 		for {
 			n := recordsPage
@@ -93,36 +103,54 @@ func (t *transaction) page(q store.Query, n int) ([]store.Record, error) {
 	}
 	args = append(args, n)
 	query := fmt.Sprintf("SELECT %s FROM records WHERE %s ORDER BY id DESC LIMIT $%d", columns, strings.Join(where, " AND "), len(args)) //nolint:gosec // of constants
-	rows, err := t.tx.QueryContext(t.ctx, query, args...)
-	if err != nil {
-		return nil, t.fail(err)
-	}
-	defer rows.Close()
 	var page []store.Record
-	for rows.Next() {
-		r, err := scan(rows)
-		if err != nil {
-			return nil, t.fail(err)
+	err := t.session.rows(query, args, func(scan func(...any) error) error {
+		var row row
+		err := scan(row.into()...)
+		if err == nil {
+			err = row.check()
 		}
-		page = append(page, r)
-	}
-	return page, t.fail(rows.Err())
+		page = append(page, row.Record)
+		return err
+	})
+	return page, t.note(err)
 }
 
-func scan(row interface{ Scan(...any) error }) (store.Record, error) {
-	var r store.Record
-	var created, updated int64
-	err := row.Scan(&r.Kind, &r.ID, &r.Account, &r.Parent, &r.Revision, &created, &updated, &r.Body)
-	r.CreatedAt, r.UpdatedAt = time.Unix(0, created).UTC(), time.Unix(0, updated).UTC()
-	return r, err
+// row is a row of the table records.
+type row struct {
+	store.Record
+
+	created, updated, sum int64
+}
+
+func (r *row) into() []any {
+	return []any{&r.Kind, &r.ID, &r.Account, &r.Parent, &r.Revision, &r.created, &r.updated, &r.Body, &r.sum}
+}
+
+// check completes a row that was read, and compares its checksum.
+func (r *row) check() error {
+	r.CreatedAt, r.UpdatedAt = time.Unix(0, r.created).UTC(), time.Unix(0, r.updated).UTC()
+	return checkSum(&r.Record, r.sum)
 }
 
 // Put writes a record, its keys and its change.
 func (t *transaction) Put(r store.Record) error {
-	if t.revision == 0 {
+	switch {
+	case t.revision == 0:
 		return errReadOnly
+	case r.Kind == "" || r.ID == "" || !storable(r.Kind, r.ID, r.Account, r.Parent):
+		return errUnstorable
 	}
+	var body bytes.Buffer
+	if err := json.Compact(&body, r.Body); err != nil {
+		return fmt.Errorf("%w: %w", errUnstorable, err)
+	}
+	r.Body = body.Bytes()
+	r.Keys = inOrder(r.Keys)
 	for _, k := range r.Keys {
+		if !storable(k.Space, k.Value) {
+			return errUnstorable
+		}
 		kind, id, err := t.holder(k)
 		if errors.Is(err, store.ErrNotFound) || err == nil && kind == r.Kind && id == r.ID {
 			continue
@@ -139,44 +167,53 @@ func (t *transaction) Put(r store.Record) error {
 	if err := t.write(r); err != nil {
 		return err
 	}
-	if _, err := t.exec("DELETE FROM keys WHERE kind = $1 AND id = $2", r.Kind, r.ID); err != nil {
+	return t.changed(r.Kind, r.ID, r.Account, false)
+}
+
+// write inserts a new record or replaces the one with the revision that the writer has seen.
+func (t *transaction) write(r store.Record) error {
+	seen := r.Revision
+	r.Revision = t.revision
+	created, updated, sum := r.CreatedAt.UnixNano(), r.UpdatedAt.UnixNano(), sum(&r, r.Keys)
+	var n int64
+	var err error
+	if seen == 0 {
+		n, err = t.exec("INSERT INTO records ("+columns+") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (kind, id) DO NOTHING",
+			r.Kind, r.ID, r.Account, r.Parent, signed(r.Revision), created, updated, r.Body, sum)
+	} else {
+		n, err = t.exec("UPDATE records SET account = $1, parent = $2, revision = $3, created = $4, updated = $5, body = $6, sum = $7 WHERE kind = $8 AND id = $9 AND revision IN ($10, $11)",
+			r.Account, r.Parent, signed(r.Revision), created, updated, r.Body, sum, r.Kind, r.ID, signed(seen), signed(t.revision))
+	}
+	switch {
+	case err != nil:
 		return err
+	case n == 0:
+		return store.ErrConflict
+	case seen != 0:
+		if _, err := t.exec("DELETE FROM keys WHERE kind = $1 AND id = $2", r.Kind, r.ID); err != nil {
+			return err
+		}
 	}
 	for _, k := range r.Keys {
 		if _, err := t.exec("INSERT INTO keys (space, value, kind, id) VALUES ($1, $2, $3, $4)", k.Space, k.Value, r.Kind, r.ID); err != nil {
 			return err
 		}
 	}
-	return t.changed(r.Kind, r.ID, r.Account, false)
-}
-
-// write inserts a new record or replaces the one with the revision that the writer has seen.
-func (t *transaction) write(r store.Record) error {
-	created, updated := r.CreatedAt.UnixNano(), r.UpdatedAt.UnixNano()
-	var n int64
-	var err error
-	if r.Revision == 0 {
-		n, err = t.exec("INSERT INTO records ("+columns+") VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (kind, id) DO NOTHING",
-			r.Kind, r.ID, r.Account, r.Parent, int64(t.revision), created, updated, r.Body) //nolint:gosec // far from the end
-	} else {
-		n, err = t.exec("UPDATE records SET account = $1, parent = $2, revision = $3, created = $4, updated = $5, body = $6 WHERE kind = $7 AND id = $8 AND revision IN ($9, $10)",
-			r.Account, r.Parent, int64(t.revision), created, updated, r.Body, r.Kind, r.ID, int64(r.Revision), int64(t.revision)) //nolint:gosec // far from the end
-	}
-	if err == nil && n == 0 {
-		return store.ErrConflict
-	}
-	return err
+	return nil
 }
 
 // Delete removes a record; its keys go with it.
 func (t *transaction) Delete(kind, id string) error {
-	if t.revision == 0 {
+	switch {
+	case t.revision == 0:
 		return errReadOnly
+	case !storable(kind, id):
+		return store.ErrNotFound
 	}
 	var account string
-	err := t.tx.QueryRowContext(t.ctx, "SELECT account FROM records WHERE kind = $1 AND id = $2", kind, id).Scan(&account)
+	err := t.session.row("SELECT account FROM records WHERE kind = $1 AND id = $2", []any{kind, id}, &account)
 	if err != nil {
-		return t.fail(err)
+		return t.note(err)
 	}
 	if _, err := t.exec("DELETE FROM records WHERE kind = $1 AND id = $2", kind, id); err != nil {
 		return err
@@ -187,28 +224,19 @@ func (t *transaction) Delete(kind, id string) error {
 func (t *transaction) changed(kind, id, account string, deleted bool) error {
 	t.wrote = true
 	_, err := t.exec("INSERT INTO changes (revision, kind, id, account, deleted) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (revision, kind, id) DO UPDATE SET account = excluded.account, deleted = excluded.deleted",
-		int64(t.revision), kind, id, account, deleted) //nolint:gosec // far from the end
+		signed(t.revision), kind, id, account, deleted)
 	return err
 }
 
 func (t *transaction) exec(query string, args ...any) (int64, error) {
-	res, err := t.tx.ExecContext(t.ctx, query, args...)
-	if err != nil {
-		return 0, t.fail(err)
-	}
-	return res.RowsAffected()
+	n, err := t.session.exec(query, args...)
+	return n, t.note(err)
 }
 
-// fail judges an error of the database. It remembers that the transaction is lost, so that what else the
-// caller does with it does not matter.
-func (t *transaction) fail(err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, sql.ErrNoRows):
-		return store.ErrNotFound
+// note remembers a failure of the database.
+func (t *transaction) note(err error) error {
+	if err != nil && t.broken == nil && !errors.Is(err, store.ErrNotFound) {
+		t.broken = err
 	}
-	err = t.judge(err)
-	t.broken = err
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -27,6 +28,9 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		"updates at once are applied one by one": testConcurrent,
 		"a panic is the caller's own":            testPanic,
 		"a caller who has gone":                  testGone,
+		"a name under race belongs to one":       testRace,
+		"a group does not share failures":        testGroup,
+		"what no database can keep":              testUnstorable,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -343,4 +347,137 @@ func testGone(t *testing.T, s store.Store) {
 	if _, err := get(t, s, "a"); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("Get = %v, want %v", err, store.ErrNotFound)
 	}
+}
+
+// testRace has many callers claim the same names at once.
+func testRace(t *testing.T, s store.Store) {
+	const callers, names = 8, 10
+	var mu sync.Mutex
+	holders := map[string]string{}
+	var wg sync.WaitGroup
+	for c := range callers {
+		wg.Go(func() {
+			for n := range names {
+				id, key := fmt.Sprintf("c%d-%d", c, n), store.Key{Space: "name", Value: fmt.Sprint(n)}
+				_, err := s.Update(t.Context(), func(tx store.Tx) error { return tx.Put(record(id, `{}`, key)) })
+				taken, isTaken := errors.AsType[*store.KeyTakenError](err)
+				mu.Lock()
+				switch {
+				case err == nil && holders[key.Value] == "":
+					holders[key.Value] = id
+				case err == nil:
+					t.Errorf("both %s and %s have %s", holders[key.Value], id, key.Value)
+				case !isTaken || taken.ID == id:
+					t.Errorf("Update = %v, want that somebody else has %s", err, key.Value)
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	view(t, s, func(tx store.Tx) error {
+		for n := range names {
+			k := store.Key{Space: "name", Value: fmt.Sprint(n)}
+			if r, err := tx.Find(k); err != nil || r.ID != holders[k.Value] {
+				t.Errorf("Find(%v) = %s, %v, want %s", k, r.ID, err, holders[k.Value])
+			}
+		}
+		return nil
+	})
+}
+
+// testGroup lets updates wait behind one that takes its time, so that they may share what the store does for them.
+func testGroup(t *testing.T, s store.Store) {
+	inside, goOn := make(chan struct{}), make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if _, err := s.Update(t.Context(), func(tx store.Tx) error {
+			close(inside)
+			<-goOn
+			return tx.Put(record("first", `{}`))
+		}); err != nil {
+			t.Errorf("the first Update = %v", err)
+		}
+	})
+	<-inside
+	gone, leave := context.WithCancel(t.Context())
+	mine := errors.New("mine")
+	bad := map[string]func(store.Tx) error{
+		"fails":  func(tx store.Tx) error { return errors.Join(tx.Put(record("fails", `{}`)), mine) },
+		"panics": func(tx store.Tx) error { panic(tx.Put(record("panics", `{}`))) },
+		"exits":  func(tx store.Tx) error { _ = tx.Put(record("exits", `{}`)); runtime.Goexit(); return nil },
+		"NUL":    func(tx store.Tx) error { return tx.Put(record("N\x00L", `{}`)) },
+		"has conflict": func(tx store.Tx) error {
+			_ = tx.Put(record("has conflict", `{}`))
+			return tx.Put(record("has conflict", `{}`))
+		},
+	}
+	for name, f := range bad {
+		wg.Go(func() {
+			if _, err := s.Update(t.Context(), f); err == nil {
+				t.Errorf("%s: Update did not fail", name)
+			}
+		})
+	}
+	for i := range 10 {
+		wg.Go(func() {
+			if r, err := s.Update(t.Context(), func(tx store.Tx) error { return tx.Put(record(fmt.Sprint("good", i), `{}`)) }); err != nil || r == 0 {
+				t.Errorf("Update = %d, %v", r, err)
+			}
+		})
+	}
+	wg.Go(func() {
+		if _, err := s.Update(gone, func(store.Tx) error { t.Error("called for somebody who has gone"); return nil }); !errors.Is(err, context.Canceled) {
+			t.Errorf("Update = %v, want %v", err, context.Canceled)
+		}
+		close(goOn)
+	})
+	leave()
+	wg.Wait()
+	for name := range bad {
+		if _, err := get(t, s, name); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("%s has left something behind: %v", name, err)
+		}
+	}
+	for i := range 10 {
+		if _, err := get(t, s, fmt.Sprint("good", i)); err != nil {
+			t.Errorf("good%d: %v", i, err)
+		}
+	}
+}
+
+func testUnstorable(t *testing.T, s store.Store) {
+	for name, change := range map[string]func(*store.Record){
+		"no kind": func(r *store.Record) { r.Kind = "" }, "no id": func(r *store.Record) { r.ID = "" },
+		"NUL in the id": func(r *store.Record) { r.ID = "a\x00" }, "no UTF-8": func(r *store.Record) { r.Account = "\xff" },
+		"a key with NUL": func(r *store.Record) { r.Keys = []store.Key{{Space: "name", Value: "\x00"}} },
+		"no JSON":        func(r *store.Record) { r.Body = []byte("{") }, "no body": func(r *store.Record) { r.Body = nil },
+	} {
+		r := record("a", `{}`)
+		change(&r)
+		if _, err := s.Update(t.Context(), func(tx store.Tx) error { return tx.Put(r) }); err == nil || errors.Is(err, store.ErrUnavailable) {
+			t.Errorf("%s: Put = %v, want the caller's mistake", name, err)
+		}
+	}
+	put(t, s, record("a", "{ \"n\" :\n1 }"))
+	if r, err := get(t, s, "a"); err != nil || string(r.Body) != `{"n":1}` {
+		t.Errorf("the body is %s, %v, want it compact", r.Body, err)
+	}
+	view(t, s, func(tx store.Tx) error {
+		for _, bad := range []string{"a\x00", "\xff"} {
+			if _, err := tx.Get("thing", bad); !errors.Is(err, store.ErrNotFound) {
+				t.Errorf("Get(%q) = %v, want %v", bad, err, store.ErrNotFound)
+			}
+			if _, err := tx.Find(store.Key{Space: "name", Value: bad}); !errors.Is(err, store.ErrNotFound) {
+				t.Errorf("Find(%q) = %v, want %v", bad, err, store.ErrNotFound)
+			}
+			for _, q := range []store.Query{{Account: bad}, {Parent: bad}, {Before: bad}} {
+				q.Kind = "thing"
+				for r, err := range tx.List(q) {
+					t.Errorf("List(%+v) = %v, %v, want none", q, r, err)
+				}
+			}
+		}
+		return nil
+	})
 }

@@ -16,7 +16,7 @@ const postgresEnv = "CULVERT_TEST_POSTGRES"
 
 // Postgres returns the URL of a new, empty database, which is dropped after the test. The test is skipped if
 // CULVERT_TEST_POSTGRES is not set; in CI that is a failure.
-func Postgres(t *testing.T) string {
+func Postgres(t testing.TB) string {
 	t.Helper()
 	base := os.Getenv(postgresEnv)
 	if base == "" {

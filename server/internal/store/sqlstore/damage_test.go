@@ -1,0 +1,186 @@
+package sqlstore_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/server/internal/store"
+	"github.com/culvert-project/culvert/server/internal/store/sqlstore"
+)
+
+// contents is all that a store holds, as a backup has it, without the line that says when it was made.
+func contents(t *testing.T, s *sqlstore.Store) (string, error) {
+	t.Helper()
+	var out bytes.Buffer
+	if _, err := s.Backup(t.Context(), &out); err != nil {
+		return "", err
+	}
+	_, records, _ := strings.Cut(out.String(), "\n")
+	records, _, _ = strings.Cut(records, `{"records":`)
+	return records, nil
+}
+
+// filled makes a database with some records whose pages have all been moved into the file, and returns its bytes and
+// contents.
+func filled(t *testing.T) (file []byte, want string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "culvert.db")
+	s := openSQLite(t, path)
+	for i := range 40 {
+		id := fmt.Sprintf("id%04d", i)
+		put(t, s, thing(id, fmt.Sprintf(`{"n":%d,"text":"%s"}`, i, strings.Repeat("x", 40*(i%7))), store.Key{Space: "name", Value: "of " + id}))
+	}
+	want, err := contents(t, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	file, err = os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file, want
+}
+
+// judged opens a damaged file and says how the damage was noticed, "" if it was not.
+func judged(t *testing.T, path string) (noticed, got string, found int) {
+	t.Helper()
+	s, err := sqlstore.OpenSQLite(t.Context(), path)
+	if err != nil {
+		if !fault.Has(err, fault.DatabaseUnusable) {
+			t.Errorf("OpenSQLite = %v, want %s", err, fault.DatabaseUnusable)
+		}
+		return "at the start", "", 0
+	}
+	defer s.Close()
+	got, err = contents(t, s)
+	report, checkErr := s.Check(t.Context())
+	switch {
+	case err != nil && checkErr == nil && len(report.Problems) == 0:
+		t.Errorf("reading fails with %v, and a check finds nothing", err)
+	case err != nil:
+		return "when read", "", 0
+	case checkErr != nil || len(report.Problems) > 0:
+		return "by a check", got, 0
+	}
+	for _, line := range strings.Split(got, "\n") { // each name still finds its record
+		if _, rest, ok := strings.Cut(line, `"keys":[["name","`); ok {
+			name, _, _ := strings.Cut(rest, `"`)
+			if _, err := s.View(t.Context(), func(tx store.Tx) error {
+				_, err := tx.Find(store.Key{Space: "name", Value: name})
+				return err
+			}); err == nil {
+				found++
+			}
+		}
+	}
+	return "", got, found
+}
+
+// TestS5_BitFlips flips bits of the file one by one. Each flip is noticed, or changes nothing of what is read.
+func TestS5_BitFlips(t *testing.T) {
+	t.Parallel()
+	file, want := filled(t)
+	names := strings.Count(want, `"keys"`)
+	random := rand.New(rand.NewPCG(5, 5)) //nolint:gosec // the same ones each time
+	how := map[string]int{}
+	for range 150 {
+		at, bit := random.IntN(len(file)), random.IntN(8)
+		damaged := slices.Clone(file)
+		damaged[at] ^= 1 << bit
+		path := filepath.Join(t.TempDir(), "culvert.db")
+		if err := os.WriteFile(path, damaged, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		noticed, got, found := judged(t, path)
+		if noticed == "" && (got != want || found != names) {
+			t.Errorf("bit %d of byte %d: nobody notices that the contents are others", bit, at)
+		}
+		if noticed == "by a check" && got != want {
+			noticed = "by a check, though it reads otherwise"
+		}
+		how[noticed]++
+	}
+	t.Logf("%d bytes, noticed: %v", len(file), how)
+}
+
+// TestS5_TornPages puts an old or an empty page in the place of each page.
+func TestS5_TornPages(t *testing.T) {
+	t.Parallel()
+	file, want := filled(t)
+	const page = 4096
+	how := map[string]int{}
+	for at := 0; at < len(file); at += page {
+		for _, half := range []int{page, page / 2} {
+			damaged := slices.Clone(file)
+			clear(damaged[at+page-half : at+page])
+			path := filepath.Join(t.TempDir(), "culvert.db")
+			if err := os.WriteFile(path, damaged, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			noticed, got, _ := judged(t, path)
+			if noticed == "" && got != want {
+				t.Errorf("page %d: nobody notices that the contents are others", at/page+1)
+			}
+			how[noticed]++
+		}
+	}
+	t.Logf("noticed: %v", how)
+}
+
+// TestS5_WAL damages or cuts the log of a process that was killed. What remains is the database as it was after one of
+// the updates, whole.
+func TestS5_WAL(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "culvert.db")
+	s := openSQLite(t, path)
+	states := map[string]bool{}
+	for i := range 12 {
+		if i > 0 {
+			put(t, s, thing(fmt.Sprintf("id%04d", i), fmt.Sprintf(`{"n":%d}`, i)))
+		}
+		now, err := contents(t, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		states[now] = true
+	}
+	file, err := os.ReadFile(path) // as a killed process leaves them: nothing moves them now
+	if err != nil {
+		t.Fatal(err)
+	}
+	wal, err := os.ReadFile(path + "-wal")
+	if err != nil {
+		t.Fatal(err)
+	}
+	random := rand.New(rand.NewPCG(5, 6)) //nolint:gosec // the same ones each time
+	how := map[string]int{}
+	for i := range 60 {
+		damaged := slices.Clone(wal)
+		if i%2 == 0 {
+			damaged = damaged[:random.IntN(len(wal))]
+		} else {
+			damaged[random.IntN(len(wal))] ^= 1 << random.IntN(8)
+		}
+		path := filepath.Join(t.TempDir(), "culvert.db")
+		if err := errors.Join(os.WriteFile(path, file, 0o600), os.WriteFile(path+"-wal", damaged, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		noticed, got, _ := judged(t, path)
+		if noticed == "" && !states[got] {
+			t.Error("the contents are those after none of the updates")
+		}
+		how[noticed]++
+	}
+	t.Logf("noticed: %v", how)
+}
