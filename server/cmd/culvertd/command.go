@@ -35,8 +35,9 @@ To run a server for agents:
 	if p.called == agentName {
 		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: agentName}
 	}
-	root.AddCommand(p.serveCommand(), p.devCommand(), p.authtokenCommand(), p.configCommand(), p.policyCommand(),
-		p.auditCommand(), p.rotateKeyCommand(), p.versionCommand())
+	root.AddCommand(p.serveCommand(), p.devCommand(), p.configCommand(), p.policyCommand(),
+		p.accountCommand(), p.userCommand(), p.tokenCommand(), p.apiKeyCommand(), p.auditCommand(),
+		p.backupCommand(), p.restoreCommand(), p.dbCommand(), p.rotateKeyCommand(), p.versionCommand())
 	root.CompletionOptions.DisableDescriptions = false
 	return root
 }

@@ -51,23 +51,25 @@ func (n *Node) assemble(ctx context.Context, lns *listeners, files *files, db st
 	if err != nil {
 		return nil, fault.Wrap(err, fault.AddressFilesUnusable, err)
 	}
-	p := &parts{n: n, lns: lns, facts: facts, roster: identity.NewRoster(files.keys)}
+	policies, err := newCompiler(c)
+	if err != nil {
+		return nil, err
+	}
+	p := &parts{
+		n: n, lns: lns, facts: facts, roster: identity.NewRoster(files.keys),
+		lookups: control.NewLookups(files.keys, n.log), names: control.NewNames(c.Domains...),
+	}
 	shared := &control.Shared{Store: db, Settle: p.settle, Now: time.Now}
 	made, err := n.ensureFirst(ctx, shared, files.keys)
 	if err != nil {
 		return nil, err
 	}
 	p.gate = control.NewGate(shared, p.roster, n.log)
-
-	httpPort := advertised(c.AdvertiseHTTPPort, lns.http)
-	httpsPort := advertised(c.AdvertiseHTTPSPort, lns.https)
+	n.describe(lns, files, made)
 	ports := &ports{}
-	policies, err := newCompiler(c)
-	if err != nil {
-		return nil, err
-	}
 	p.binder, err = control.New(control.Config{
-		Sealer: files.keys, Policies: policies, ACL: p.roster, Domains: c.Domains, HTTPPort: httpPort, HTTPSPort: httpsPort, Extra: controlListeners(c),
+		Sealer: files.keys, Policies: policies, ACL: p.roster, Names: p.names, KnowsIPPolicy: p.lookups.KnowsIPPolicy,
+		Domains: c.Domains, HTTPPort: n.info.HTTPPort, HTTPSPort: n.info.HTTPSPort, Extra: controlListeners(c),
 		TCPFirst: c.TCPPorts.First, TCPLast: c.TCPPorts.Last, Ports: ports, Limits: c.Endpoints, Logger: n.log,
 	})
 	if err != nil {
@@ -76,31 +78,45 @@ func (n *Node) assemble(ctx context.Context, lns *listeners, files *files, db st
 	router := route.NewRouter(control.KeptNames(c.Domains)...)
 	publisher := snapshot.New(router)
 	p.tunnels = tunnel.New(tunnel.Config{ //nolint:contextcheck // handshakes have contexts of their own
-		Auth: authenticator{p.gate}, Binder: p.binder, Publisher: publisher, Cookies: files.keys,
+		Auth: authenticator{p.gate, p.lookups}, Binder: p.binder, Publisher: publisher, Cookies: files.keys,
 		TLS: files.certs.AgentTLS(), Limits: c.Agents, Region: c.Region, Version: c.Version, Logger: n.log,
 	})
-	p.edge = edge.New(edge.Config{
-		Router: router, Certs: files.certs, Agents: p.tunnels.ServeConn, Domains: c.Domains,
-		HTTPAddr: lns.http.Addr().String(), HTTPSAddr: lns.https.Addr().String(),
-		Extra: edgeListeners(c), TCPHost: c.TCPAddr, Listen: lns.take,
-		TrustedProxies: c.TrustedProxies, Limits: c.Edge, RedirectHTTP: max(0, c.RedirectHTTP), HTTPSPort: httpsPort,
-		ForwardedHeaders: edge.Forwarded(c.ForwardedHeaders), StartedAt: started,
-		Services: policy.Services{Address: facts.Fact}, Region: c.Region,
-		AccessLog: c.AccessLog, Logger: n.log,
-	})
+	p.edge = n.newEdge(p, files, router, started)
 	ports.Server = p.edge
 	n.tunnels, n.certs = p.tunnels, files.certs
+	// What is stored comes in this order: who may do something, what policies look
+	// up, whose names are, endpoints, and their names, which agents then do not get.
+	p.follower = store.NewFollower(db, n.log, p.roster, p.lookups, p.names, snapshot.NewCloud(publisher, policies, n.log), p.binder.Stored())
+	p.openResources(shared, files.keys, publisher)
+	return p, n.awaitDatabase(ctx, func() error { return p.follower.Load(ctx) })
+}
+
+// newEdge returns the public listeners.
+func (n *Node) newEdge(p *parts, files *files, router *route.Router, started time.Time) *edge.Server {
+	c := n.cfg
+	return edge.New(edge.Config{
+		Router: router, Certs: files.certs, Agents: p.tunnels.ServeConn, Domains: c.Domains,
+		HTTPAddr: n.info.HTTP.String(), HTTPSAddr: n.info.HTTPS.String(),
+		Extra: edgeListeners(c), TCPHost: c.TCPAddr, Listen: p.lns.take,
+		TrustedProxies: c.TrustedProxies, Limits: c.Edge, RedirectHTTP: max(0, c.RedirectHTTP), HTTPSPort: n.info.HTTPSPort,
+		ForwardedHeaders: edge.Forwarded(c.ForwardedHeaders), StartedAt: started,
+		Services: policy.Services{Address: p.facts.Fact, Secret: p.lookups.Secret, IPPolicy: p.lookups.IPPolicy},
+		Admit:    p.lookups.AdmitClient, Region: c.Region, AccessLog: c.AccessLog, Logger: n.log,
+	})
+}
+
+// describe notes what the server tells about itself.
+func (n *Node) describe(lns *listeners, files *files, made control.Made) {
+	c := n.cfg
 	n.info = Info{
 		HTTP: lns.http.Addr(), HTTPS: lns.https.Addr(), Agent: lns.agent.Addr(), API: lns.api.Addr(),
-		Domains: c.Domains, HTTPPort: httpPort, HTTPSPort: httpsPort,
+		Domains: c.Domains, HTTPPort: advertised(c.AdvertiseHTTPPort, lns.http), HTTPSPort: advertised(c.AdvertiseHTTPSPort, lns.https),
 		TCPHost: c.TCPAddr, TCPPorts: c.TCPPorts, ConnectURL: files.connect,
 		DataDir: c.DataDir, APIURL: c.apiURL(lns.api), Authtoken: made.Authtoken, APIKey: made.APIKey,
 	}
 	if c.TLSCert == "" {
 		n.info.CAFile, n.info.CAFingerprint = filepath.Join(c.DataDir, "ca.pem"), files.certs.Fingerprint()
 	}
-	p.openResources(shared, files.keys)
-	return p, n.awaitDatabase(ctx, func() error { return p.follower.Load(ctx) })
 }
 
 // ensureFirst makes sure of the first account and of the credentials that the

@@ -11,7 +11,10 @@ import (
 
 // authenticator lets in whoever has an authtoken. It joins package tunnel to
 // package control, which do not know each other.
-type authenticator struct{ gate *control.Gate }
+type authenticator struct {
+	gate    *control.Gate
+	lookups *control.Lookups
+}
 
 // Authenticate returns the agent that holds the token of a.
 func (a authenticator) Authenticate(ctx context.Context, auth wire.Auth, from netip.AddrPort) (wire.Agent, error) {
@@ -19,7 +22,10 @@ func (a authenticator) Authenticate(ctx context.Context, auth wire.Auth, from ne
 	if err != nil {
 		return wire.Agent{}, err
 	}
-	return wire.Agent{Account: h.Account, TokenID: h.ID}, nil
+	if err := a.lookups.AdmitAgent(h.Account, from.Addr().Unmap()); err != nil {
+		return wire.Agent{}, err
+	}
+	return wire.Agent{Account: h.Account, TokenID: h.ID, Principal: h.Principal}, nil
 }
 
 // watchTokens ends the sessions of authtokens that are taken away, until ctx

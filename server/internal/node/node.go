@@ -158,6 +158,10 @@ type parts struct {
 	// roster knows who may connect and call the API, and gate lets them in.
 	roster *identity.Roster
 	gate   *control.Gate
+	// lookups are what policies and restrictions look up, and names knows whose
+	// public names are.
+	lookups *control.Lookups
+	names   *control.Names
 	// follower keeps what traffic needs of the resources in step with the
 	// database, and rest serves them.
 	follower *store.Follower
@@ -194,6 +198,7 @@ func (p *parts) run(ctx context.Context) error {
 	var err error
 	select {
 	case <-p.edge.Ready():
+		p.binder.OpenPorts()
 		p.n.front.open(p.rest)
 		p.n.health.ready.Store(true)
 		close(p.n.ready)

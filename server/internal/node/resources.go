@@ -8,6 +8,7 @@ import (
 	"github.com/culvert-project/culvert/server/internal/control"
 	"github.com/culvert-project/culvert/server/internal/rest"
 	"github.com/culvert-project/culvert/server/internal/store"
+	"github.com/culvert-project/culvert/server/internal/tunnel"
 	"github.com/culvert-project/culvert/server/internal/vault"
 )
 
@@ -15,19 +16,25 @@ import (
 // that takes longer is stored nevertheless, and answered so.
 const settleTime = 5 * time.Second
 
-// openResources makes the resources, the API that serves them, and what follows
-// their changes.
-func (p *parts) openResources(shared *control.Shared, keys *vault.Vault) {
-	p.follower = store.NewFollower(shared.Store, p.n.log, p.roster)
+// openResources makes the resources and the API that serves them.
+func (p *parts) openResources(shared *control.Shared, keys *vault.Vault, live control.AgentEndpoints) {
+	c := p.n.cfg
 	p.rest = rest.New(rest.Config{
-		Auth: p.gate, Origin: p.n.cfg.APIURL, Logger: p.n.log,
+		Auth: p.gate, Admit: p.lookups.AdmitAPI, Self: p.n.directory.Self, Origin: c.APIURL, Logger: p.n.log,
 		Resources: []control.Resource{
+			control.NewEndpoints(shared, p.binder, live),
+			control.NewDomains(shared, p.binder, control.DomainsConfig{Domains: c.Domains, Region: c.Region}),
+			control.NewIPPolicies(shared),
+			control.NewIPPolicyRules(shared),
+			control.NewIPRestrictions(shared),
 			control.NewVaults(shared),
 			control.NewSecrets(shared, keys),
 			control.NewCredentials(shared, keys),
 			control.NewAPIKeys(shared, keys),
 			control.NewServiceUsers(shared),
 			control.NewBotUsers(shared),
+			control.NewTunnelSessions(shared, p.tunnels, tunnel.ErrUnknown, c.Region),
+			control.NewTunnels(live),
 		},
 	})
 }
