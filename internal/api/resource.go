@@ -187,4 +187,6 @@ func texts(description, metadata fault.Code) []Field {
 }
 
 // All returns the tables of all resources, in the order of the manual.
-func All() []*Resource { return []*Resource{Credentials(), APIKeys(), ServiceUsers(), BotUsers(), Vaults(), Secrets()} }
+func All() []*Resource {
+	return []*Resource{Endpoints(), Credentials(), APIKeys(), ServiceUsers(), BotUsers(), Vaults(), Secrets()}
+}

@@ -30,7 +30,7 @@ const (
 	PolicyTwice Code = "ERR_NGROK_9025"
 	// PolicyRefused means that the policy of a bind has mistakes. Argument: their number; the binder appends them.
 	PolicyRefused Code = "ERR_NGROK_9026"
-	// DescriptionTooLong means that an endpoint's description is too long. Argument: its length.
+	// DescriptionTooLong means that an endpoint's description is too long.
 	DescriptionTooLong Code = "ERR_NGROK_18012"
 	// PolicyUnreadable means that the agent cannot read the file or URL of a policy. Arguments: which, why.
 	PolicyUnreadable Code = "ERR_CULVERT_1233"
@@ -111,7 +111,7 @@ func bindEntries() []Entry {
 		},
 		{
 			Code: DescriptionTooLong, Status: 400, Title: "Description too long",
-			Message: "The description has %d characters; at most 255 are allowed.",
+			Message: "The description is too long: it may have 255 characters.",
 			Remedy:  "Shorten the description.",
 		},
 		{

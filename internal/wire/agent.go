@@ -57,8 +57,9 @@ func (a Auth) Family() Family {
 
 // Agent is an authenticated agent session, as the server's packages know it.
 type Agent struct {
-	// Account owns all that the session binds, TokenID names the credential.
-	Account, TokenID string
+	// Account owns all that the session binds, TokenID names the credential and Principal the user or service
+	// user whose it is.
+	Account, TokenID, Principal string
 	// SessionID is shown to people, ClientID is what the agent presents when
 	// it reconnects.
 	SessionID, ClientID string

@@ -46,7 +46,12 @@ func (b *Binder) wanted(r request) (endpoint.URL, error) {
 	default:
 		return endpoint.URL{}, fault.New(fault.SchemeMismatch, string(r.scheme), u)
 	}
-	binding, err := endpoint.ParseBindings(r.bindings, u.Host)
+	return b.stored(u, r.bindings)
+}
+
+// stored returns a URL as it is stored, if the server has it to give with these bindings.
+func (b *Binder) stored(u endpoint.URL, bindings []string) (endpoint.URL, error) {
+	binding, err := endpoint.ParseBindings(bindings, u.Host)
 	if err != nil {
 		return endpoint.URL{}, err
 	}

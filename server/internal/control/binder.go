@@ -91,8 +91,13 @@ type Binder struct {
 
 	mu    sync.Mutex
 	sites map[place]*site   // guarded by mu, as is all below
-	byID  map[string]*claim // by the endpoint's id
+	byID  map[string]*claim // by the id of an agent's endpoint
 	held  *list.List        // of *claim, the oldest first
+	// standing are the stored endpoints by their ids, storedClaims counts their claims, and running says that
+	// ports can be opened.
+	standing     map[string]*standing
+	storedClaims int
+	running      bool
 }
 
 // New returns a Binder without claims. It starts nothing. It fails with fault.DomainInvalid or
@@ -122,7 +127,7 @@ func New(cfg Config) (*Binder, error) {
 	cfg.Limits = cfg.Limits.withDefaults()
 	b := &Binder{
 		cfg: cfg, tcpHost: cfg.Domains[0], kept: KeptNames(cfg.Domains),
-		sites: map[place]*site{}, byID: map[string]*claim{}, held: list.New(),
+		sites: map[place]*site{}, byID: map[string]*claim{}, held: list.New(), standing: map[string]*standing{},
 	}
 	if isLocalhost(b.tcpHost) {
 		b.tcpHost = localhost
@@ -134,11 +139,11 @@ func New(cfg Config) (*Binder, error) {
 // next claim is made or released.
 func (b *Binder) Run(ctx context.Context) error {
 	const checks = 30 // per grace period
-	if b.cfg.Limits.Grace < 0 {
-		<-ctx.Done()
-		return nil
+	every := 30 * time.Second
+	if b.cfg.Limits.Grace >= 0 {
+		every = max(b.cfg.Limits.Grace/checks, time.Millisecond)
 	}
-	tick := time.NewTicker(max(b.cfg.Limits.Grace/checks, time.Millisecond))
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
 		select {
@@ -147,8 +152,12 @@ func (b *Binder) Run(ctx context.Context) error {
 		case <-tick.C:
 			b.mu.Lock()
 			closing := b.expire(time.Now())
+			running := b.running
 			b.mu.Unlock()
 			b.close(closing)
+			if running {
+				b.OpenPorts()
+			}
 		}
 	}
 }
@@ -206,9 +215,9 @@ func (b *Binder) Reserve(ctx context.Context, agent wire.Agent, bind wire.Bind) 
 // claimNew claims what a first bind asks for.
 func (b *Binder) claimNew(ctx context.Context, agent wire.Agent, r request, u endpoint.URL) (*claim, error) {
 	if u.Host == "" {
-		return b.claimRandom(ctx, agent, r, id.New("ep"))
+		return b.claimRandom(ctx, agent, r, id.NewSorted("ep"))
 	}
-	return b.claimURL(ctx, agent, r, u, id.New("ep"))
+	return b.claimURL(ctx, agent, r, u, id.NewSorted("ep"))
 }
 
 // claimURL claims a chosen URL.

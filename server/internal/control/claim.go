@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -36,13 +37,17 @@ type site struct {
 	// busy is closed when the opening or closing of the site's port is over; nil when there is none. A busy
 	// site changes only at the hands of who made it busy.
 	busy chan struct{}
+	// shut says that its port is not open yet, for stored endpoints that are known before the edge runs.
+	shut bool
 }
 
-// claim is the hold of one agent on one place. id, account, url and random never change.
+// claim is the hold of one agent or stored endpoint on one place. id, account, url, random and stored never
+// change.
 type claim struct {
 	id, account string
 	url         endpoint.URL
 	random      bool // the server has chosen the URL
+	stored      bool // it is a stored endpoint's, which has no session
 	pooled      bool
 	session     string      // of the agent that holds it, or held it last
 	bound       *wire.Bound // does not change; nil until Reserve is about to return
@@ -58,6 +63,10 @@ var (
 	errBusy  = errors.New("another program has the port")
 	errFails = errors.New("the port cannot be opened")
 	errFull  = errors.New("too many endpoints are online")
+	// errOthersAlone and errAlone are kinds of errTaken: those who have the place do not share it, or this one
+	// would not.
+	errOthersAlone = fmt.Errorf("%w, and not shared", errTaken)
+	errAlone       = fmt.Errorf("%w, and shared by others", errTaken)
 )
 
 // place claims want.url for agent, or takes over the claim with the id of want if there is one, whatever its
@@ -95,8 +104,10 @@ func (b *Binder) tryPlace(agent wire.Agent, r request, want claim, free bool) (c
 	defer b.mu.Unlock()
 	closing = b.expire(time.Now())
 	at := want.url
-	if c = b.byID[want.id]; c != nil {
-		at = c.url
+	if !want.stored {
+		if c = b.byID[want.id]; c != nil {
+			at = c.url
+		}
 	}
 	p := placeOf(want.account, at)
 	s := b.sites[p]
@@ -109,12 +120,16 @@ func (b *Binder) tryPlace(agent wire.Agent, r request, want claim, free bool) (c
 		return c, false, nil, closing, b.takeOver(c, s, agent, r)
 	case s != nil && free:
 		return nil, false, nil, closing, errTaken
-	case len(b.byID)-b.held.Len() >= b.cfg.Limits.Endpoints:
+	case len(b.byID)-b.held.Len()+b.storedClaims >= b.cfg.Limits.Endpoints:
 		return nil, false, nil, closing, errFull
 	}
 	if s == nil {
 		s = &site{scheme: r.scheme}
-		if b.listens(at) {
+		switch {
+		case !b.listens(at):
+		case want.stored && !b.running:
+			s.shut = true
+		default:
 			s.busy, opened = make(chan struct{}), true
 		}
 	} else if err := b.admit(s, nil, agent.Account, r); err != nil {
@@ -124,7 +139,12 @@ func (b *Binder) tryPlace(agent wire.Agent, r request, want claim, free bool) (c
 	c.session, c.pooled = agent.SessionID, r.pooled
 	s.scheme = r.scheme
 	s.members = append(s.members, c)
-	b.sites[p], b.byID[c.id] = s, c
+	b.sites[p] = s
+	if c.stored {
+		b.storedClaims++
+	} else {
+		b.byID[c.id] = c
+	}
 	return c, opened, nil, closing, nil
 }
 
@@ -149,8 +169,14 @@ func (b *Binder) admit(s *site, self *claim, account string, r request) error {
 		return m == self || m.account == account && s.scheme == r.scheme && m.pooled && r.pooled
 	}
 	for _, m := range s.members {
-		if !fits(m) && (m.elem == nil || m.account != account) {
+		switch {
+		case fits(m) || m.elem != nil && m.account == account:
+		case m.account != account || s.scheme != r.scheme || m.pooled == r.pooled:
 			return errTaken
+		case m.pooled:
+			return errAlone
+		default:
+			return errOthersAlone
 		}
 	}
 	for _, m := range slices.Clone(s.members) {
@@ -167,7 +193,11 @@ func (b *Binder) forget(c *claim, s *site) {
 		b.held.Remove(c.elem)
 		c.elem = nil
 	}
-	delete(b.byID, c.id)
+	if c.stored {
+		b.storedClaims--
+	} else {
+		delete(b.byID, c.id)
+	}
 	s.members = slices.DeleteFunc(s.members, func(m *claim) bool { return m == c })
 }
 
@@ -178,7 +208,8 @@ func (b *Binder) drop(c *claim) (closing []uint16) {
 	b.forget(c, s)
 	switch {
 	case len(s.members) > 0:
-	case b.listens(c.url):
+	case s.busy != nil: // who opens its port finds it empty
+	case b.listens(c.url) && !s.shut:
 		s.busy = make(chan struct{})
 		return []uint16{p.port}
 	default:

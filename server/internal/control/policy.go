@@ -51,7 +51,7 @@ func (b *Binder) compile(ms []module, text string, u endpoint.URL) (any, error) 
 		found = append(found, more...)
 	}
 	if found.Failed() {
-		return nil, diagnosed(found.Errors())
+		return nil, diagnosed(fault.PolicyRefused, found.Errors())
 	}
 	b.warn(u, found)
 	if program == nil {
@@ -96,8 +96,8 @@ func (b *Binder) check(m module, target policy.Target) (*policy.Document, error)
 }
 
 // diagnosed is the refusal of a policy with these mistakes, of which it shows as many as there is room for.
-func diagnosed(mistakes policy.Diagnostics) *fault.Error {
-	f := fault.Wrap(mistakes, fault.PolicyRefused, len(mistakes))
+func diagnosed(code fault.Code, mistakes policy.Diagnostics) *fault.Error {
+	f := fault.Wrap(mistakes, code, len(mistakes))
 	var text strings.Builder
 	text.WriteString(f.Message)
 	for i, m := range mistakes {

@@ -61,8 +61,11 @@ type change struct {
 	tx     store.Tx
 	caller *Caller
 	at     time.Time
-	// undo are what has to be taken back, last first, if the update fails; done what follows if it succeeds.
+	// undo are what has to be taken back, last first, if the update fails; done what follows once it is in
+	// force, or cannot be waited for any longer. Either may be called for more than one run of the update.
 	undo, done []func()
+	// revision is that of the update, for done.
+	revision store.Revision
 }
 
 // update applies f and waits until it is in force.
@@ -78,10 +81,12 @@ func (s *Shared) update(ctx context.Context, caller *Caller, f func(c *change) e
 		}
 		return failure(err)
 	}
+	c.revision = revision
+	err = s.Settle(ctx, revision)
 	for _, f := range c.done {
 		f()
 	}
-	if err := s.Settle(ctx, revision); err != nil {
+	if err != nil {
 		return fmt.Errorf("wait for revision %d: %w", revision, err)
 	}
 	return nil

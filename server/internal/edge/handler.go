@@ -147,6 +147,9 @@ func (x *exchange) serve() error {
 	if err := x.find(); err != nil {
 		return err
 	}
+	if x.ep.Gone != nil {
+		defer context.AfterFunc(x.ep.Gone, x.cut)()
+	}
 	if x.ep.Policy != nil {
 		return x.govern()
 	}

@@ -37,6 +37,7 @@ func (s *Server) serveTCP(ctx context.Context, ec *edgeConn) {
 		ec.reset()
 		return
 	}
+	defer untilGone(ep, ec)()
 	if conn == nil || conn.Terminate == nil {
 		s.join(ctx, ec, nil, to)
 		return
@@ -47,6 +48,15 @@ func (s *Server) serveTCP(ctx context.Context, ec *edgeConn) {
 		return
 	}
 	s.join(ctx, ec, tc, to)
+}
+
+// untilGone resets the connection when its endpoint is gone. What it returns is
+// to be called at the end.
+func untilGone(ep *route.Endpoint, ec *edgeConn) func() bool {
+	if ep.Gone == nil {
+		return func() bool { return true }
+	}
+	return context.AfterFunc(ep.Gone, ec.reset)
 }
 
 // handshakeTCP ends TLS for a TCP endpoint. Its clients need not name a host:

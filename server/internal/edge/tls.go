@@ -242,6 +242,7 @@ func (s *Server) serveTLSEndpoint(ctx context.Context, ec *edgeConn, ep *route.E
 		ec.reset()
 		return err
 	}
+	defer untilGone(ep, ec)()
 	if (ep.TLS == nil || !ep.TLS.Terminate) && (conn == nil || conn.Terminate == nil) {
 		s.join(ctx, ec, nil, to)
 		return nil

@@ -53,6 +53,9 @@ func (x *exchange) switchProtocols(resp *http.Response) error {
 	ws.in.pass(initial)
 	ws.out.pass(early)
 	defer context.AfterFunc(x.h.leaving, ws.leave)()
+	if x.ep.Gone != nil {
+		defer context.AfterFunc(x.ep.Gone, func() { _ = ws.Conn.Close() })()
+	}
 	x.sent = int64(len(early)) + x.join(up, ws, initial)
 	return errDone
 }

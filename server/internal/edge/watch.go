@@ -124,6 +124,20 @@ func (x *exchange) tooSlow(elapsed time.Duration) {
 	_ = http.NewResponseController(x.w).SetWriteDeadline(longAgo) // it may have ended
 }
 
+// cut ends an exchange whose endpoint is gone.
+func (x *exchange) cut() {
+	w := &x.cc.watch
+	w.mu.Lock() // keeps it from ending
+	defer w.mu.Unlock()
+	switch {
+	case !slices.Contains(w.active, x): // it has ended or is a socket
+	case x.r.ProtoMajor == 1:
+		go x.cc.breakOff()
+	default:
+		_ = http.NewResponseController(x.w).SetWriteDeadline(longAgo) // as in tooSlow
+	}
+}
+
 // pace tells whether somebody moves bytes fast enough while they are waited
 // for. A transfer gets further into debt the longer it is waited for, and every
 // byte pays a part of it back; ahead of its rate it gathers credit.

@@ -53,6 +53,9 @@ type Endpoint struct {
 	ForwardsTo string
 	// Policy is the Traffic Policy of the endpoint, nil for none.
 	Policy *policy.Program
+	// Gone, if not nil, ends when what goes through the endpoint has to be
+	// over, some time after it was deleted. All its forms share it.
+	Gone context.Context //nolint:containedctx // an event
 }
 
 // TLSID returns the identity of the TLS settings, "" for none.

@@ -18,21 +18,28 @@ const Returning = 15 * time.Second
 type Publisher struct {
 	router *route.Router
 
-	mu       sync.Mutex
-	online   map[*tunnel.Tunnel]*route.Endpoint // guarded by mu, as is all below
-	waiting  []*change
-	applying bool
+	mu     sync.Mutex
+	online map[*tunnel.Tunnel]*route.Endpoint // guarded by mu, as is all below
+	// byID and byAccount find the tunnels that are online; the second key of byAccount is the tunnel's id.
+	byID      map[string]*tunnel.Tunnel
+	byAccount map[string]map[string]*tunnel.Tunnel
+	waiting   []*change
+	applying  bool
 }
 
 // change is one step from a table to the next.
 type change struct {
 	drop, add *route.Endpoint
-	done      chan struct{} // closed when a table with the change is current
+	// done, if not nil, is closed when a table with the change is current.
+	done chan struct{}
 }
 
 // New returns a publisher for router. Only it may change the router's table.
 func New(router *route.Router) *Publisher {
-	return &Publisher{router: router, online: map[*tunnel.Tunnel]*route.Endpoint{}}
+	return &Publisher{
+		router: router, online: map[*tunnel.Tunnel]*route.Endpoint{},
+		byID: map[string]*tunnel.Tunnel{}, byAccount: map[string]map[string]*tunnel.Tunnel{},
+	}
 }
 
 // Publish makes t reachable, or puts its changed form in the place of the one
@@ -40,8 +47,9 @@ func New(router *route.Router) *Publisher {
 func (p *Publisher) Publish(_ context.Context, t *tunnel.Tunnel) error {
 	e := Endpoint(t.Bound(), t.Agent(), t.BoundAt(), t)
 	p.mu.Lock()
-	c := &change{drop: p.online[t], add: e, done: make(chan struct{})}
+	c := &change{drop: p.online[t], add: e}
 	p.online[t] = e
+	p.note(t, e.Account)
 	p.apply(c)
 	return nil
 }
@@ -57,20 +65,24 @@ func (p *Publisher) Withdraw(t *tunnel.Tunnel, clean bool) {
 		return
 	}
 	delete(p.online, t)
-	c := &change{drop: e, done: make(chan struct{})}
+	p.unnote(t, e.Account)
+	c := &change{drop: e}
 	if !clean {
 		p.router.Expect(e.Key, time.Now().Add(Returning))
 	}
 	p.apply(c)
 }
 
-// apply returns once c is in the table. It is called with p.mu held and releases
-// it. Whoever finds nobody applying does so for all who come meanwhile.
-func (p *Publisher) apply(c *change) {
-	p.waiting = append(p.waiting, c)
+// apply returns once the changes are in one table together. It is called with p.mu
+// held and releases it. Whoever finds nobody applying does so for all who come
+// meanwhile.
+func (p *Publisher) apply(cs ...*change) {
+	done := make(chan struct{})
+	cs[len(cs)-1].done = done
+	p.waiting = append(p.waiting, cs...)
 	if p.applying {
 		p.mu.Unlock()
-		<-c.done
+		<-done
 		return
 	}
 	p.applying = true
@@ -90,7 +102,9 @@ func (p *Publisher) apply(c *change) {
 			return t
 		})
 		for _, c := range batch {
-			close(c.done)
+			if c.done != nil {
+				close(c.done)
+			}
 		}
 		p.mu.Lock()
 	}

@@ -149,7 +149,7 @@ func TestChangesThatWaitAreAppliedTogether(t *testing.T) {
 				Binding: endpoint.Public, URL: endpoint.URL{Scheme: endpoint.HTTPS, Host: fmt.Sprintf("h%d.test", i), Port: 443},
 			}}
 			p.mu.Lock()
-			p.apply(&change{add: e, done: make(chan struct{})})
+			p.apply(&change{add: e})
 			if lookup(router, e.Key.URL.Host) == nil {
 				t.Errorf("%s is not in the table when apply returns", e.Key.URL.Host)
 			}

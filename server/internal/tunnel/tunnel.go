@@ -55,6 +55,9 @@ func (t *Tunnel) Bound() *wire.Bound { return t.bound.Load() }
 // Agent returns the session that bound the endpoint.
 func (t *Tunnel) Agent() wire.Agent { return *t.agent }
 
+// Region returns where its agent is connected.
+func (t *Tunnel) Region() string { return t.srv.cfg.Region }
+
 // BoundAt returns when the endpoint was bound.
 func (t *Tunnel) BoundAt() time.Time { return t.boundAt }
 

@@ -1,0 +1,157 @@
+package control
+
+import (
+	"iter"
+	"strings"
+
+	"github.com/culvert-project/culvert/internal/endpoint"
+	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/server/internal/policy"
+	"github.com/culvert-project/culvert/server/internal/store"
+)
+
+// EndpointKind is the kind of the records of stored endpoints.
+const EndpointKind = "endpoint"
+
+// Standing is a stored endpoint as traffic needs it.
+type Standing struct {
+	ID, Account string
+	// Revision is that of its last change.
+	Revision store.Revision
+	// URL has its stored port.
+	URL    endpoint.URL
+	Pooled bool
+	// Policy is the text of its policy.
+	Policy string
+}
+
+// Key is where the endpoint is found.
+func (s *Standing) Key() endpoint.Key {
+	return endpoint.Key{Account: s.Account, Binding: bindingOf(s.URL), URL: s.URL}
+}
+
+func standingOf(o *store.Object[endpointDoc]) *Standing {
+	return &Standing{
+		ID: o.ID, Account: o.Account, Revision: o.Revision, URL: o.Doc.at(), Pooled: o.Doc.PoolingEnabled,
+		Policy: o.Doc.TrafficPolicy,
+	}
+}
+
+// StoredEndpoint returns a stored endpoint, or [ErrNotFound].
+func StoredEndpoint(tx store.Tx, id string) (*Standing, error) {
+	docs := endpointCollection()
+	o, err := docs.Get(tx, id)
+	if err != nil {
+		return nil, err
+	}
+	return standingOf(o), nil
+}
+
+// StoredEndpoints yields all stored endpoints of all accounts.
+func StoredEndpoints(tx store.Tx) iter.Seq2[*Standing, error] {
+	return func(yield func(*Standing, error) bool) {
+		docs := endpointCollection()
+		for o, err := range docs.List(tx, store.Query{}) {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if !yield(standingOf(o), nil) {
+				return
+			}
+		}
+	}
+}
+
+// CompileStored makes the program of the policy of a stored endpoint at u, which has to answer every request
+// (traffic-policy.md 2.2). The program is nil if a diagnostic is no warning.
+func CompileStored(p Policies, text string, u endpoint.URL) (*policy.Program, policy.Diagnostics) {
+	target := policy.Target{Scheme: u.Scheme, Binding: bindingOf(u), Cloud: true}
+	doc, found := policy.Parse("", []byte(text))
+	if found.Failed() {
+		return nil, found
+	}
+	program, more := p.Compile(doc, target)
+	found = append(found, more...)
+	if program == nil && !found.Failed() { // it has no rule, or is switched off
+		found = append(found, policy.Diagnostic{Code: fault.PolicyMayNotAnswer, Message: "the policy says nothing, and nobody stands behind the endpoint"})
+	}
+	return program, found
+}
+
+// compileStored is CompileStored with what its owner is told: warnings, or a *fault.Error.
+func (b *Binder) compileStored(text string, u endpoint.URL) (warnings []string, err error) {
+	if strings.TrimSpace(text) == "" {
+		return nil, fault.New(fault.EndpointPolicyMissing)
+	}
+	_, found := CompileStored(b.cfg.Policies, text, u)
+	if found.Failed() {
+		return nil, diagnosed(fault.EndpointPolicyInvalid, found.Errors())
+	}
+	for _, w := range found[:min(len(found), maxWarnings)] {
+		line := oneLine(w.String())
+		warnings = append(warnings, strings.ToValidUTF8(line[:min(len(line), maxDiagnoses)], ""))
+	}
+	b.warn(u, found)
+	return warnings, nil
+}
+
+// storedURL returns the URL that a stored endpoint asks for, with its stored port. It infers a port, but
+// neither scheme nor host (endpoints.md 3.2). Errors are *fault.Error.
+func (b *Binder) storedURL(text string, bindings []string) (endpoint.URL, error) {
+	u, err := endpoint.ParseURL(text, "")
+	if err == nil && !strings.Contains(text, "://") {
+		return u, fault.New(fault.EndpointScheme, text)
+	}
+	if err == nil && u.Host == "" {
+		return u, fault.New(fault.EndpointURLInvalid, text, "it has no host")
+	}
+	if err == nil {
+		u, err = b.stored(u, bindings)
+	}
+	if err != nil {
+		return endpoint.URL{}, b.urlRefusal(fault.From(err), text, u)
+	}
+	return u, nil
+}
+
+// urlRefusal turns what an agent is told about a URL into what the API says (api.md 2.1).
+func (b *Binder) urlRefusal(f *fault.Error, text string, u endpoint.URL) *fault.Error {
+	why := strings.TrimSuffix(f.Message, ".")
+	switch f.Code {
+	case fault.URLUnparseable:
+		return fault.Wrap(f, fault.EndpointURLUnreadable, text, why)
+	case fault.SchemeRefused:
+		return fault.Wrap(f, fault.EndpointScheme, text)
+	case fault.PortRefused:
+		return fault.Wrap(f, fault.EndpointPort, int(u.Port), string(u.Scheme), b.allowedPorts(u.Scheme))
+	case fault.NameNotReserved, fault.TCPAddressUnknown:
+		return fault.Wrap(f, fault.EndpointNotReserved, text, why)
+	case fault.BindingInvalid, fault.BindingRepeated:
+		return fault.Wrap(f, fault.EndpointBinding, why)
+	case fault.KubernetesScheme:
+		return fault.Wrap(f, fault.EndpointKubernetesScheme)
+	case fault.URLExtraPart, fault.URLTrailingSlash, fault.PortMissing, fault.NameKept, fault.BindingNotBuilt,
+		fault.PublicInternal, fault.InternalSuffix, fault.InternalDepth, fault.KubernetesHost:
+		return f
+	}
+	return fault.Wrap(f, fault.EndpointURLInvalid, text, why+" ("+string(f.Code)+")")
+}
+
+// endpointHosts yields the public names of an account's stored endpoints: canonical, patterns as "*.x", and
+// without those of tcp, which have a port instead.
+func endpointHosts(tx store.Tx, account string) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		docs := endpointCollection()
+		for o, err := range docs.List(tx, store.Query{Account: account}) {
+			if err != nil {
+				yield("", err)
+				return
+			}
+			u := o.Doc.at()
+			if u.Scheme != endpoint.TCP && bindingOf(u) == endpoint.Public && !yield(u.Host, nil) {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,238 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+
+	"github.com/culvert-project/culvert/internal/endpoint"
+	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/internal/wire"
+	"github.com/culvert-project/culvert/server/internal/store"
+)
+
+// standing is what a stored endpoint holds: the place that it is stored with, and those that updates under way
+// would give it. It is guarded by Binder.mu.
+type standing struct {
+	claims []*claim
+	// pending is how many updates are under way.
+	pending int
+	// revision, at and pooled are as stored; gone is set when the endpoint was deleted.
+	revision store.Revision
+	at       endpoint.URL
+	pooled   bool
+	gone     bool
+}
+
+// stand claims the place of a stored endpoint for an update that is under way, beside the place that it has.
+// settle has to be called at the end of the update. Errors are *fault.Error, or the end of ctx.
+func (b *Binder) stand(ctx context.Context, want *Standing) error {
+	b.mu.Lock()
+	s := b.standing[want.ID]
+	if s == nil {
+		s = &standing{}
+		b.standing[want.ID] = s
+	}
+	s.pending++
+	if c := s.holds(want.URL); c != nil {
+		err := b.repool(c, want.Pooled)
+		b.mu.Unlock()
+		if err != nil {
+			b.settle(want, 0, false)
+		}
+		return err
+	}
+	b.mu.Unlock()
+	agent, r := wire.Agent{Account: want.Account}, request{scheme: want.URL.Scheme, pooled: want.Pooled}
+	c, err := b.place(ctx, agent, r, claim{id: want.ID, account: want.Account, url: want.URL, stored: true}, false)
+	if err != nil {
+		b.settle(want, 0, false)
+		return b.storedRefusal(err, want.URL)
+	}
+	b.mu.Lock()
+	s.claims = append(s.claims, c)
+	b.mu.Unlock()
+	return nil
+}
+
+// repool judges whether a claim may share its place, or not share it. Until the update is stored the stricter
+// of both is in force. b.mu is held.
+func (b *Binder) repool(c *claim, pooled bool) error {
+	if pooled || !c.pooled {
+		return nil
+	}
+	if s := b.sites[placeOf(c.account, c.url)]; len(s.members) > 1 {
+		return fault.New(fault.EndpointAlone, b.show(c.url))
+	}
+	c.pooled = false
+	return nil
+}
+
+// holds returns the claim of a place.
+func (s *standing) holds(u endpoint.URL) *claim {
+	for _, c := range s.claims {
+		if c.url == u {
+			return c
+		}
+	}
+	return nil
+}
+
+// settle ends an update that stand has begun: with its revision if it was stored, else with 0. With the last
+// one all places are given up but that which is stored. The order of the calls does not matter.
+func (b *Binder) settle(want *Standing, stored store.Revision, gone bool) {
+	b.mu.Lock()
+	s := b.standing[want.ID]
+	s.pending--
+	s.gone = s.gone || gone
+	if stored > s.revision {
+		s.revision, s.at, s.pooled = stored, want.URL, want.Pooled
+	}
+	closing := b.reconcile(want.ID, s)
+	b.mu.Unlock()
+	b.close(closing)
+}
+
+// reconcile gives up what a stored endpoint does not hold any more, unless an update is under way. It returns
+// ports to close. b.mu is held.
+func (b *Binder) reconcile(id string, s *standing) (closing []uint16) {
+	if s.pending > 0 {
+		return nil
+	}
+	s.claims = slices.DeleteFunc(s.claims, func(c *claim) bool {
+		if !s.gone && s.revision > 0 && c.url == s.at {
+			c.pooled = s.pooled
+			return false
+		}
+		closing = append(closing, b.drop(c)...)
+		return true
+	})
+	if len(s.claims) == 0 {
+		delete(b.standing, id)
+	}
+	return closing
+}
+
+// storedRefusal turns what kept a place from being had into what the API says.
+func (b *Binder) storedRefusal(err error, u endpoint.URL) error {
+	switch {
+	case errors.Is(err, errOthersAlone):
+		return fault.New(fault.EndpointOtherAlone, b.show(u))
+	case errors.Is(err, errAlone):
+		return fault.New(fault.EndpointAlone, b.show(u))
+	case errors.Is(err, errTaken):
+		return fault.New(fault.EndpointTaken, b.show(u))
+	case errors.Is(err, errFull):
+		return fault.New(fault.EndpointsTooMany, b.cfg.Limits.Endpoints)
+	}
+	return b.refusal(err, u)
+}
+
+// OpenPorts opens the ports of stored endpoints that are not open yet. It is to be called once the edge runs,
+// and [Binder.Run] does so again from time to time. What cannot be opened is logged.
+func (b *Binder) OpenPorts() {
+	b.mu.Lock()
+	b.running = true
+	opening := map[place]endpoint.URL{}
+	for p, s := range b.sites {
+		if s.shut && s.busy == nil {
+			s.busy = make(chan struct{})
+			opening[p] = s.members[0].url
+		}
+	}
+	b.mu.Unlock()
+	for p, u := range opening {
+		err := b.cfg.Ports.Claim(p.port)
+		b.close(b.opened(p, err == nil))
+		if err != nil && b.cfg.Logger != nil {
+			b.cfg.Logger.Error("the port of a stored endpoint cannot be opened", "url", b.show(u), "err", b.refusal(openFailure(err), u))
+		}
+	}
+}
+
+// opened ends the opening of the port of a stored endpoint. It returns the port if it is to be closed again,
+// because nobody wants it any more.
+func (b *Binder) opened(p place, ok bool) (closing []uint16) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := b.sites[p]
+	s.shut = !ok
+	switch {
+	case len(s.members) > 0:
+	case ok:
+		return []uint16{p.port}
+	default:
+		delete(b.sites, p)
+	}
+	close(s.busy)
+	s.busy = nil
+	return nil
+}
+
+// Stored returns the projection by which the claims of stored endpoints follow the store.
+func (b *Binder) Stored() store.Projection { return storedClaims{b} }
+
+// storedClaims is a projection of the stored endpoints. Those that come by the API have their claims before
+// they are stored; this one brings those that were there before, or come otherwise.
+type storedClaims struct{ b *Binder }
+
+// Load claims the places of all stored endpoints.
+func (p storedClaims) Load(tx store.Tx) error {
+	for s, err := range StoredEndpoints(tx) {
+		if err != nil {
+			return err
+		}
+		p.b.follow(s)
+	}
+	return nil
+}
+
+// Apply follows changes.
+func (p storedClaims) Apply(tx store.Tx, changes []store.Change) error {
+	for _, c := range changes {
+		if c.Kind != EndpointKind {
+			continue
+		}
+		s, err := StoredEndpoint(tx, c.ID)
+		switch {
+		case errors.Is(err, store.ErrNotFound):
+			p.b.forgetStored(c.ID)
+		case err != nil:
+			return err
+		default:
+			p.b.follow(s)
+		}
+	}
+	return nil
+}
+
+// follow gives an endpoint the place that it is stored with, unless an update under way is about to.
+func (b *Binder) follow(want *Standing) {
+	b.mu.Lock()
+	s := b.standing[want.ID]
+	known := s != nil && (s.pending > 0 || s.revision >= want.Revision)
+	b.mu.Unlock()
+	if known {
+		return
+	}
+	if err := b.stand(context.Background(), want); err != nil {
+		if b.cfg.Logger != nil {
+			b.cfg.Logger.Error("a stored endpoint does not get its place", slog.String("endpoint", want.ID), slog.String("url", b.show(want.URL)), slog.Any("err", err))
+		}
+		return
+	}
+	b.settle(want, want.Revision, false)
+}
+
+// forgetStored gives up the places of an endpoint that was deleted.
+func (b *Binder) forgetStored(id string) {
+	b.mu.Lock()
+	var closing []uint16
+	if s := b.standing[id]; s != nil {
+		s.gone = true
+		closing = b.reconcile(id, s)
+	}
+	b.mu.Unlock()
+	b.close(closing)
+}

@@ -1,0 +1,204 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"strconv"
+
+	"github.com/culvert-project/culvert/internal/api"
+	"github.com/culvert-project/culvert/internal/endpoint"
+	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/server/internal/store"
+)
+
+// endpointDoc is an endpoint as it is stored. What requests bring is as they brought it.
+type endpointDoc struct {
+	URL            string   `json:"url"`
+	Bindings       []string `json:"bindings,omitempty"`
+	TrafficPolicy  string   `json:"traffic_policy"`
+	PoolingEnabled bool     `json:"pooling_enabled,omitempty"`
+	api.Texts
+	Principal string `json:"principal"`
+	// Scheme, Host and Port are where it is found.
+	Scheme endpoint.Scheme `json:"scheme"`
+	Host   string          `json:"host"`
+	Port   uint16          `json:"port"`
+
+	warnings []string // of the write that is under way
+}
+
+// at returns the endpoint's URL with its stored port.
+func (d *endpointDoc) at() endpoint.URL {
+	return endpoint.URL{Scheme: d.Scheme, Host: d.Host, Port: d.Port}
+}
+
+func endpointCollection() store.Collection[endpointDoc] {
+	return store.Collection[endpointDoc]{Kind: EndpointKind}
+}
+
+// endpoints are stored endpoints, and views of those that agents have online.
+type endpoints struct {
+	resource[endpointDoc]
+	binder *Binder
+	agents AgentEndpoints
+}
+
+// NewEndpoints returns the rules of endpoints. The binder gives them their places.
+func NewEndpoints(s *Shared, b *Binder, agents AgentEndpoints) Resource {
+	e := &endpoints{binder: b, agents: agents}
+	e.resource = resource[endpointDoc]{
+		Shared: s, spec: api.Endpoints(), docs: endpointCollection(), noun: "endpoint",
+		check: e.judge, render: e.show,
+		remove: func(c *change, o *store.Object[endpointDoc]) error {
+			c.done = append(c.done, func() { b.forgetStored(o.ID) })
+			return nil
+		},
+	}
+	return e
+}
+
+// judge judges a new or changed endpoint and claims its place.
+func (e *endpoints) judge(c *change, old, o *store.Object[endpointDoc]) error {
+	d := &o.Doc
+	if old == nil {
+		d.Principal = c.caller.Principal
+	}
+	u, err := e.binder.storedURL(d.URL, d.Bindings)
+	if err != nil {
+		return err
+	}
+	if old != nil && old.Doc.Scheme != u.Scheme {
+		return fault.New(fault.EndpointSchemeFixed, string(old.Doc.Scheme), string(u.Scheme))
+	}
+	d.Scheme, d.Host, d.Port = u.Scheme, u.Host, u.Port
+	if old == nil || old.Doc.TrafficPolicy != d.TrafficPolicy || bindingOf(old.Doc.at()) != bindingOf(u) {
+		if d.warnings, err = e.binder.compileStored(d.TrafficPolicy, u); err != nil {
+			return err
+		}
+	}
+	want := standingOf(o)
+	if err := e.binder.stand(c.ctx, want); err != nil {
+		return err
+	}
+	c.undo = append(c.undo, func() { e.binder.settle(want, 0, false) })
+	c.done = append(c.done, func() { e.binder.settle(want, c.revision, false) })
+	return nil
+}
+
+// show returns an endpoint as callers see it.
+func (e *endpoints) show(_ store.Tx, caller *Caller, o *store.Object[endpointDoc]) (any, error) {
+	d := &o.Doc
+	owner := principal(d.Principal)
+	a := &api.Endpoint{
+		Meta: meta(caller, "/endpoints", o), UpdatedAt: seconds(o.UpdatedAt), Type: api.CloudEndpoint, URL: d.URL,
+		Texts: d.Texts, PoolingEnabled: d.PoolingEnabled, TrafficPolicy: d.TrafficPolicy, Principal: &owner,
+		Warnings: d.warnings,
+	}
+	e.derive(a, d.at())
+	return a, nil
+}
+
+// derive fills in what follows from an endpoint's stored URL.
+func (e *endpoints) derive(a *api.Endpoint, u endpoint.URL) {
+	a.PublicURL, a.Bindings = e.binder.show(u), []string{string(bindingOf(u))}
+	a.Proto, a.Scheme, a.Host, a.Port = string(u.Scheme), string(u.Scheme), u.Host, u.Port
+	if bindingOf(u) == endpoint.Public && u.Scheme != endpoint.TCP && u.Port == u.Scheme.DefaultPort() {
+		a.Port = e.binder.advertised(u.Scheme)
+	}
+	a.Hostport = a.Host + ":" + strconv.Itoa(int(a.Port))
+}
+
+// Get returns an endpoint, whoever it belongs to.
+func (e *endpoints) Get(ctx context.Context, caller *Caller, id string) (any, error) {
+	if a, ok := e.ofAgent(caller, id); ok {
+		return a, nil
+	}
+	return e.resource.Get(ctx, caller, id)
+}
+
+// ofAgent returns the view of an agent's endpoint.
+func (e *endpoints) ofAgent(caller *Caller, id string) (*api.Endpoint, bool) {
+	a, ok := e.agents.Endpoint(id)
+	if !ok || a.Bound.Account != caller.Account {
+		return nil, false
+	}
+	return e.showOnline(caller, a), true
+}
+
+// Update changes an endpoint that does not belong to an agent.
+func (e *endpoints) Update(ctx context.Context, caller *Caller, id string, body []byte) (any, error) {
+	if _, ok := e.ofAgent(caller, id); ok {
+		return nil, fault.New(fault.EndpointOfAgent, id)
+	}
+	return e.resource.Update(ctx, caller, id, body)
+}
+
+// Delete removes an endpoint that does not belong to an agent.
+func (e *endpoints) Delete(ctx context.Context, caller *Caller, id string) error {
+	if _, ok := e.ofAgent(caller, id); ok {
+		return fault.New(fault.EndpointOfAgent, id)
+	}
+	return e.resource.Delete(ctx, caller, id)
+}
+
+// List returns a page of stored endpoints and those of agents, newest first.
+func (e *endpoints) List(ctx context.Context, caller *Caller, p Page) (items []any, more bool, err error) {
+	online := e.agents.Endpoints(caller.Account, p.Before)
+	page := pageOf{Page: p}
+	err = e.view(ctx, func(tx store.Tx) error {
+		q := store.Query{Account: caller.Account, Before: p.Before}
+		if p.Match == nil {
+			q.Limit = p.Limit + 1
+		}
+		for o, err := range e.docs.List(tx, q) {
+			if err == nil {
+				err = context.Cause(ctx)
+			}
+			for err == nil && len(online) > 0 && online[0].Bound.TunnelID > o.ID {
+				err = page.add(e.showOnline(caller, online[0]))
+				online = online[1:]
+			}
+			if err == nil {
+				var a any
+				if a, err = e.show(tx, caller, o); err == nil {
+					err = page.add(a)
+				}
+			}
+			if err != nil {
+				return err
+			}
+		}
+		for _, a := range online {
+			if err := page.add(e.showOnline(caller, a)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if errors.Is(err, errPageFull) {
+		return page.items, true, nil
+	}
+	return page.items, false, err
+}
+
+// errPageFull says that there is an object for which a page has no room.
+var errPageFull = errors.New("the page is full")
+
+// pageOf collects the objects of a page.
+type pageOf struct {
+	Page
+	items []any
+}
+
+func (p *pageOf) add(a any) error {
+	if p.Match != nil {
+		if ok, err := p.Match(a); err != nil || !ok {
+			return err
+		}
+	}
+	if len(p.items) == p.Limit {
+		return errPageFull
+	}
+	p.items = append(p.items, a)
+	return nil
+}

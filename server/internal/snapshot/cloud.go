@@ -1,0 +1,180 @@
+package snapshot
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/culvert-project/culvert/internal/endpoint"
+	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/internal/wire"
+	"github.com/culvert-project/culvert/server/internal/control"
+	"github.com/culvert-project/culvert/server/internal/policy"
+	"github.com/culvert-project/culvert/server/internal/route"
+	"github.com/culvert-project/culvert/server/internal/store"
+)
+
+// Draining is how long connections through an endpoint may go on after it was
+// deleted (endpoints.md 12).
+const Draining = 30 * time.Second
+
+// Cloud is the projection that keeps the stored endpoints in the table. Make one with [NewCloud].
+type Cloud struct {
+	publisher *Publisher
+	policies  control.Policies
+	log       *slog.Logger
+	draining  time.Duration
+
+	// The store's follower is the only one to touch these.
+	standing map[string]*stored
+	programs map[programKey]*program
+}
+
+// stored is a stored endpoint in the table.
+type stored struct {
+	route   *route.Endpoint
+	program *program
+	end     context.CancelFunc // of the endpoint's Gone
+}
+
+// program is a compiled policy and how many endpoints use it.
+type program struct {
+	key  programKey
+	code *policy.Program // nil if it cannot be compiled any more
+	uses int
+}
+
+// programKey is what a program is made of: a text, and the kind of endpoint.
+type programKey struct {
+	text    [sha256.Size]byte
+	scheme  endpoint.Scheme
+	binding endpoint.Binding
+}
+
+// NewCloud returns a projection without endpoints. The publisher has the router.
+func NewCloud(p *Publisher, policies control.Policies, log *slog.Logger) *Cloud {
+	return &Cloud{
+		publisher: p, policies: policies, log: log, draining: Draining,
+		standing: map[string]*stored{}, programs: map[programKey]*program{},
+	}
+}
+
+// Load puts all stored endpoints into the table at once, and takes others out.
+func (c *Cloud) Load(tx store.Tx) error {
+	var changes []*change
+	seen := make(map[string]bool, len(c.standing))
+	for s, err := range control.StoredEndpoints(tx) {
+		if err != nil {
+			return err
+		}
+		seen[s.ID] = true
+		changes = c.put(changes, s)
+	}
+	for id := range c.standing {
+		if !seen[id] {
+			changes = c.remove(changes, id)
+		}
+	}
+	c.publisher.applyAll(changes)
+	return nil
+}
+
+// Apply follows changes of stored endpoints.
+func (c *Cloud) Apply(tx store.Tx, changed []store.Change) error {
+	var changes []*change
+	seen := map[string]bool{}
+	for _, ch := range changed {
+		if ch.Kind != control.EndpointKind || seen[ch.ID] {
+			continue
+		}
+		seen[ch.ID] = true
+		s, err := control.StoredEndpoint(tx, ch.ID)
+		switch {
+		case errors.Is(err, store.ErrNotFound):
+			changes = c.remove(changes, ch.ID)
+		case err != nil:
+			return err
+		default:
+			changes = c.put(changes, s)
+		}
+	}
+	c.publisher.applyAll(changes)
+	return nil
+}
+
+// put adds the change that brings an endpoint into the table, or its new form into the place of the old one.
+func (c *Cloud) put(changes []*change, s *control.Standing) []*change {
+	old := c.standing[s.ID]
+	p := c.use(s)
+	if old != nil && old.program == p && old.route.Key.URL == s.URL && old.route.Pooled == s.Pooled {
+		c.release(p)
+		return changes
+	}
+	now := &stored{program: p, route: &route.Endpoint{
+		ID: s.ID, Account: s.Account, Key: s.Key(), Pooled: s.Pooled, Policy: p.code, Upstream: nobody{s.URL},
+	}}
+	c.standing[s.ID] = now
+	if old == nil {
+		now.route.Gone, now.end = context.WithCancel(context.Background())
+		return append(changes, &change{add: now.route})
+	}
+	now.route.Gone, now.end = old.route.Gone, old.end
+	c.release(old.program)
+	return append(changes, &change{drop: old.route, add: now.route})
+}
+
+// remove adds the change that takes an endpoint out of the table.
+func (c *Cloud) remove(changes []*change, id string) []*change {
+	old := c.standing[id]
+	if old == nil {
+		return changes
+	}
+	delete(c.standing, id)
+	c.release(old.program)
+	time.AfterFunc(c.draining, old.end)
+	return append(changes, &change{drop: old.route})
+}
+
+// use returns the program of an endpoint's policy, which all endpoints of its kind with the same text share.
+func (c *Cloud) use(s *control.Standing) *program {
+	k := programKey{text: sha256.Sum256([]byte(s.Policy)), scheme: s.URL.Scheme, binding: s.Key().Binding}
+	p := c.programs[k]
+	if p == nil {
+		p = &program{key: k}
+		code, found := control.CompileStored(c.policies, s.Policy, s.URL)
+		if found.Failed() {
+			// What is stored was sound once. It must not take the others along, and must let nothing through.
+			c.log.Error("the policy of a stored endpoint is not valid any more", "endpoint", s.ID, "url", s.URL.String(), "err", found.Errors())
+		} else {
+			p.code = code
+		}
+		c.programs[k] = p
+	}
+	p.uses++
+	return p
+}
+
+func (c *Cloud) release(p *program) {
+	if p.uses--; p.uses == 0 {
+		delete(c.programs, p.key)
+	}
+}
+
+// applyAll returns once the changes are in one table together.
+func (p *Publisher) applyAll(changes []*change) {
+	if len(changes) > 0 {
+		p.mu.Lock()
+		p.apply(changes...)
+	}
+}
+
+// nobody is the upstream of an endpoint that has none: its policy has to answer.
+type nobody struct{ url endpoint.URL }
+
+// Dial fails with fault.CloudUnanswered.
+func (n nobody) Dial(context.Context, wire.ProxyHeader) (net.Conn, error) {
+	return nil, fault.New(fault.CloudUnanswered, n.url.String())
+}
