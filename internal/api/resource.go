@@ -188,5 +188,8 @@ func texts(description, metadata fault.Code) []Field {
 
 // All returns the tables of all resources, in the order of the manual.
 func All() []*Resource {
-	return []*Resource{Endpoints(), Credentials(), APIKeys(), ServiceUsers(), BotUsers(), Vaults(), Secrets()}
+	return []*Resource{
+		Endpoints(), Domains(), IPPolicies(), IPPolicyRules(), IPRestrictions(), Credentials(), APIKeys(), ServiceUsers(),
+		BotUsers(), Vaults(), Secrets(), TunnelSessions(), Tunnels(),
+	}
 }

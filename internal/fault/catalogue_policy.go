@@ -24,6 +24,8 @@ const (
 	CompressionUnknown Code = "ERR_NGROK_2214"
 	// NumberOutOfRange means a number outside of its range.
 	NumberOutOfRange Code = "ERR_NGROK_2215"
+	// IPPolicyUnknown means an IP policy that the account does not have.
+	IPPolicyUnknown Code = "ERR_NGROK_2216"
 	// CIDRInvalid means a text that is no address range.
 	CIDRInvalid Code = "ERR_NGROK_2217"
 	// PolicyTooMany means more entries than allowed.
@@ -138,6 +140,7 @@ func policyEntries() []Entry {
 		{TooManyHeaders, "Too many headers", "An action sets more headers than are allowed: %s."},
 		{CompressionUnknown, "Unknown compression", "The policy names an algorithm of compression that does not exist: %s."},
 		{NumberOutOfRange, "Number out of range", "A number in the policy is outside of its range: %s."},
+		{IPPolicyUnknown, "Unknown IP policy", "The policy names an IP policy that the account does not have: %s."},
 		{CIDRInvalid, "Not an address range", "The policy has a text that is no IP address and no range in CIDR notation: %s."},
 		{PolicyTooMany, "Too many entries", "A list in the policy has more entries than are allowed: %s."},
 		{TextTooLong, "Text too long", "A text in the policy is too long: %s."},

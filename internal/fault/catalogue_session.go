@@ -38,7 +38,13 @@ const (
 	CommandUnsupported Code = "ERR_NGROK_804"
 	// CommandFailed means that a remote command failed in the agent. Arguments: the command, the reason.
 	CommandFailed Code = "ERR_NGROK_807"
-	// CommandTimeout means that a remote command was not answered. Argument: the command.
+	// StopUnsupported and UpdateUnsupported are CommandUnsupported for two of the commands.
+	StopUnsupported   Code = "ERR_NGROK_805"
+	UpdateUnsupported Code = "ERR_NGROK_806"
+	// StopFailed and UpdateFailed are CommandFailed for two of the commands.
+	StopFailed   Code = "ERR_NGROK_808"
+	UpdateFailed Code = "ERR_NGROK_809"
+	// CommandTimeout means that a remote command was not answered, perhaps because the agent is gone. Argument: the command.
 	CommandTimeout Code = "ERR_NGROK_810"
 )
 
@@ -135,7 +141,27 @@ func sessionEntries() []Entry {
 			Remedy:  "Look at the agent's log.",
 		},
 		{
-			Code: CommandTimeout, Status: 504, Title: "The agent did not answer",
+			Code: StopUnsupported, Status: 400, Title: "The agent cannot be stopped from here",
+			Message: "The agent does not support the command %s: %s.",
+			Remedy:  "Stop it on its own machine, or delete its authtoken.",
+		},
+		{
+			Code: UpdateUnsupported, Status: 400, Title: "The agent cannot be updated from here",
+			Message: "The agent does not support the command %s: %s.",
+			Remedy:  "Update it on its own machine, with what installed it.",
+		},
+		{
+			Code: StopFailed, Status: 502, Title: "The agent could not be stopped",
+			Message: "The agent could not carry out the command %s: %s.",
+			Remedy:  "Look at the agent's log.",
+		},
+		{
+			Code: UpdateFailed, Status: 502, Title: "The agent could not be updated",
+			Message: "The agent could not carry out the command %s: %s.",
+			Remedy:  "Look at the agent's log.",
+		},
+		{
+			Code: CommandTimeout, Status: 502, Title: "The agent did not answer",
 			Message: "The agent did not answer the command %s.",
 			Remedy:  "Check the agent's network connection.",
 		},

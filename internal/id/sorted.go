@@ -40,6 +40,20 @@ func encode62(b []byte) string {
 	return string(out[:])
 }
 
+// TimeOf returns when a sorted identifier was made, to the second. It is zero for what is none.
+func TimeOf(text string) time.Time {
+	_, suffix, _ := strings.Cut(text, "_")
+	if len(suffix) != sortedLen || strings.Trim(suffix, base62) != "" {
+		return time.Time{}
+	}
+	n, base := new(big.Int), big.NewInt(int64(len(base62)))
+	for i := range len(suffix) {
+		n.Mul(n, base).Add(n, big.NewInt(int64(strings.IndexByte(base62, suffix[i]))))
+	}
+	const behind = 128 // bits behind the time
+	return time.Unix(epoch+n.Rsh(n, behind).Int64(), 0).UTC()
+}
+
 // IsSorted reports whether text has the form that [NewSorted] makes, with this prefix.
 func IsSorted(prefix, text string) bool {
 	suffix, ok := strings.CutPrefix(text, prefix+"_")

@@ -15,12 +15,18 @@ func TestNewSorted(t *testing.T) {
 		if !form.MatchString(got) || !IsSorted("ep", got) || IsSorted("tn", got) {
 			t.Fatalf("sortedAt = %q, want the form %s", got, form)
 		}
+		if made := TimeOf(got); !made.Equal(at.Truncate(time.Second)) {
+			t.Fatalf("TimeOf(%q) = %v, want %v", got, made, at.Truncate(time.Second))
+		}
 		if got <= last {
 			t.Fatalf("%q comes after %q, want a greater one", got, last)
 		}
 		last, at = got, at.Add(700*time.Microsecond)
 	}
 	for _, bad := range []string{"", "ep_", "ep_short", last + "x", "ep-" + last[3:], last[:29] + "!"} {
+		if bad != last+"x" && !TimeOf(bad).IsZero() {
+			t.Errorf("TimeOf(%q) = %v", bad, TimeOf(bad))
+		}
 		if IsSorted("ep", bad) {
 			t.Errorf("IsSorted(%q) = true", bad)
 		}

@@ -159,9 +159,11 @@ func TestAgent38_RemoteCommands(t *testing.T) {
 		config := writeConfig(t, info.ConnectURL, info.CAFingerprint, "  remote_management: false\n", endpoints)
 		agent := start(t, t.TempDir(), nil, "culvert", "start", "--all", "--config", config)
 		id := agent.await(session)[1]
-		for _, order := range []func(context.Context, string) error{n.Tunnels().StopSession, n.Tunnels().RestartSession} {
-			if err := order(t.Context(), id); !fault.Has(err, fault.CommandUnsupported) {
-				t.Errorf("got %v, want it unsupported", err)
+		for code, order := range map[fault.Code]func(context.Context, string) error{
+			fault.StopUnsupported: n.Tunnels().StopSession, fault.CommandUnsupported: n.Tunnels().RestartSession,
+		} {
+			if err := order(t.Context(), id); !fault.Has(err, code) {
+				t.Errorf("got %v, want %s", err, code)
 			}
 		}
 	})

@@ -129,12 +129,18 @@ func (b *Binder) checkPublic(u endpoint.URL) error {
 	if slices.Contains(b.kept, u.Host) {
 		return fault.New(fault.NameKept, u.Host)
 	}
-	for _, base := range b.cfg.Domains {
-		if endpoint.Under(u.Host, base) {
-			return nil
-		}
+	if b.cfg.Names == nil && baseOf(b.cfg.Domains, u.Host) == "" {
+		return fault.New(fault.NameNotReserved, u.Host, strings.Join(b.cfg.Domains, ", "), "app."+b.cfg.Domains[0])
 	}
-	return fault.New(fault.NameNotReserved, u.Host, strings.Join(b.cfg.Domains, ", "), "app."+b.cfg.Domains[0])
+	return nil
+}
+
+// owns judges whether an account may have a stored URL that the server has to give: public names have owners.
+func (b *Binder) owns(account string, u endpoint.URL) error {
+	if b.cfg.Names == nil || u.Host == "" || u.Scheme == endpoint.TCP || bindingOf(u) == endpoint.Internal {
+		return nil
+	}
+	return b.cfg.Names.Judge(account, u.Host)
 }
 
 // checkTCP judges a TCP address: the server's name for such addresses and a port of its range.

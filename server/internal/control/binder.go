@@ -66,6 +66,15 @@ type Config struct {
 	Policies Policies
 	// ACL knows what authtokens may bind. Nil means that all may bind everything.
 	ACL ACLs
+	// Names knows whose a public name is. Nil means that everybody may have all names under a base domain, and
+	// nobody others (decisions.md 18).
+	Names interface {
+		// Judge says whether an account may have an endpoint with a host: nil, or a fault for its agent.
+		Judge(account, host string) error
+	}
+	// KnowsIPPolicy says whether an account has an IP policy that a traffic policy names. Nil means that it is
+	// not asked.
+	KnowsIPPolicy func(account, id string) bool
 	// Domains are the base domains; at least one is required. Random names come under the first.
 	Domains []string
 	// HTTPPort and HTTPSPort are the advertised ports, which stand for 80 and 443. Default: 80 and 443.
@@ -182,7 +191,12 @@ func (b *Binder) Reserve(ctx context.Context, agent wire.Agent, bind wire.Bind) 
 			return nil, err
 		}
 	}
-	program, err := b.compile(r.modules, r.policy, u)
+	if !resumes {
+		if err := b.owns(agent.Account, u); err != nil {
+			return nil, err
+		}
+	}
+	program, err := b.compile(agent.Account, r.modules, r.policy, u)
 	if err != nil {
 		return nil, err
 	}
@@ -232,6 +246,9 @@ func (b *Binder) resume(ctx context.Context, agent wire.Agent, r request, t toke
 	u := t.url()
 	err := b.checkPublic(u)
 	if err == nil {
+		err = b.owns(agent.Account, u)
+	}
+	if err == nil {
 		var c *claim
 		c, err = b.place(ctx, agent, r, claim{id: t.ID, account: agent.Account, url: u, random: t.Random}, false)
 		if err == nil {
@@ -260,7 +277,7 @@ func (b *Binder) claimRandom(ctx context.Context, agent wire.Agent, r request, i
 	for {
 		u := endpoint.URL{Scheme: r.scheme, Host: endpoint.RandomLabel() + "." + domain}.WithDefaults()
 		if domain != b.cfg.Domains[0] { // not every name there has to be the account's
-			if err := b.checkPublic(u); err != nil {
+			if err := cmp.Or(b.checkPublic(u), b.owns(agent.Account, u)); err != nil {
 				return nil, err
 			}
 		}
@@ -299,7 +316,7 @@ func (b *Binder) Patch(_ context.Context, agent wire.Agent, p wire.PatchTunnelSt
 	var program any
 	if p.TrafficPolicy != nil {
 		b.mu.Unlock() // compiling takes a while
-		program, err = b.compile(c.modules, *p.TrafficPolicy, c.url)
+		program, err = b.compile(c.account, c.modules, *p.TrafficPolicy, c.url)
 		b.mu.Lock()
 		if err != nil {
 			return nil, err

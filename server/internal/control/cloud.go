@@ -80,11 +80,12 @@ func CompileStored(p Policies, text string, u endpoint.URL) (*policy.Program, po
 }
 
 // compileStored is CompileStored with what its owner is told: warnings, or a *fault.Error.
-func (b *Binder) compileStored(text string, u endpoint.URL) (warnings []string, err error) {
+func (b *Binder) compileStored(account, text string, u endpoint.URL) (warnings []string, err error) {
 	if strings.TrimSpace(text) == "" {
 		return nil, fault.New(fault.EndpointPolicyMissing)
 	}
-	_, found := CompileStored(b.cfg.Policies, text, u)
+	program, found := CompileStored(b.cfg.Policies, text, u)
+	found = append(found, b.unknown(account, program)...)
 	if found.Failed() {
 		return nil, diagnosed(fault.EndpointPolicyInvalid, found.Errors())
 	}
@@ -125,7 +126,7 @@ func (b *Binder) urlRefusal(f *fault.Error, text string, u endpoint.URL) *fault.
 		return fault.Wrap(f, fault.EndpointScheme, text)
 	case fault.PortRefused:
 		return fault.Wrap(f, fault.EndpointPort, int(u.Port), string(u.Scheme), b.allowedPorts(u.Scheme))
-	case fault.NameNotReserved, fault.TCPAddressUnknown:
+	case fault.NameNotReserved, fault.TCPAddressUnknown, fault.WildcardNotReserved, fault.NameForeign, fault.NameNested, fault.NameOfAdministrator:
 		return fault.Wrap(f, fault.EndpointNotReserved, text, why)
 	case fault.BindingInvalid, fault.BindingRepeated:
 		return fault.Wrap(f, fault.EndpointBinding, why)

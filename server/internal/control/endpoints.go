@@ -67,12 +67,15 @@ func (e *endpoints) judge(c *change, old, o *store.Object[endpointDoc]) error {
 	if err != nil {
 		return err
 	}
+	if err := e.binder.ownsIn(c, d.URL, u); err != nil {
+		return err
+	}
 	if old != nil && old.Doc.Scheme != u.Scheme {
 		return fault.New(fault.EndpointSchemeFixed, string(old.Doc.Scheme), string(u.Scheme))
 	}
 	d.Scheme, d.Host, d.Port = u.Scheme, u.Host, u.Port
 	if old == nil || old.Doc.TrafficPolicy != d.TrafficPolicy || bindingOf(old.Doc.at()) != bindingOf(u) {
-		if d.warnings, err = e.binder.compileStored(d.TrafficPolicy, u); err != nil {
+		if d.warnings, err = e.binder.compileStored(c.caller.Account, d.TrafficPolicy, u); err != nil {
 			return err
 		}
 	}

@@ -24,7 +24,7 @@ const maxDiagnoses = 3 << 10
 // compile makes the program of modules and a policy's text for the endpoint at u. It returns nil, as what the
 // data plane takes for no policy, if there is nothing to do. All mistakes of the text come as one fault
 // (traffic-policy.md 3.1).
-func (b *Binder) compile(ms []module, text string, u endpoint.URL) (any, error) {
+func (b *Binder) compile(account string, ms []module, text string, u endpoint.URL) (any, error) {
 	target := policy.Target{Scheme: u.Scheme, Binding: bindingOf(u)}
 	doc := &policy.Document{}
 	for _, m := range ms {
@@ -48,7 +48,7 @@ func (b *Binder) compile(ms []module, text string, u endpoint.URL) (any, error) 
 	if !found.Failed() {
 		var more policy.Diagnostics
 		program, more = b.cfg.Policies.Compile(doc, target)
-		found = append(found, more...)
+		found = append(append(found, more...), b.unknown(account, program)...)
 	}
 	if found.Failed() {
 		return nil, diagnosed(fault.PolicyRefused, found.Errors())
@@ -58,6 +58,19 @@ func (b *Binder) compile(ms []module, text string, u endpoint.URL) (any, error) 
 		return nil, nil
 	}
 	return program, nil
+}
+
+// unknown returns the mistakes of a program that names IP policies which its account does not have.
+func (b *Binder) unknown(account string, p *policy.Program) (found policy.Diagnostics) {
+	if p == nil || b.cfg.KnowsIPPolicy == nil {
+		return nil
+	}
+	for _, r := range p.IPPolicies() {
+		if !b.cfg.KnowsIPPolicy(account, r.ID) {
+			found = append(found, r.Unknown("IP policy"))
+		}
+	}
+	return found
 }
 
 // maxWarnings is how many warnings of one policy are logged.

@@ -192,10 +192,21 @@ func connectPhase(ctx context.Context, ep *route.Endpoint, conn *policy.Conn, se
 	return ep, nil
 }
 
-// passConnect runs the connect phase for a connection before anything else is done
-// with it. It fails if the connection is to be closed.
+// passConnect asks whether the client may use the endpoint, and runs the connect
+// phase for a connection before anything else is done with it. It fails if the
+// connection is to be closed.
 func (s *Server) passConnect(ctx context.Context, ec *edgeConn, ep *route.Endpoint) (*route.Endpoint, *policy.Conn, error) {
-	if ep == nil || !ep.Policy.Has(policy.OnTCPConnect) {
+	if ep == nil {
+		return nil, nil, nil
+	}
+	if err := s.cfg.Admit(ep.Account, ec.remote.Addr()); err != nil {
+		if ep.Key.URL.Scheme.IsHTTP() {
+			return ep, nil, nil // its requests are answered so
+		}
+		s.log.Debug("connection refused by the account's IP restriction", "endpoint", ep.ID, "client", ec.remote.String())
+		return nil, nil, err
+	}
+	if !ep.Policy.Has(policy.OnTCPConnect) {
 		return ep, nil, nil
 	}
 	conn := ec.facts(s.cfg.Region)

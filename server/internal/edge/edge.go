@@ -62,6 +62,11 @@ type Config struct {
 	ForwardedHeaders Forwarded
 	// Services answer what policies ask of the world outside; any may be nil.
 	Services policy.Services
+	// Admit says whether an address may use the public endpoints of an account:
+	// nil, or a fault that requests are answered with. It is asked before any
+	// policy, for each request and each connection of tcp and tls. Default:
+	// everybody may.
+	Admit func(account string, client netip.Addr) error
 	// Region is what policies know as the place of the server.
 	Region string
 	// StartedAt is when the server started: agents of an earlier process are
@@ -133,6 +138,9 @@ func New(cfg Config) *Server {
 	if cfg.HTTPSPort == 0 {
 		cfg.HTTPSPort = endpoint.HTTPS.DefaultPort()
 	}
+	if cfg.Admit == nil {
+		cfg.Admit = everybody
+	}
 	if cfg.ForwardedHeaders == "" {
 		cfg.ForwardedHeaders = ForwardAppend
 	}
@@ -172,7 +180,7 @@ func (s *Server) Run(ctx context.Context) error {
 	s.handler = newHandler(handlerConfig{
 		leaving: leaving, router: s.cfg.Router, returning: s.returning, redirect: s.cfg.RedirectHTTP,
 		httpsPort: s.cfg.HTTPSPort, forwarded: s.cfg.ForwardedHeaders,
-		services: s.cfg.Services, region: s.cfg.Region, limits: s.cfg.Limits, accessLog: s.cfg.AccessLog, logger: s.log,
+		services: s.cfg.Services, admits: s.cfg.Admit, region: s.cfg.Region, limits: s.cfg.Limits, accessLog: s.cfg.AccessLog, logger: s.log,
 	})
 	s.front, s.http = s.newFront(), s.newHTTPServer(ctx)
 	s.mu.Lock()

@@ -52,6 +52,9 @@ func (x *exchange) look() error {
 		}
 		return x.offline()
 	}
+	if err := x.h.admits(pool.Members()[0].Account, x.cc.remote.Addr()); err != nil {
+		return err
+	}
 	if mixed(pool.Members()) {
 		return fault.New(fault.MixedPool, x.url())
 	}

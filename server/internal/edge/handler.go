@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
@@ -32,7 +33,9 @@ type handlerConfig struct {
 	leaving context.Context //nolint:containedctx // an event for all connections
 	// services answer what policies ask of the world outside.
 	services policy.Services
-	region   string
+	// admits says whether an address may use the endpoints of an account.
+	admits func(account string, client netip.Addr) error
+	region string
 	// accessLog gets a line for each request. nil: none.
 	accessLog *slog.Logger
 	logger    *slog.Logger
@@ -50,7 +53,13 @@ type handler struct {
 	ending atomic.Bool
 }
 
+// everybody lets all addresses in.
+func everybody(string, netip.Addr) error { return nil }
+
 func newHandler(cfg handlerConfig) *handler {
+	if cfg.admits == nil {
+		cfg.admits = everybody
+	}
 	return &handler{
 		handlerConfig: cfg,
 		plain:         h1.NewClient(upstreamLimits(cfg.limits, nil)),

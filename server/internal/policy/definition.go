@@ -170,6 +170,18 @@ func (b *Build) NotBuilt(field, what string) {
 	b.c.add(at, b.path(field), fault.ActionNotBuilt, b.c.target.Check, what+": this is not built yet")
 }
 
+// IPPolicy notes that the field names an IP policy of the endpoint's account.
+func (b *Build) IPPolicy(field, id string) {
+	if !strings.HasPrefix(id, "ipp_") {
+		b.Problem(field, fault.IPPolicyUnknown, "%q is no id of an IP policy; these begin with ipp_", id)
+		return
+	}
+	at, _ := b.find(field)
+	b.c.program.ipPolicies = append(b.c.program.ipPolicies, Reference{ID: id, at: Diagnostic{
+		File: b.c.doc.file, Line: at.line, Column: at.column, Path: b.path(field), Code: fault.IPPolicyUnknown,
+	}})
+}
+
 // Nth returns how many actions of the policy have asked with the same identity
 // before. State that outlives a policy is kept by identity, and two actions
 // that look the same do not share it.

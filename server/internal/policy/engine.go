@@ -18,6 +18,8 @@ type Program struct {
 	env   *expr.Env
 	rules [phases][]compiledRule
 	reads map[string]bool
+	// ipPolicies are those that actions name.
+	ipPolicies []Reference
 }
 
 type compiledRule struct {
@@ -51,6 +53,24 @@ func (p *Program) Rules(ph Phase) []RuleInfo {
 
 // Reads reports whether some expression names a variable.
 func (p *Program) Reads(name string) bool { return p.reads[name] }
+
+// IPPolicies returns where actions name IP policies. Whether an account has them
+// is for others to judge. The caller must not change it.
+func (p *Program) IPPolicies() []Reference { return p.ipPolicies }
+
+// Reference is a place in a document that names an object of the account.
+type Reference struct {
+	// ID is that of the object.
+	ID string
+	at Diagnostic
+}
+
+// Unknown is the mistake of a reference to nothing.
+func (r Reference) Unknown(what string) Diagnostic {
+	d := r.at
+	d.Message = fmt.Sprintf("the account has no %s %s", what, r.ID)
+	return d
+}
 
 // Run runs the rules of a phase (traffic-policy.md 2). The fault of an action
 // ends it. With Answer or Refuse the exchange has a Response, unless the phase

@@ -11,6 +11,7 @@ import (
 	"github.com/culvert-project/culvert/internal/endpoint"
 	"github.com/culvert-project/culvert/internal/fault"
 	"github.com/culvert-project/culvert/server/internal/expr"
+	"github.com/culvert-project/culvert/server/internal/ipset"
 )
 
 // Exchange is one passage through an endpoint: a connection, or a request and
@@ -134,6 +135,9 @@ type Services struct {
 	Address func(a netip.Addr, fact string) (any, bool)
 	// Secret returns a secret of an account.
 	Secret func(account, vault, name string) (string, error)
+	// IPPolicy returns the rules of an IP policy of an account, nil if there is
+	// none with the id. They do not change.
+	IPPolicy func(account, id string) *ipset.Rules
 }
 
 // NewExchange returns an exchange for programs of an environment.
@@ -246,6 +250,15 @@ func (x *Exchange) Secret(vault, name string) (string, error) {
 		return "", fmt.Errorf("this server keeps no secrets")
 	}
 	return x.Services.Secret(x.Endpoint.Account, vault, name)
+}
+
+// IPPolicy returns the rules of an IP policy of the endpoint's account as they
+// are now, nil if it has none with the id.
+func (x *Exchange) IPPolicy(id string) *ipset.Rules {
+	if x.Services.IPPolicy == nil {
+		return nil
+	}
+	return x.Services.IPPolicy(x.Endpoint.Account, id)
 }
 
 // Respond sets the response to a new one with a body, and returns it. One that

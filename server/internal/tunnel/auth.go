@@ -151,13 +151,13 @@ func (s *session) openLimits() (streams, unacked int) {
 // else fresh ones. An id that proves nothing is no error.
 func (srv *Server) newIDs(account string, req wire.Auth) (clientID, sessionID string) {
 	if req.ClientId == "" {
-		return id.New("cl"), id.New("ts")
+		return id.New("cl"), id.NewSorted("ts")
 	}
 	c, ok := openCookie(srv.cfg.Cookies, req.Extra.Cookie)
 	if ok && c.Account == account && c.ClientID == req.ClientId {
 		return c.ClientID, c.SessionID
 	}
-	return id.New("cl"), id.New("ts")
+	return id.New("cl"), id.NewSorted("ts")
 }
 
 // maxLogged bounds the texts of agents in log lines.

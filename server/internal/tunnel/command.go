@@ -12,20 +12,22 @@ import (
 var ErrUnknown = errors.New("unknown id")
 
 // StopSession asks the agent with this session id to end. It fails with
-// fault.CommandUnsupported, fault.CommandFailed or fault.CommandTimeout, or with
+// fault.StopUnsupported, fault.StopFailed or fault.CommandTimeout, or with
 // [ErrUnknown].
 func (srv *Server) StopSession(ctx context.Context, sessionID string) error {
 	return srv.command(ctx, sessionID, wire.TypeStop, wire.Stop{})
 }
 
-// RestartSession asks the agent to restart itself. It fails like
-// [Server.StopSession].
+// RestartSession asks the agent to restart itself. It fails with
+// fault.CommandUnsupported, fault.CommandFailed or fault.CommandTimeout, or with
+// [ErrUnknown].
 func (srv *Server) RestartSession(ctx context.Context, sessionID string) error {
 	return srv.command(ctx, sessionID, wire.TypeRestart, wire.Restart{})
 }
 
 // UpdateSession asks the agent to replace itself by another version, the newest
-// if version is empty. It fails like [Server.StopSession].
+// if version is empty. It fails with fault.UpdateUnsupported, fault.UpdateFailed
+// or fault.CommandTimeout, or with [ErrUnknown].
 func (srv *Server) UpdateSession(ctx context.Context, sessionID, version string, major bool) error {
 	return srv.command(ctx, sessionID, wire.TypeUpdate, wire.Update{Version: version, PermitMajorVersion: major})
 }
@@ -75,21 +77,34 @@ func (srv *Server) command(ctx context.Context, sessionID string, t wire.ReqType
 		return ErrUnknown
 	}
 	if why := unsupported(s.agent.Auth.Extra, t); why != "" {
-		return fault.New(fault.CommandUnsupported, t, why)
+		code, _ := commandFaults(t)
+		return fault.New(code, t, why)
 	}
 	ctx, cancel := context.WithTimeout(ctx, srv.limits.Command)
 	defer cancel()
 	var resp wire.ErrorResp
 	err := s.peer.Call(ctx, t, req, &resp)
 	switch {
-	case errors.Is(err, context.DeadlineExceeded):
+	case err != nil: // it was silent for too long, or is gone
 		return fault.Wrap(err, fault.CommandTimeout, t)
-	case err != nil:
-		return fault.Wrap(err, fault.CommandFailed, t, "the connection to the agent failed")
 	case resp.Error != "":
-		return fault.New(fault.CommandFailed, t, resp.Error)
+		_, code := commandFaults(t)
+		return fault.New(code, t, resp.Error)
 	}
 	return nil
+}
+
+// commandFaults returns the codes of a command that an agent does not support,
+// and that it could not carry out (api.md 2.12).
+func commandFaults(t wire.ReqType) (unsupported, failed fault.Code) {
+	switch t {
+	case wire.TypeStop:
+		return fault.StopUnsupported, fault.StopFailed
+	case wire.TypeUpdate:
+		return fault.UpdateUnsupported, fault.UpdateFailed
+	default:
+		return fault.CommandUnsupported, fault.CommandFailed
+	}
 }
 
 // unsupported returns why the agent does not take a command, "" if it does.

@@ -46,12 +46,16 @@ func TestCommandsThatAnAgentDoesNotSupport(t *testing.T) {
 			r.Extra.StopUnsupportedError, r.Extra.RestartUnsupportedError = &why, nil
 		})
 		id := a.resp.Extra.AgentSessionID
-		for want, err := range map[string]error{
-			why:       w.srv.StopSession(t.Context(), id),
-			"too old": w.srv.RestartSession(t.Context(), id),
+		for _, tt := range []struct {
+			code fault.Code
+			want string
+			err  error
+		}{
+			{fault.StopUnsupported, why, w.srv.StopSession(t.Context(), id)},
+			{fault.CommandUnsupported, "too old", w.srv.RestartSession(t.Context(), id)},
 		} {
-			if !fault.Has(err, fault.CommandUnsupported) || !strings.Contains(err.Error(), want) {
-				t.Errorf("got %v, want 804 with %q", err, want)
+			if !fault.Has(tt.err, tt.code) || !strings.Contains(tt.err.Error(), tt.want) {
+				t.Errorf("got %v, want %s with %q", tt.err, tt.code, tt.want)
 			}
 		}
 		if got := a.commands(); len(got) != 0 {
@@ -66,8 +70,8 @@ func TestCommandThatTheAgentRefuses(t *testing.T) {
 		a := w.online()
 		a.answer = func(wire.ReqType) (any, error) { return wire.ErrorResp{Error: "busy"}, nil }
 		err := w.srv.StopSession(t.Context(), a.resp.Extra.AgentSessionID)
-		if !fault.Has(err, fault.CommandFailed) || !strings.Contains(err.Error(), "busy") {
-			t.Errorf("got %v, want 807 with the agent's text", err)
+		if !fault.Has(err, fault.StopFailed) || !strings.Contains(err.Error(), "busy") {
+			t.Errorf("got %v, want 808 with the agent's text", err)
 		}
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/culvert-project/culvert/internal/endpoint"
 	"github.com/culvert-project/culvert/internal/fault"
 	"github.com/culvert-project/culvert/server/internal/expr"
+	"github.com/culvert-project/culvert/server/internal/ipset"
 	"github.com/culvert-project/culvert/server/internal/policy"
 )
 
@@ -35,19 +36,20 @@ func restrictDefinition() policy.Definition {
 
 // set is a list of ranges, some of which are known only to an exchange.
 type set struct {
-	fixed   ranges
+	fixed   ipset.Set
 	dynamic []*expr.Template
 }
 
 type restrictIPs struct {
 	enforce     bool
 	allow, deny set
+	policies    []string // ids
 }
 
 func buildRestrict(c *restrictConfig, b *policy.Build) policy.Action {
-	a := &restrictIPs{enforce: c.Enforce}
-	if len(c.Policies) > 0 {
-		b.NotBuilt("ip_policies", "IP policies in restrict-ips")
+	a := &restrictIPs{enforce: c.Enforce, policies: c.Policies}
+	for i, id := range c.Policies {
+		b.IPPolicy(fmt.Sprintf("ip_policies[%d]", i), id)
 	}
 	switch {
 	case len(c.Allow)+len(c.Deny)+len(c.Policies) == 0:
@@ -77,7 +79,7 @@ func buildSet(field string, list []*expr.Template, b *policy.Build) set {
 		if masked {
 			b.Warn(at, fault.CIDRInvalid, "%s has bits behind its prefix; it is read as %s", text, p)
 		}
-		s.fixed.add(p)
+		s.fixed.Add(p)
 	}
 	return s
 }
@@ -109,40 +111,54 @@ func (a *restrictIPs) Do(_ context.Context, x *policy.Exchange) (policy.Verdict,
 // decide returns the range that decided and an error unless the client may come
 // in. Deny wins.
 func (a *restrictIPs) decide(x *policy.Exchange) (netip.Prefix, error) {
-	client := x.Conn.Client.Addr().Unmap().WithZone("")
-	denied, in, err := a.deny.find(x, client)
+	client := ipset.Client(x.Conn.Client.Addr())
+	denied, err := a.deny.find(x, client)
 	if err != nil {
 		return netip.Prefix{}, err
 	}
-	if in {
+	allowed, err := a.allow.find(x, client)
+	if err != nil {
+		return netip.Prefix{}, err
+	}
+	for _, id := range a.policies {
+		if rules := x.IPPolicy(id); rules != nil { // a deleted one says nothing
+			denied, allowed = longer(denied, &rules.Deny, client), longer(allowed, &rules.Allow, client)
+		}
+	}
+	switch {
+	case denied.IsValid():
 		return denied, fault.New(fault.AddressRefused)
-	}
-	allowed, in, err := a.allow.find(x, client)
-	if err != nil {
-		return netip.Prefix{}, err
-	}
-	if !in {
+	case !allowed.IsValid():
 		return netip.Prefix{}, fault.New(fault.AddressRefused)
 	}
 	return allowed, nil
 }
 
-// find returns the longest range of the set that holds the address. An entry
-// that is no range is a fault, whatever the others say.
-func (s *set) find(x *policy.Exchange, a netip.Addr) (netip.Prefix, bool, error) {
-	longest, found := s.fixed.find(a)
+// longer returns the longest range of s that holds an address if it is longer than one that is known to, else
+// that one.
+func longer(known netip.Prefix, s *ipset.Set, a netip.Addr) netip.Prefix {
+	if p, ok := s.Find(a); ok && (!known.IsValid() || p.Bits() > known.Bits()) {
+		return p
+	}
+	return known
+}
+
+// find returns the longest range of the set that holds the address, none if
+// none does. An entry that is no range is a fault, whatever the others say.
+func (s *set) find(x *policy.Exchange, a netip.Addr) (netip.Prefix, error) {
+	longest, _ := s.fixed.Find(a)
 	for _, t := range s.dynamic {
 		text, err := x.Text(t)
 		if err != nil {
-			return longest, false, err
+			return longest, err
 		}
 		p, _, err := parseRange(text)
 		if err != nil {
-			return longest, false, fault.Wrap(err, fault.CIDRInvalid, err)
+			return longest, fault.Wrap(err, fault.CIDRInvalid, err)
 		}
-		if p.Contains(a) && (!found || p.Bits() > longest.Bits()) {
-			longest, found = p, true
+		if p.Contains(a) && (!longest.IsValid() || p.Bits() > longest.Bits()) {
+			longest = p
 		}
 	}
-	return longest, found, nil
+	return longest, nil
 }

@@ -1,0 +1,330 @@
+package control
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/base32"
+	"errors"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"golang.org/x/net/publicsuffix"
+
+	"github.com/culvert-project/culvert/internal/api"
+	"github.com/culvert-project/culvert/internal/endpoint"
+	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/server/internal/store"
+)
+
+// domainDoc is a reserved name as it is stored.
+type domainDoc struct {
+	Domain string `json:"domain"`
+	// Name is another word for Domain in requests. It is not stored.
+	Name   string `json:"name,omitempty"`
+	Region string `json:"region,omitempty"`
+	// CertificateID is what a request brings.
+	CertificateID string                 `json:"certificate_id,omitempty"`
+	Policy        *api.CertificatePolicy `json:"certificate_management_policy,omitempty"`
+	ResolvesTo    []api.Place            `json:"resolves_to,omitempty"`
+	// Root is the name below which other reservations may cover this one or be covered by it.
+	Root string `json:"root"`
+	api.Texts
+}
+
+func domainCollection() store.Collection[domainDoc] {
+	return store.Collection[domainDoc]{
+		Kind:   "reserved_domain",
+		Keys:   func(o *store.Object[domainDoc]) []store.Key { return []store.Key{domainKey(o.Doc.Domain)} },
+		Parent: func(o *store.Object[domainDoc]) string { return o.Doc.Root },
+	}
+}
+
+func domainKey(name string) store.Key { return store.Key{Space: "domain", Value: name} }
+
+// findDomain returns the reservation of exactly a name, the zero value if there is none.
+func findDomain(tx store.Tx, name string) (reservation, error) {
+	docs := domainCollection()
+	o, err := docs.Find(tx, domainKey(name))
+	if errors.Is(err, store.ErrNotFound) {
+		return reservation{}, nil
+	}
+	if err != nil {
+		return reservation{}, err
+	}
+	return reservation{o.ID, o.Account}, nil
+}
+
+// DomainsConfig is what [NewDomains] needs of the server.
+type DomainsConfig struct {
+	// Domains are the base domains.
+	Domains []string
+	// Zone is that of the names to which names outside the base domains point. Default: cname. and the first
+	// base domain.
+	Zone string
+	// Region is where the server is.
+	Region string
+}
+
+// Places knows who has endpoints where, as a [Binder] does.
+type Places interface {
+	// HeldByOther reports whether another account has an endpoint at or below a name, which may be a wildcard.
+	HeldByOther(account, name string) bool
+	// StoredBelow returns the URLs of an account's stored endpoints at or below a name.
+	StoredBelow(account, name string) []endpoint.URL
+}
+
+// domains are the reserved names.
+type domains struct {
+	resource[domainDoc]
+	cfg    DomainsConfig
+	places Places
+}
+
+// NewDomains returns the rules of reserved domains.
+func NewDomains(s *Shared, places Places, cfg DomainsConfig) Resource {
+	cfg.Zone = cmp.Or(cfg.Zone, "cname."+cfg.Domains[0])
+	d := &domains{cfg: cfg, places: places}
+	d.resource = resource[domainDoc]{
+		Shared: s, spec: api.Domains(), docs: domainCollection(), noun: "domain",
+		check: d.judge, remove: d.unused,
+		taken: func(o *store.Object[domainDoc], e *store.KeyTakenError) error {
+			if e.Account == o.Account {
+				return fault.New(fault.DomainTaken, o.Doc.Domain)
+			}
+			return fault.New(fault.DomainForeign, o.Doc.Domain)
+		},
+		render: func(_ store.Tx, caller *Caller, o *store.Object[domainDoc]) (any, error) { return d.show(caller, o), nil },
+	}
+	return d
+}
+
+// judge judges a new or changed domain.
+func (d *domains) judge(c *change, old, o *store.Object[domainDoc]) error {
+	doc := &o.Doc
+	if err := d.judgeName(c, old, o); err != nil {
+		return err
+	}
+	if err := d.judgeCertificate(old, doc); err != nil {
+		return err
+	}
+	return d.judgePlaces(doc)
+}
+
+func (d *domains) judgeName(c *change, old, o *store.Object[domainDoc]) error {
+	doc := &o.Doc
+	if old == nil && doc.Domain != "" && doc.Name != "" {
+		return fault.New(fault.DomainNameTwice)
+	}
+	host, err := d.parse(cmp.Or(doc.Domain, doc.Name))
+	if old != nil {
+		if err != nil || host != old.Doc.Domain {
+			return fault.New(fault.DomainFixed, old.Doc.Domain)
+		}
+		doc.Domain = host
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	doc.Domain, doc.Name, doc.Root = host, "", d.root(host)
+	return d.judgeOthers(c, host, doc.Root)
+}
+
+// parse returns the canonical form of a name, if it may be reserved at all.
+func (d *domains) parse(text string) (string, error) {
+	text = strings.TrimSpace(text)
+	if text == "" {
+		return "", fault.New(fault.FieldInvalid, "domain", "it is required")
+	}
+	host, err := endpoint.ParseHost(text)
+	if err != nil {
+		return "", domainRefusal(fault.From(err), text)
+	}
+	name := strings.TrimPrefix(host, "*.")
+	base := baseOf(d.cfg.Domains, name)
+	switch {
+	case base == name:
+		return "", fault.New(fault.DomainBroad, host)
+	case slices.Contains(KeptNames(d.cfg.Domains), host):
+		return "", fault.New(fault.NameKept, host)
+	case endpoint.Under(name, strings.TrimPrefix(endpoint.InternalSuffix, ".")):
+		return "", fault.New(fault.DomainInternal, host)
+	case base != "" || isLocalhost(name) && name != localhost: // decisions.md 18
+		return host, nil
+	case slices.ContainsFunc(d.cfg.Domains, func(b string) bool { return endpoint.Under(b, name) }):
+		return "", fault.New(fault.DomainBroad, host) // it would cover a base domain
+	case !strings.Contains(name, "."):
+		return "", fault.New(fault.DomainUnqualified, host)
+	}
+	if suffix, listed := publicsuffix.PublicSuffix(name); suffix == name && (listed || strings.Contains(suffix, ".")) {
+		return "", fault.New(fault.DomainBroad, host)
+	}
+	return host, nil
+}
+
+// domainRefusal turns what an agent is told about a name into what the API says (endpoints.md 3.4).
+func domainRefusal(f *fault.Error, text string) error {
+	code, ok := map[fault.Code]fault.Code{
+		fault.HostCharacters: fault.DomainCharacters, fault.HostUnderscore: fault.DomainUnderscore, fault.HostEmptyLabel: fault.DomainEmptyLabel,
+		fault.HostLabelStart: fault.DomainLabelStart, fault.HostLabelEnd: fault.DomainLabelEnd, fault.HostHyphens: fault.DomainHyphens,
+		fault.HostPunycode: fault.DomainPunycode, fault.HostLabelLength: fault.DomainLabelLength, fault.HostLength: fault.DomainLength,
+		fault.WildcardPlace: fault.DomainWildcardPlace,
+	}[f.Code]
+	if !ok {
+		return f
+	}
+	part := func(label string) bool { return strings.Contains(label, "*") && label != "*" }
+	if code == fault.DomainWildcardPlace && slices.ContainsFunc(strings.Split(text, "."), part) {
+		code = fault.DomainWildcardPart
+	}
+	return fault.Wrap(f, code, text)
+}
+
+// root returns the name at or below which all reservations stand that could cover a name or be covered by it:
+// one label under a base domain, or under a public suffix.
+func (d *domains) root(host string) string {
+	name := strings.TrimPrefix(host, "*.")
+	suffix := baseOf(d.cfg.Domains, name)
+	if suffix == "" {
+		suffix, _ = publicsuffix.PublicSuffix(name)
+	}
+	label := strings.TrimSuffix(strings.TrimSuffix(name, suffix), ".")
+	return label[strings.LastIndexByte(label, '.')+1:] + "." + suffix
+}
+
+// judgeOthers refuses a name that other accounts have a part in.
+func (d *domains) judgeOthers(c *change, host, root string) error {
+	for name := range above(host) {
+		switch r, err := findDomain(c.tx, name); {
+		case err != nil:
+			return err
+		case r.account != "" && r.account != c.caller.Account:
+			return fault.New(fault.DomainForeign, host)
+		case r.account != "" && name == host:
+			return fault.New(fault.DomainTaken, host)
+		}
+	}
+	for o, err := range d.docs.List(c.tx, store.Query{Parent: root}) {
+		if err != nil {
+			return err
+		}
+		if o.Account != c.caller.Account && covers(host, o.Doc.Domain) {
+			return fault.New(fault.DomainShadows, host)
+		}
+	}
+	if d.places.HeldByOther(c.caller.Account, host) {
+		return fault.New(fault.DomainOnline, host)
+	}
+	return nil
+}
+
+// judgeCertificate applies the rules about certificates (api.md 2.2), of which there are none to upload yet. An
+// empty certificate_id leaves all as it is.
+func (d *domains) judgeCertificate(old *store.Object[domainDoc], doc *domainDoc) error {
+	certificate := doc.CertificateID
+	doc.CertificateID = ""
+	base := baseOf(d.cfg.Domains, doc.Domain) != ""
+	given := doc.Policy != nil && (old == nil || old.Doc.Policy == nil || *old.Doc.Policy != *doc.Policy)
+	switch {
+	case base && doc.Policy != nil:
+		return fault.New(fault.DomainBasePolicy, doc.Domain)
+	case base && certificate != "":
+		return fault.New(fault.DomainBaseCertificate, doc.Domain)
+	case certificate != "" && given:
+		return fault.New(fault.DomainCertificateTwice)
+	case certificate != "":
+		return fault.New(fault.CertificateUnknown, certificate)
+	case old == nil && !base && doc.Policy == nil:
+		doc.Policy = &api.CertificatePolicy{}
+	}
+	if p := doc.Policy; p != nil {
+		p.Authority, p.PrivateKeyType = cmp.Or(p.Authority, "letsencrypt"), cmp.Or(p.PrivateKeyType, "ecdsa")
+	}
+	return nil
+}
+
+// points are the regions of other installations, which clients may name where there is one region.
+var points = [...]string{"global", "us", "us-cal-1", "eu", "ap", "au", "in", "jp", "sa", "united-states", "european-union"}
+
+// judgePlaces judges resolves_to.
+func (d *domains) judgePlaces(doc *domainDoc) error {
+	if len(doc.ResolvesTo) == 0 {
+		doc.ResolvesTo = nil
+	}
+	for i, p := range doc.ResolvesTo {
+		_, addrErr := netip.ParseAddr(p.Value)
+		_, portErr := netip.ParseAddrPort(p.Value)
+		if addrErr != nil && portErr != nil && p.Value != d.cfg.Region && !slices.Contains(points[:], p.Value) {
+			return fault.New(fault.DomainPlace, "resolves_to", p.Value)
+		}
+		if slices.Contains(doc.ResolvesTo[:i], p) {
+			return fault.New(fault.DomainPlaceTwice, p.Value)
+		}
+	}
+	return nil
+}
+
+// unused refuses to give up a name that a stored endpoint has (api.md 2.2).
+func (d *domains) unused(c *change, o *store.Object[domainDoc]) error {
+	for _, u := range d.places.StoredBelow(o.Account, o.Doc.Domain) {
+		for name := range above(u.Host) {
+			r, err := findDomain(c.tx, name)
+			if err != nil {
+				return err
+			}
+			if r.id == o.ID {
+				return fault.New(fault.DomainInUse, o.Doc.Domain, u)
+			}
+			if r.account == o.Account {
+				break // a narrower reservation has it
+			}
+		}
+	}
+	return nil
+}
+
+// show returns a domain as callers see it.
+func (d *domains) show(caller *Caller, o *store.Object[domainDoc]) *api.Domain {
+	doc := &o.Doc
+	a := &api.Domain{
+		Meta: meta(caller, "/reserved_domains", o), Texts: doc.Texts, Domain: doc.Domain, Region: doc.Region,
+		CertificateManagementPolicy: doc.Policy, ResolvesTo: doc.ResolvesTo,
+	}
+	if baseOf(d.cfg.Domains, doc.Domain) == "" {
+		target := labelOf("name", o.ID) + "." + labelOf("account", o.Account) + "." + d.cfg.Zone
+		a.CNAMETarget = &target
+		if strings.HasPrefix(doc.Domain, "*.") {
+			challenge := labelOf("challenge", o.ID) + "." + labelOf("account", o.Account) + ".acme." + d.cfg.Zone
+			a.ACMEChallengeCNAMETarget = &challenge
+		}
+	}
+	if doc.Policy != nil {
+		a.CertificateManagementStatus = &api.CertificateStatus{}
+	}
+	return a
+}
+
+// labelOf returns a label that stands for an id and never changes.
+func labelOf(what, id string) string {
+	const bytes = 10
+	sum := sha256.Sum256([]byte(what + "|" + id))
+	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:bytes]))
+}
+
+// Act takes certificates off a domain.
+func (d *domains) Act(ctx context.Context, caller *Caller, id, action string, _ []byte) (any, error) {
+	return nil, d.update(ctx, caller, func(c *change) error {
+		o, err := d.own(c.tx, caller, id)
+		if err != nil || action != api.DetachCertificatePolicy || o.Doc.Policy == nil {
+			return err // there is no certificate to take off
+		}
+		before := d.show(caller, o)
+		o.Doc.Policy, o.UpdatedAt = nil, c.at
+		if err := d.docs.Put(c.tx, o); err != nil {
+			return err
+		}
+		return audit(c, d.noun+"_updated", before, d.show(caller, o))
+	})
+}

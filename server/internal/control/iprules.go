@@ -1,0 +1,97 @@
+package control
+
+import (
+	"net/netip"
+	"strings"
+
+	"github.com/culvert-project/culvert/internal/api"
+	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/server/internal/ipset"
+	"github.com/culvert-project/culvert/server/internal/store"
+)
+
+// maxIPRules is how many rules an IP policy has at most.
+const maxIPRules = 1000
+
+// ipRuleDoc is a rule of an IP policy as it is stored.
+type ipRuleDoc struct {
+	IPPolicyID string `json:"ip_policy_id"`
+	CIDR       string `json:"cidr"`
+	Action     string `json:"action"`
+	api.Texts
+}
+
+// prefix returns the range of a rule that was checked.
+func (d *ipRuleDoc) prefix() netip.Prefix {
+	p, _ := netip.ParsePrefix(d.CIDR) // checked before it was stored
+	return ipset.Canonical(p)
+}
+
+func ipRuleCollection() store.Collection[ipRuleDoc] {
+	return store.Collection[ipRuleDoc]{
+		Kind: "ip_policy_rule",
+		Keys: func(o *store.Object[ipRuleDoc]) []store.Key {
+			return []store.Key{{Space: "ip policy rule", Value: o.Doc.IPPolicyID + "/" + o.Doc.prefix().String()}}
+		},
+		Parent: func(o *store.Object[ipRuleDoc]) string { return o.Doc.IPPolicyID },
+	}
+}
+
+// NewIPPolicyRules returns the rules of the rules of IP policies.
+func NewIPPolicyRules(s *Shared) Resource {
+	docs := ipRuleCollection()
+	return &resource[ipRuleDoc]{
+		Shared: s, spec: api.IPPolicyRules(), docs: docs, noun: "ip_policy_rule",
+		check: func(c *change, old, o *store.Object[ipRuleDoc]) error {
+			o.Doc.CIDR = strings.ToLower(strings.TrimSpace(o.Doc.CIDR))
+			if err := checkCIDR(o.Doc.CIDR); err != nil || old != nil {
+				return err
+			}
+			switch ok, err := ownIPPolicy(c.tx, c.caller.Account, o.Doc.IPPolicyID); {
+			case err != nil:
+				return err
+			case !ok:
+				return fault.New(fault.IPRulePolicy, o.Doc.IPPolicyID)
+			}
+			n := 0
+			for _, err := range docs.List(c.tx, store.Query{Parent: o.Doc.IPPolicyID, Limit: maxIPRules}) {
+				if err != nil {
+					return err
+				}
+				n++
+			}
+			if n >= maxIPRules {
+				return fault.New(fault.IPRulesTooMany, maxIPRules)
+			}
+			return nil
+		},
+		taken: func(o *store.Object[ipRuleDoc], _ *store.KeyTakenError) error {
+			return fault.New(fault.IPRuleTaken, o.Doc.CIDR)
+		},
+		render: func(_ store.Tx, caller *Caller, o *store.Object[ipRuleDoc]) (any, error) {
+			return &api.IPPolicyRule{
+				Meta: meta(caller, "/ip_policy_rules", o), Texts: o.Doc.Texts, CIDR: o.Doc.CIDR, Action: o.Doc.Action,
+				IPPolicy: *caller.ref("/ip_policies", o.Doc.IPPolicyID),
+			}, nil
+		},
+	}
+}
+
+// checkCIDR judges a range, and tells how it should be rather than repairing it (api.md 2.6).
+func checkCIDR(text string) error {
+	if !strings.Contains(text, "/") {
+		a, err := netip.ParseAddr(text)
+		if err != nil || a.Zone() != "" {
+			return fault.New(fault.IPRuleCIDR, "cidr", text)
+		}
+		return fault.New(fault.IPRuleMask, text, netip.PrefixFrom(a, a.BitLen()))
+	}
+	p, err := netip.ParsePrefix(text)
+	if err != nil {
+		return fault.New(fault.IPRuleCIDR, "cidr", text)
+	}
+	if p.Masked() != p {
+		return fault.New(fault.IPRuleHostBits, text, p.Masked())
+	}
+	return nil
+}

@@ -1,0 +1,237 @@
+package control
+
+import (
+	"errors"
+	"maps"
+
+	"github.com/culvert-project/culvert/server/internal/ipset"
+	"github.com/culvert-project/culvert/server/internal/store"
+)
+
+// Load implements store.Projection.
+func (l *Lookups) Load(tx store.Tx) error {
+	d := &lookupsDraft{of: l, accounts: map[string]*accountLookups{}, mine: map[string]bool{}}
+	l.owners = map[string]string{}
+	for _, read := range [...]func(store.Tx) error{d.loadPolicies, d.loadRules, d.loadRestrictions, d.loadVaults, d.loadSecrets} {
+		if err := read(tx); err != nil {
+			return err
+		}
+	}
+	l.accounts.Store(&d.accounts)
+	return nil
+}
+
+// Apply implements store.Projection.
+func (l *Lookups) Apply(tx store.Tx, changes []store.Change) error {
+	var d *lookupsDraft
+	policies, vaults := map[string]string{}, map[string]string{} // accounts by ids of what is to be read again
+	for _, c := range changes {
+		switch c.Kind {
+		case "ip_policy":
+			policies[c.ID] = c.Account
+		case "vault":
+			vaults[c.ID] = c.Account
+		case "ip_policy_rule":
+			if err := l.ownerOf(c, policies, func() (string, error) { return parentOf(tx, ipRuleCollection(), c.ID, func(r *ipRuleDoc) string { return r.IPPolicyID }) }); err != nil {
+				return err
+			}
+		case "vault_secret":
+			if err := l.ownerOf(c, vaults, func() (string, error) { return parentOf(tx, secretCollection(), c.ID, func(s *secretDoc) string { return s.VaultID }) }); err != nil {
+				return err
+			}
+		case "ip_restriction":
+		default:
+			continue
+		}
+		if d == nil {
+			d = &lookupsDraft{of: l, accounts: maps.Clone(*l.accounts.Load()), mine: map[string]bool{}}
+		}
+		if c.Kind == "ip_restriction" {
+			if err := d.restriction(tx, c); err != nil {
+				return err
+			}
+		}
+	}
+	if d == nil {
+		return nil
+	}
+	for id, account := range policies {
+		if err := d.policy(tx, account, id); err != nil {
+			return err
+		}
+	}
+	for id, account := range vaults {
+		if err := d.vault(tx, account, id); err != nil {
+			return err
+		}
+	}
+	maps.DeleteFunc(d.accounts, func(_ string, a *accountLookups) bool { return a.empty() })
+	l.accounts.Store(&d.accounts)
+	return nil
+}
+
+// ownerOf notes that what a changed rule or secret belongs to is to be read again.
+func (l *Lookups) ownerOf(c store.Change, into map[string]string, read func() (string, error)) error {
+	if owner := l.owners[c.ID]; owner != "" {
+		into[owner] = c.Account
+	}
+	if c.Deleted {
+		delete(l.owners, c.ID)
+		return nil
+	}
+	owner, err := read()
+	if owner != "" {
+		into[owner] = c.Account
+	}
+	return err
+}
+
+// parentOf reads what an object belongs to; "" if it is gone again.
+func parentOf[T any](tx store.Tx, docs store.Collection[T], id string, parent func(*T) string) (string, error) {
+	o, err := docs.Get(tx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	return parent(&o.Doc), nil
+}
+
+// lookupsDraft is a new state of lookups in the making.
+type lookupsDraft struct {
+	of       *Lookups
+	accounts map[string]*accountLookups
+	mine     map[string]bool // accounts whose lookups are the draft's own
+}
+
+// account returns the lookups of an account to be changed.
+func (d *lookupsDraft) account(id string) *accountLookups {
+	if !d.mine[id] {
+		d.accounts[id], d.mine[id] = d.accounts[id].clone(), true
+	}
+	return d.accounts[id]
+}
+
+// policy reads an IP policy again.
+func (d *lookupsDraft) policy(tx store.Tx, account, id string) error {
+	a := d.account(account)
+	ok, err := ownIPPolicy(tx, account, id)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		delete(a.policies, id)
+		return nil
+	}
+	rules, err := readRules(tx, id, func(rule string) { d.of.owners[rule] = id })
+	if err == nil {
+		a.policies[id] = rules
+	}
+	return err
+}
+
+// restriction reads a restriction again.
+func (d *lookupsDraft) restriction(tx store.Tx, c store.Change) error {
+	docs := restrictionCollection()
+	o, err := docs.Get(tx, c.ID)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		d.account(c.Account).setRestriction(c.ID, nil)
+		return nil
+	case err != nil:
+		return err
+	}
+	d.account(c.Account).setRestriction(c.ID, &o.Doc)
+	return nil
+}
+
+// vault reads a vault and its secrets again.
+func (d *lookupsDraft) vault(tx store.Tx, account, id string) error {
+	a := d.account(account)
+	docs, secrets := vaultCollection(), secretCollection()
+	o, err := docs.Get(tx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		a.setVault(id, nil)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	v := &vaultLookup{name: o.Doc.Name, secrets: map[string]*secretLookup{}}
+	known := a.vaults[id]
+	for s, err := range secrets.List(tx, store.Query{Parent: id}) {
+		if err != nil {
+			return err
+		}
+		d.of.owners[s.ID] = id
+		var was *secretLookup
+		if known != nil {
+			was = known.secrets[s.Doc.Name]
+		}
+		v.secrets[s.Doc.Name] = d.of.lookup(s, was)
+	}
+	a.setVault(id, v)
+	return nil
+}
+
+func (d *lookupsDraft) loadPolicies(tx store.Tx) error {
+	docs := ipPolicyCollection()
+	for o, err := range docs.List(tx, store.Query{}) {
+		if err != nil {
+			return err
+		}
+		d.account(o.Account).policies[o.ID] = &ipset.Rules{}
+	}
+	return nil
+}
+
+func (d *lookupsDraft) loadRules(tx store.Tx) error {
+	docs := ipRuleCollection()
+	for o, err := range docs.List(tx, store.Query{}) {
+		if err != nil {
+			return err
+		}
+		d.of.owners[o.ID] = o.Doc.IPPolicyID
+		if r := d.account(o.Account).policies[o.Doc.IPPolicyID]; r != nil {
+			addRule(r, o.Doc.Action, o.Doc.prefix())
+		}
+	}
+	return nil
+}
+
+func (d *lookupsDraft) loadRestrictions(tx store.Tx) error {
+	docs := restrictionCollection()
+	for o, err := range docs.List(tx, store.Query{}) {
+		if err != nil {
+			return err
+		}
+		d.account(o.Account).setRestriction(o.ID, &o.Doc)
+	}
+	return nil
+}
+
+func (d *lookupsDraft) loadVaults(tx store.Tx) error {
+	docs := vaultCollection()
+	for o, err := range docs.List(tx, store.Query{}) {
+		if err != nil {
+			return err
+		}
+		d.account(o.Account).setVault(o.ID, &vaultLookup{name: o.Doc.Name, secrets: map[string]*secretLookup{}})
+	}
+	return nil
+}
+
+func (d *lookupsDraft) loadSecrets(tx store.Tx) error {
+	docs := secretCollection()
+	for o, err := range docs.List(tx, store.Query{}) {
+		if err != nil {
+			return err
+		}
+		d.of.owners[o.ID] = o.Doc.VaultID
+		if v := d.account(o.Account).vaults[o.Doc.VaultID]; v != nil {
+			v.secrets[o.Doc.Name] = d.of.lookup(o, nil)
+		}
+	}
+	return nil
+}

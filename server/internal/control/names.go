@@ -1,0 +1,234 @@
+package control
+
+import (
+	"errors"
+	"iter"
+	"strings"
+	"sync"
+
+	"github.com/culvert-project/culvert/internal/endpoint"
+	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/server/internal/identity"
+	"github.com/culvert-project/culvert/server/internal/store"
+)
+
+// Names knows whose a public name is: reserved names with all below them, and the names under base domains
+// (api.md 4.1). It is a store.Projection, and knows of no reservation before it is loaded.
+type Names struct {
+	bases []string
+
+	mu       sync.RWMutex
+	domains  map[string]reservation // by name; guarded by mu, as is all below
+	names    map[string]string      // of reservations, by id
+	accounts map[string]bool
+}
+
+// reservation is a name that is reserved.
+type reservation struct{ id, account string }
+
+// NewNames returns the names of a server with these base domains.
+func NewNames(bases ...string) *Names {
+	return &Names{bases: bases, domains: map[string]reservation{}, names: map[string]string{}, accounts: map[string]bool{}}
+}
+
+// Judge says whether an account may have an endpoint with a public host, which may be a wildcard: nil, or the
+// fault that an agent is told.
+func (n *Names) Judge(account, host string) error {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	return judgeName(n.bases, account, host, reserved{
+		find:    func(name string) (reservation, error) { return n.domains[name], nil },
+		several: func() (bool, error) { return len(n.accounts) > 1, nil },
+	})
+}
+
+// Reserved returns the id of the narrowest reservation of an account that covers a host, "" if there is none.
+func (n *Names) Reserved(account, host string) string {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	for name := range above(host) {
+		if r := n.domains[name]; r.account == account {
+			return r.id
+		}
+	}
+	return ""
+}
+
+// Load implements store.Projection.
+func (n *Names) Load(tx store.Tx) error {
+	fresh := NewNames(n.bases...)
+	docs, accounts := domainCollection(), identity.Accounts()
+	for o, err := range docs.List(tx, store.Query{}) {
+		if err != nil {
+			return err
+		}
+		fresh.set(o)
+	}
+	for o, err := range accounts.List(tx, store.Query{}) {
+		if err != nil {
+			return err
+		}
+		fresh.accounts[o.ID] = true
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.domains, n.names, n.accounts = fresh.domains, fresh.names, fresh.accounts
+	return nil
+}
+
+// Apply implements store.Projection.
+func (n *Names) Apply(tx store.Tx, changes []store.Change) error {
+	docs, accounts := domainCollection(), identity.Accounts()
+	for _, c := range changes {
+		switch c.Kind {
+		case docs.Kind:
+			o, err := docs.Get(tx, c.ID)
+			if err != nil && !errors.Is(err, store.ErrNotFound) {
+				return err
+			}
+			n.mu.Lock()
+			if err != nil {
+				n.drop(c.ID)
+			} else {
+				n.set(o)
+			}
+			n.mu.Unlock()
+		case accounts.Kind:
+			n.mu.Lock()
+			if n.accounts[c.ID] = true; c.Deleted {
+				delete(n.accounts, c.ID)
+			}
+			n.mu.Unlock()
+		}
+	}
+	return nil
+}
+
+// set notes a reservation, whose name never changes. It is called with mu held.
+func (n *Names) set(o *store.Object[domainDoc]) {
+	n.domains[o.Doc.Domain], n.names[o.ID] = reservation{o.ID, o.Account}, o.Doc.Domain
+}
+
+// drop forgets a reservation, whose name may have been reserved anew. It is called with mu held.
+func (n *Names) drop(id string) {
+	if name := n.names[id]; n.domains[name].id == id {
+		delete(n.domains, name)
+	}
+	delete(n.names, id)
+}
+
+// above yields the names whose reservation covers a host: itself, and what stands above it.
+func above(host string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		if !yield(host) {
+			return
+		}
+		rest, wild := strings.CutPrefix(host, "*.")
+		if wild && !yield(rest) {
+			return
+		}
+		for {
+			_, parent, ok := strings.Cut(rest, ".")
+			if !ok {
+				return
+			}
+			if !yield("*."+parent) || !yield(parent) {
+				return
+			}
+			rest = parent
+		}
+	}
+}
+
+// covers reports whether the reservation of a name covers a host.
+func covers(name, host string) bool {
+	if suffix, wild := strings.CutPrefix(name, "*."); wild {
+		return host != suffix && endpoint.Under(host, suffix)
+	}
+	return endpoint.Under(host, name)
+}
+
+// reserved is how the reservations are asked, in memory or in a transaction.
+type reserved struct {
+	// find returns the reservation of exactly a name, the zero value if there is none.
+	find func(name string) (reservation, error)
+	// several reports whether there is more than one account.
+	several func() (bool, error)
+}
+
+// judgeName is [Names.Judge].
+func judgeName(bases []string, account, host string, r reserved) error {
+	for name := range above(host) {
+		switch found, err := r.find(name); {
+		case err != nil:
+			return err
+		case found.account == account:
+			return nil
+		case found.account != "":
+			return fault.New(fault.NameForeign, host)
+		}
+	}
+	base := baseOf(bases, host)
+	if base == "" {
+		if strings.HasPrefix(host, "*.") {
+			return fault.New(fault.WildcardNotReserved, host)
+		}
+		return fault.New(fault.NameNotReserved, host, strings.Join(bases, ", "), "app."+bases[0])
+	}
+	several, err := r.several()
+	if err != nil || !several {
+		return err // decisions.md 18
+	}
+	label := strings.TrimSuffix(strings.TrimSuffix(host, base), ".")
+	switch { // decisions.md 51
+	case label == "" || label == "*":
+		if account != identity.DefaultAccount {
+			return fault.New(fault.NameOfAdministrator, host)
+		}
+	case strings.Contains(label, "."):
+		return fault.New(fault.NameNested, host, base)
+	}
+	return nil
+}
+
+// judgeNameIn is [Names.Judge] by what a transaction sees.
+func judgeNameIn(tx store.Tx, bases []string, account, host string) error {
+	accounts := identity.Accounts()
+	return judgeName(bases, account, host, reserved{
+		find: func(name string) (reservation, error) { return findDomain(tx, name) },
+		several: func() (bool, error) {
+			n := 0
+			for _, err := range accounts.List(tx, store.Query{Limit: 2}) {
+				if err != nil {
+					return false, err
+				}
+				n++
+			}
+			return n > 1, nil
+		},
+	})
+}
+
+// baseOf returns the longest base domain that a host is, or stands under; "" if there is none.
+func baseOf(bases []string, host string) string {
+	longest := ""
+	for _, b := range bases {
+		if endpoint.Under(host, b) && len(b) > len(longest) {
+			longest = b
+		}
+	}
+	return longest
+}
+
+// ownsIn is owns for a stored endpoint, by what its update sees, as the API tells it. text is the URL as its owner
+// wrote it.
+func (b *Binder) ownsIn(c *change, text string, u endpoint.URL) error {
+	if b.cfg.Names == nil || u.Scheme == endpoint.TCP || bindingOf(u) == endpoint.Internal {
+		return nil
+	}
+	err := judgeNameIn(c.tx, b.cfg.Domains, c.caller.Account, u.Host)
+	if f, ok := errors.AsType[*fault.Error](err); ok {
+		return b.urlRefusal(f, text, u)
+	}
+	return err
+}
