@@ -40,6 +40,9 @@ func (s *Store) Check(ctx context.Context) (*Report, error) {
 	}
 	defer x.end()
 	r := &Report{}
+	if s.missing > 0 {
+		r.add("the last updates are missing: revision %d was answered once", s.missing)
+	}
 	for _, part := range []func(*session) error{r.structure, r.records, r.changes} {
 		switch err := part(x); {
 		case err == nil:

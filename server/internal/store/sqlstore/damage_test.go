@@ -2,7 +2,6 @@ package sqlstore_test
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -139,12 +138,13 @@ func TestS5_TornPages(t *testing.T) {
 }
 
 // TestS5_WAL damages or cuts the log of a process that was killed. What remains is the database as it was after one of
-// the updates, whole.
+// the updates, whole; and if that was not the last one, it is said.
 func TestS5_WAL(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "culvert.db")
 	s := openSQLite(t, path)
 	states := map[string]bool{}
+	var last string
 	for i := range 12 {
 		if i > 0 {
 			put(t, s, thing(fmt.Sprintf("id%04d", i), fmt.Sprintf(`{"n":%d}`, i)))
@@ -153,34 +153,88 @@ func TestS5_WAL(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		last = now
 		states[now] = true
 	}
-	file, err := os.ReadFile(path) // as a killed process leaves them: nothing moves them now
-	if err != nil {
-		t.Fatal(err)
-	}
-	wal, err := os.ReadFile(path + "-wal")
-	if err != nil {
-		t.Fatal(err)
+	files := map[string][]byte{} // as a killed process leaves them: nothing moves them now
+	for _, suffix := range []string{"", "-wal", "-seen"} {
+		content, err := os.ReadFile(path + suffix)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[suffix] = content
 	}
 	random := rand.New(rand.NewPCG(5, 6)) //nolint:gosec // the same ones each time
 	how := map[string]int{}
 	for i := range 60 {
-		damaged := slices.Clone(wal)
-		if i%2 == 0 {
-			damaged = damaged[:random.IntN(len(wal))]
-		} else {
-			damaged[random.IntN(len(wal))] ^= 1 << random.IntN(8)
-		}
 		path := filepath.Join(t.TempDir(), "culvert.db")
-		if err := errors.Join(os.WriteFile(path, file, 0o600), os.WriteFile(path+"-wal", damaged, 0o600)); err != nil {
-			t.Fatal(err)
+		for suffix, content := range files {
+			damaged := slices.Clone(content)
+			if suffix == "-wal" {
+				if i%2 == 0 {
+					damaged = damaged[:random.IntN(len(damaged))]
+				} else {
+					damaged[random.IntN(len(damaged))] ^= 1 << random.IntN(8)
+				}
+			}
+			if err := os.WriteFile(path+suffix, damaged, 0o600); err != nil {
+				t.Fatal(err)
+			}
 		}
 		noticed, got, _ := judged(t, path)
-		if noticed == "" && !states[got] {
+		if noticed == "" && got != last {
+			t.Error("updates are missing, and nobody says so")
+		}
+		if noticed == "by a check" && !states[got] {
 			t.Error("the contents are those after none of the updates")
 		}
 		how[noticed]++
 	}
 	t.Logf("noticed: %v", how)
+}
+
+// TestS5_OlderFile puts an older copy of the database in its place. That is said until the next update, and a new
+// database in the same place is none of that.
+func TestS5_OlderFile(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "culvert.db")
+	s := openSQLite(t, path)
+	put(t, s, thing("a", "1"))
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	older, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s = openSQLite(t, path)
+	put(t, s, thing("b", "1"))
+	put(t, s, thing("c", "1"))
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, older, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s = openSQLite(t, path)
+	if got := s.Missing(); got != 3 {
+		t.Errorf("Missing = %d, want 3", got)
+	}
+	put(t, s, thing("d", "1"))
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = openSQLite(t, path)
+	if got := s.Missing(); got != 0 {
+		t.Errorf("after an update Missing = %d, want 0", got)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if got := openSQLite(t, path).Missing(); got != 0 {
+		t.Errorf("of a new database Missing = %d, want 0", got)
+	}
 }

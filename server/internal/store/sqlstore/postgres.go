@@ -23,6 +23,8 @@ const (
 	postgresReaders = 8
 	// postgresTimeout bounds how long a statement of PostgreSQL may take, and the wait for other writers.
 	postgresTimeout = 10 * time.Second
+	// checkTimeout is that of a statement of a check.
+	checkTimeout = 10 * time.Minute
 	// dialTimeout bounds how long a TCP connection to it may take, so that a server which is back is found soon.
 	dialTimeout = time.Second
 	// writerLock is the number of the advisory lock that keeps writers apart.
@@ -129,5 +131,10 @@ func (postgresDialect) judge(err error) (final bool, judged error) {
 // patience is a little longer than the database's own, whose end says more.
 func (postgresDialect) patience() time.Duration { return postgresTimeout + postgresTimeout/5 }
 
-// integrity is for the database's server to look after.
-func (postgresDialect) integrity(*session) ([]string, error) { return nil, nil }
+// integrity is for the database's server to look after. It lets what a check asks next take its time: that reads
+// whole tables.
+func (postgresDialect) integrity(x *session) ([]string, error) {
+	_, err := x.exec("SET LOCAL statement_timeout = " + strconv.FormatInt(checkTimeout.Milliseconds(), 10))
+	x.limit = checkTimeout + checkTimeout/5
+	return nil, err
+}

@@ -67,6 +67,7 @@ func (s *Store) restore(ctx context.Context, b *backupReader) (Summary, error) {
 	if err := x.commit(); err != nil {
 		return Summary{}, err
 	}
+	s.witness.note(h.Revision)
 	s.see(h.Revision)
 	return Summary{h.Revision, records, h.CreatedAt}, nil
 }

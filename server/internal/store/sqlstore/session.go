@@ -26,16 +26,17 @@ type session struct {
 	tx    *sql.Tx
 	ctx   context.Context //nolint:containedctx // it lives as long as the transaction
 	stop  context.CancelCauseFunc
-	timer *time.Timer // ends ctx; it runs during statements only. Nil without patience
+	limit time.Duration // of a statement
+	timer *time.Timer   // ends ctx; it runs during statements only. Nil without a limit
 }
 
 // begin starts a transaction. Whoever gets one calls end.
 func (s *Store) begin(ctx context.Context, db *sql.DB, opts *sql.TxOptions) (*session, error) {
-	x := &session{store: s, ctx: ctx, stop: func(error) {}}
-	if limit := s.dialect.patience(); limit > 0 {
+	x := &session{store: s, ctx: ctx, stop: func(error) {}, limit: s.dialect.patience()}
+	if x.limit > 0 {
 		x.ctx, x.stop = context.WithCancelCause(ctx)
-		x.timer = time.AfterFunc(limit, func() {
-			x.stop(fmt.Errorf("%w: no answer within %v", store.ErrUnavailable, limit))
+		x.timer = time.AfterFunc(x.limit, func() {
+			x.stop(fmt.Errorf("%w: no answer in time", store.ErrUnavailable))
 		})
 	}
 	var err error
@@ -52,7 +53,7 @@ func (s *Store) begin(ctx context.Context, db *sql.DB, opts *sql.TxOptions) (*se
 // watch starts the time of a statement; rest ends it.
 func (x *session) watch() {
 	if x.timer != nil {
-		x.timer.Reset(x.store.dialect.patience())
+		x.timer.Reset(x.limit)
 	}
 }
 

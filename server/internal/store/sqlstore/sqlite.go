@@ -63,7 +63,7 @@ func openSQLite(ctx context.Context, path string) (*Store, error) {
 	}
 	s.reader.SetMaxOpenConns(sqliteReaders)
 	s.reader.SetMaxIdleConns(sqliteReaders)
-	if err := s.start(ctx); err != nil {
+	if err := s.startSQLite(ctx, path); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	for _, p := range pragmas {
@@ -73,6 +73,31 @@ func openSQLite(ctx context.Context, path string) (*Store, error) {
 		}
 	}
 	return s, nil
+}
+
+// startSQLite is start, with what the witness knows from before.
+func (s *Store) startSQLite(ctx context.Context, path string) error {
+	instance, answered, err := readWitness(path) // before the database, which other processes may write
+	if err != nil {
+		return err
+	}
+	if err := s.start(ctx); err != nil {
+		return err
+	}
+	var is string
+	if err := s.reader.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = '"+metaInstance+"'").Scan(&is); err != nil {
+		return err
+	}
+	if at, _ := s.seen(); instance == is && answered > at {
+		s.missing = answered
+	}
+	if instance != is { // a new database. Its name goes into the file, so that the log's loss does not make it another
+		if _, err := s.writer.ExecContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)"); err != nil {
+			return err
+		}
+	}
+	s.witness, err = openWitness(path, is)
+	return err
 }
 
 // ownFile makes the file, if there is none, and refuses one that others may read. SQLite gives its other files the

@@ -34,6 +34,8 @@ type Store struct {
 	name           string // for messages; no password
 	writer, reader *sql.DB
 	dialect        dialect
+	witness        *witness       // nil for PostgreSQL, whose server looks after its log
+	missing        store.Revision // see Missing
 	closing        chan struct{}  // closed by Close
 	work           sync.WaitGroup // the goroutine that applies updates
 
@@ -60,13 +62,15 @@ func (s *Store) Name() string { return s.name }
 // Close closes the database when the updates under way are through. What waits for changes ends.
 func (s *Store) Close() error {
 	s.mu.Lock()
-	if !s.closed {
-		s.closed = true
-		close(s.closing)
-	}
+	again := s.closed
+	s.closed = true
 	s.mu.Unlock()
+	if again {
+		return nil
+	}
+	close(s.closing)
 	s.work.Wait()
-	var errs []error
+	errs := []error{s.witness.close()}
 	for _, db := range []*sql.DB{s.writer, s.reader} {
 		if db != nil {
 			errs = append(errs, db.Close())

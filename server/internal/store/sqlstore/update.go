@@ -141,6 +141,7 @@ func (s *Store) applyGroup(group []*update) error {
 	if err := x.commit(); err != nil {
 		return err
 	}
+	s.witness.note(store.Revision(last))
 	s.see(store.Revision(last))
 	return nil
 }
