@@ -71,6 +71,8 @@ type Config struct {
 	Names interface {
 		// Judge says whether an account may have an endpoint with a host: nil, or a fault for its agent.
 		Judge(account, host string) error
+		// Reserved returns the id of the reserved name that covers a host for the account, "" if none does.
+		Reserved(account, host string) string
 	}
 	// KnowsIPPolicy says whether an account has an IP policy that a traffic policy names. Nil means that it is
 	// not asked.

@@ -135,24 +135,7 @@ func (b *Binder) urlRefusal(f *fault.Error, text string, u endpoint.URL) *fault.
 	case fault.URLExtraPart, fault.URLTrailingSlash, fault.PortMissing, fault.NameKept, fault.BindingNotBuilt,
 		fault.PublicInternal, fault.InternalSuffix, fault.InternalDepth, fault.KubernetesHost:
 		return f
-	}
-	return fault.Wrap(f, fault.EndpointURLInvalid, text, why+" ("+string(f.Code)+")")
-}
-
-// endpointHosts yields the public names of an account's stored endpoints: canonical, patterns as "*.x", and
-// without those of tcp, which have a port instead.
-func endpointHosts(tx store.Tx, account string) iter.Seq2[string, error] {
-	return func(yield func(string, error) bool) {
-		docs := endpointCollection()
-		for o, err := range docs.List(tx, store.Query{Account: account}) {
-			if err != nil {
-				yield("", err)
-				return
-			}
-			u := o.Doc.at()
-			if u.Scheme != endpoint.TCP && bindingOf(u) == endpoint.Public && !yield(u.Host, nil) {
-				return
-			}
-		}
+	default:
+		return fault.Wrap(f, fault.EndpointURLInvalid, text, why+" ("+string(f.Code)+")")
 	}
 }

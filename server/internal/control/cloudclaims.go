@@ -3,7 +3,6 @@ package control
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"slices"
 
 	"github.com/culvert-project/culvert/internal/endpoint"
@@ -170,45 +169,9 @@ func (b *Binder) opened(p place, ok bool) (closing []uint16) {
 	return nil
 }
 
-// Stored returns the projection by which the claims of stored endpoints follow the store.
-func (b *Binder) Stored() store.Projection { return storedClaims{b} }
-
-// storedClaims is a projection of the stored endpoints. Those that come by the API have their claims before
-// they are stored; this one brings those that were there before, or come otherwise.
-type storedClaims struct{ b *Binder }
-
-// Load claims the places of all stored endpoints.
-func (p storedClaims) Load(tx store.Tx) error {
-	for s, err := range StoredEndpoints(tx) {
-		if err != nil {
-			return err
-		}
-		p.b.follow(s)
-	}
-	return nil
-}
-
-// Apply follows changes.
-func (p storedClaims) Apply(tx store.Tx, changes []store.Change) error {
-	for _, c := range changes {
-		if c.Kind != EndpointKind {
-			continue
-		}
-		s, err := StoredEndpoint(tx, c.ID)
-		switch {
-		case errors.Is(err, store.ErrNotFound):
-			p.b.forgetStored(c.ID)
-		case err != nil:
-			return err
-		default:
-			p.b.follow(s)
-		}
-	}
-	return nil
-}
-
-// follow gives an endpoint the place that it is stored with, unless an update under way is about to.
-func (b *Binder) follow(want *Standing) {
+// Follow gives a stored endpoint the place that it is stored with. One that comes by the API has it already,
+// or is about to; this is for those that were there before, or come otherwise.
+func (b *Binder) Follow(want *Standing) {
 	b.mu.Lock()
 	s := b.standing[want.ID]
 	known := s != nil && (s.pending > 0 || s.revision >= want.Revision)
@@ -218,15 +181,15 @@ func (b *Binder) follow(want *Standing) {
 	}
 	if err := b.stand(context.Background(), want); err != nil {
 		if b.cfg.Logger != nil {
-			b.cfg.Logger.Error("a stored endpoint does not get its place", slog.String("endpoint", want.ID), slog.String("url", b.show(want.URL)), slog.Any("err", err))
+			b.cfg.Logger.Error("a stored endpoint does not get its place", "endpoint", want.ID, "url", b.show(want.URL), "err", err)
 		}
 		return
 	}
 	b.settle(want, want.Revision, false)
 }
 
-// forgetStored gives up the places of an endpoint that was deleted.
-func (b *Binder) forgetStored(id string) {
+// Forget gives up the places of a stored endpoint that was deleted.
+func (b *Binder) Forget(id string) {
 	b.mu.Lock()
 	var closing []uint16
 	if s := b.standing[id]; s != nil {

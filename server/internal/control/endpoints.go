@@ -50,7 +50,7 @@ func NewEndpoints(s *Shared, b *Binder, agents AgentEndpoints) Resource {
 		Shared: s, spec: api.Endpoints(), docs: endpointCollection(), noun: "endpoint",
 		check: e.judge, render: e.show,
 		remove: func(c *change, o *store.Object[endpointDoc]) error {
-			c.done = append(c.done, func() { b.forgetStored(o.ID) })
+			c.done = append(c.done, func() { b.Forget(o.ID) })
 			return nil
 		},
 	}
@@ -97,18 +97,21 @@ func (e *endpoints) show(_ store.Tx, caller *Caller, o *store.Object[endpointDoc
 		Texts: d.Texts, PoolingEnabled: d.PoolingEnabled, TrafficPolicy: d.TrafficPolicy, Principal: &owner,
 		Warnings: d.warnings,
 	}
-	e.derive(a, d.at())
+	e.derive(caller, a, d.at())
 	return a, nil
 }
 
 // derive fills in what follows from an endpoint's stored URL.
-func (e *endpoints) derive(a *api.Endpoint, u endpoint.URL) {
+func (e *endpoints) derive(caller *Caller, a *api.Endpoint, u endpoint.URL) {
 	a.PublicURL, a.Bindings = e.binder.show(u), []string{string(bindingOf(u))}
 	a.Proto, a.Scheme, a.Host, a.Port = string(u.Scheme), string(u.Scheme), u.Host, u.Port
 	if bindingOf(u) == endpoint.Public && u.Scheme != endpoint.TCP && u.Port == u.Scheme.DefaultPort() {
 		a.Port = e.binder.advertised(u.Scheme)
 	}
 	a.Hostport = a.Host + ":" + strconv.Itoa(int(a.Port))
+	if names := e.binder.cfg.Names; names != nil && bindingOf(u) == endpoint.Public && u.Scheme != endpoint.TCP {
+		a.Domain = caller.ref("/reserved_domains", names.Reserved(caller.Account, u.Host))
+	}
 }
 
 // Get returns an endpoint, whoever it belongs to.

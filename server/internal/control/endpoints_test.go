@@ -14,6 +14,8 @@ import (
 	"github.com/culvert-project/culvert/internal/fault"
 	"github.com/culvert-project/culvert/internal/wire"
 	"github.com/culvert-project/culvert/server/internal/control"
+	"github.com/culvert-project/culvert/server/internal/route"
+	"github.com/culvert-project/culvert/server/internal/snapshot"
 	"github.com/culvert-project/culvert/server/internal/store"
 	"github.com/culvert-project/culvert/server/internal/store/sqlstore"
 )
@@ -67,7 +69,7 @@ func cloudOn(t *testing.T, db *sqlstore.Store) *cloud {
 	machine := newPorts(20009)
 	cfg.Ports, cfg.Logger = machine, slog.New(slog.NewTextHandler(t.Output(), nil))
 	c := &cloud{t: t, db: db, binder: newBinder(t, cfg), ports: machine}
-	follower := store.NewFollower(db, cfg.Logger, c.binder.Stored())
+	follower := store.NewFollower(db, cfg.Logger, snapshot.NewCloud(snapshot.New(route.NewRouter()), cfg.Policies, c.binder, cfg.Logger))
 	if err := follower.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}

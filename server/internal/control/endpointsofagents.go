@@ -52,7 +52,7 @@ func (e *endpoints) showOnline(caller *Caller, on AgentEndpoint) *api.Endpoint {
 		a.Principal = &ref
 	}
 	a.TrafficPolicy, _ = policyOf(b.Opts) // it was read when it was bound
-	e.derive(a, endpoint.URL{Scheme: endpoint.Scheme(b.Scheme), Host: b.Host, Port: b.Port})
+	e.derive(caller, a, endpoint.URL{Scheme: endpoint.Scheme(b.Scheme), Host: b.Host, Port: b.Port})
 	switch {
 	case b.HTTP2:
 		a.UpstreamProtocol = "http2"

@@ -86,7 +86,7 @@ func (n *Node) assemble(ctx context.Context, lns *listeners, files *files, db st
 	n.tunnels, n.certs = p.tunnels, files.certs
 	// What is stored comes in this order: who may do something, what policies look
 	// up, whose names are, endpoints, and their names, which agents then do not get.
-	p.follower = store.NewFollower(db, n.log, p.roster, p.lookups, p.names, snapshot.NewCloud(publisher, policies, n.log), p.binder.Stored())
+	p.follower = store.NewFollower(db, n.log, p.roster, p.lookups, p.names, snapshot.NewCloud(publisher, policies, p.binder, n.log))
 	p.openResources(shared, files.keys, publisher)
 	return p, n.awaitDatabase(ctx, func() error { return p.follower.Load(ctx) })
 }

@@ -299,6 +299,15 @@ func TestAPI33_WhatAnAgentHasOnline(t *testing.T) {
 			t.Errorf("%s: %d endpoints, want %d", filter, len(got), want)
 		}
 	}
+	// A name that is reserved is referred to.
+	rd := a.Create("/reserved_domains", map[string]any{"domain": "shop.test"})
+	for _, host := range []string{"shop.test", "a.shop.test"} {
+		e := a.Must(201, "POST", "/endpoints", jsonOf(t, map[string]any{"url": "https://" + host, "traffic_policy": says("x")}))
+		if d, _ := e["domain"].(map[string]any); d["id"] != rd {
+			t.Errorf("%s: the domain is %v, want %s", host, e["domain"], rd)
+		}
+		a.Must(204, "DELETE", "/endpoints/"+e["id"].(string), "")
+	}
 	other := s.NewAccount("other")
 	if got := other.List("/endpoints"); len(got) != 0 {
 		t.Errorf("another account sees %v", got)

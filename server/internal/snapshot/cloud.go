@@ -21,10 +21,20 @@ import (
 // deleted (endpoints.md 12).
 const Draining = 30 * time.Second
 
-// Cloud is the projection that keeps the stored endpoints in the table. Make one with [NewCloud].
+// Places gives stored endpoints their places, so that no agent takes them.
+type Places interface {
+	// Follow gives an endpoint the place that it is stored with.
+	Follow(s *control.Standing)
+	// Forget gives up the places of one that was deleted.
+	Forget(id string)
+}
+
+// Cloud is the projection that keeps the stored endpoints in the table and in their places. Make one with
+// [NewCloud].
 type Cloud struct {
 	publisher *Publisher
 	policies  control.Policies
+	places    Places
 	log       *slog.Logger
 	draining  time.Duration
 
@@ -55,9 +65,9 @@ type programKey struct {
 }
 
 // NewCloud returns a projection without endpoints. The publisher has the router.
-func NewCloud(p *Publisher, policies control.Policies, log *slog.Logger) *Cloud {
+func NewCloud(p *Publisher, policies control.Policies, places Places, log *slog.Logger) *Cloud {
 	return &Cloud{
-		publisher: p, policies: policies, log: log, draining: Draining,
+		publisher: p, policies: policies, places: places, log: log, draining: Draining,
 		standing: map[string]*stored{}, programs: map[programKey]*program{},
 	}
 }
@@ -73,18 +83,21 @@ func (c *Cloud) Load(tx store.Tx) error {
 		seen[s.ID] = true
 		changes = c.put(changes, s)
 	}
+	var gone []string
 	for id := range c.standing {
 		if !seen[id] {
+			gone = append(gone, id)
 			changes = c.remove(changes, id)
 		}
 	}
-	c.publisher.applyAll(changes)
+	c.apply(changes, gone)
 	return nil
 }
 
 // Apply follows changes of stored endpoints.
 func (c *Cloud) Apply(tx store.Tx, changed []store.Change) error {
 	var changes []*change
+	var gone []string
 	seen := map[string]bool{}
 	for _, ch := range changed {
 		if ch.Kind != control.EndpointKind || seen[ch.ID] {
@@ -94,6 +107,7 @@ func (c *Cloud) Apply(tx store.Tx, changed []store.Change) error {
 		s, err := control.StoredEndpoint(tx, ch.ID)
 		switch {
 		case errors.Is(err, store.ErrNotFound):
+			gone = append(gone, ch.ID)
 			changes = c.remove(changes, ch.ID)
 		case err != nil:
 			return err
@@ -101,12 +115,21 @@ func (c *Cloud) Apply(tx store.Tx, changed []store.Change) error {
 			changes = c.put(changes, s)
 		}
 	}
-	c.publisher.applyAll(changes)
+	c.apply(changes, gone)
 	return nil
+}
+
+// apply puts changes into force. Whoever is gone leaves the table before its place.
+func (c *Cloud) apply(changes []*change, gone []string) {
+	c.publisher.applyAll(changes)
+	for _, id := range gone {
+		c.places.Forget(id)
+	}
 }
 
 // put adds the change that brings an endpoint into the table, or its new form into the place of the old one.
 func (c *Cloud) put(changes []*change, s *control.Standing) []*change {
+	c.places.Follow(s)
 	old := c.standing[s.ID]
 	p := c.use(s)
 	if old != nil && old.program == p && old.route.Key.URL == s.URL && old.route.Pooled == s.Pooled {
@@ -118,7 +141,7 @@ func (c *Cloud) put(changes []*change, s *control.Standing) []*change {
 	}}
 	c.standing[s.ID] = now
 	if old == nil {
-		now.route.Gone, now.end = context.WithCancel(context.Background())
+		now.route.Gone, now.end = context.WithCancel(context.Background()) //nolint:gosec // remove calls it
 		return append(changes, &change{add: now.route})
 	}
 	now.route.Gone, now.end = old.route.Gone, old.end

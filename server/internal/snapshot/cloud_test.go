@@ -19,6 +19,7 @@ import (
 	"github.com/culvert-project/culvert/server/internal/route"
 	"github.com/culvert-project/culvert/server/internal/store"
 	"github.com/culvert-project/culvert/server/internal/store/sqlstore"
+	"github.com/culvert-project/culvert/server/internal/vault"
 )
 
 // standingWorld is a database with stored endpoints, and a router that follows it.
@@ -54,7 +55,15 @@ func (w *standingWorld) begin() {
 		w.Fatal(err)
 	}
 	w.router = route.NewRouter()
-	w.cloud = NewCloud(New(w.router), compiler, slog.New(slog.DiscardHandler))
+	v, err := vault.Open(w.TempDir())
+	if err != nil {
+		w.Fatal(err)
+	}
+	binder, err := control.New(control.Config{Sealer: v, Policies: compiler, Domains: []string{"example.com"}})
+	if err != nil {
+		w.Fatal(err)
+	}
+	w.cloud = NewCloud(New(w.router), compiler, binder, slog.New(slog.DiscardHandler))
 	w.follower = store.NewFollower(w.db, slog.New(slog.DiscardHandler), w.cloud)
 }
 
