@@ -59,8 +59,8 @@ func Domains() *Resource {
 	return &Resource{
 		Name: "reserved domain", Path: "/reserved_domains", ListKey: "reserved_domains", Prefix: "rd", Verbs: crud(),
 		Actions: []Action{
-			{Name: DetachCertificate, Path: "certificate", Method: "DELETE", Doc: "take the uploaded certificate off a domain"},
-			{Name: DetachCertificatePolicy, Path: "certificate_management_policy", Method: "DELETE", Doc: "end the automatic certificates of a domain"},
+			{Name: DetachCertificate, Aliases: []string{"delete-certificate"}, Path: "certificate", Method: "DELETE", Doc: "take the uploaded certificate off a domain"},
+			{Name: DetachCertificatePolicy, Aliases: []string{"delete-certificate-management-policy"}, Path: "certificate_management_policy", Method: "DELETE", Doc: "end the automatic certificates of a domain"},
 		},
 		Fields: append([]Field{
 			{Name: "domain", Create: Optional, Update: Optional, Max: 1024, TooLong: fault.DomainLength, Doc: "the name, or *.name; it cannot be changed"},

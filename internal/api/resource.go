@@ -117,6 +117,8 @@ type Resource struct {
 type Action struct {
 	// Name is its command and the last segment of its path, unless Path says another one.
 	Name, Path string
+	// Aliases are other names of its command.
+	Aliases []string
 	// Method is POST, GET or DELETE.
 	Method string
 	// Fields are those of the request's body.

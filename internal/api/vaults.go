@@ -20,7 +20,7 @@ type Vault struct {
 func Vaults() *Resource {
 	return &Resource{
 		Name: "vault", Path: "/vaults", ListKey: "vaults", Prefix: "vault", Verbs: crud(),
-		Actions: []Action{{Name: "secrets", Method: "GET", Lists: "/vault_secrets", Doc: "list the secrets of a vault"}},
+		Actions: []Action{{Name: "secrets", Aliases: []string{"get-secrets-by-vault"}, Method: "GET", Lists: "/vault_secrets", Doc: "list the secrets of a vault"}},
 		Fields: append([]Field{
 			{Name: "name", Create: Required, Update: Optional, Max: 255, Missing: fault.VaultNameEmpty, TooLong: fault.VaultNameLong, Doc: "unique among your vaults; letters, digits and _ / . -"},
 			{Name: "created_by", Doc: "the id of who made it"},

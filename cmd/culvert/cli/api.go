@@ -109,6 +109,9 @@ func (p *Program) routeCommand(f *apiFlags, route api.Route, tables []*api.Resou
 		fields = r.Fields
 	}
 	cmd := &cobra.Command{Use: name, Short: strings.ToUpper(doc[:1]) + doc[1:], Args: arguments(0, 0, "no arguments")}
+	if route.Action != nil {
+		cmd.Aliases = route.Action.Aliases
+	}
 	if route.HasID() {
 		cmd.Use += " ID"
 		cmd.Args = arguments(1, 1, "the id of one "+r.Name)

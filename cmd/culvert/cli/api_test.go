@@ -90,7 +90,7 @@ func TestAPICommandsAsk(t *testing.T) {
 		{[]string{"vaults", "list", "--limit", "5", "--before-id", "vault_1", "--filter", `obj.name == "a b"`}, "GET /vaults?before_id=vault_1&filter=obj.name+%3D%3D+%22a+b%22&limit=5"},
 		{[]string{"vaults", "get", "vault_1"}, "GET /vaults/vault_1"},
 		{[]string{"vaults", "delete", "vault_1"}, "DELETE /vaults/vault_1"},
-		{[]string{"vaults", "secrets", "vault_1", "--limit", "1"}, "GET /vaults/vault_1/secrets?limit=1"},
+		{[]string{"vaults", "get-secrets-by-vault", "vault_1", "--limit", "1"}, "GET /vaults/vault_1/secrets?limit=1"},
 		{[]string{"vaults", "create", "--name", "shop", "--description", `a "b"`}, `POST /vaults {"description":"a \"b\"","name":"shop"}`},
 		{[]string{"vaults", "create"}, "POST /vaults"},
 		{[]string{"vaults", "update", "vault_1", "--description", ""}, `PATCH /vaults/vault_1 {"description":""}`},
@@ -158,7 +158,7 @@ func TestAPIRefusals(t *testing.T) {
 		"GET /vaults/vault_1": `404 {"status_code":404,"msg":"Not found.","details":{"operation_id":"op_1"}}`,
 		"POST /vaults":        `400 {"error_code":"ERR_NGROK_23000","status_code":400,"msg":"Bad.\n\nDo better.","details":{}}`,
 		"GET /vaults":         `200 {"vaults":[{"id":"vault_1"}],"uri":"u","next_page_uri":"https://elsewhere.test/vaults"}`,
-		"GET /ip_policies":    "502 <html>",
+		"GET /vault_secrets":  "502 <html>",
 	})
 	for _, tt := range []struct {
 		args []string
@@ -170,7 +170,7 @@ func TestAPIRefusals(t *testing.T) {
 		{[]string{"vaults", "create"}, 1, []string{"400 Bad Request", "ERROR:  Bad.", "ERROR:  Do better.", "ERR_NGROK_23000"}, `"msg": "Bad.\n\nDo better."`},
 		{[]string{"vaults", "get", "vault_1", "--output", "table"}, 1, []string{"Not found."}, ""},
 		{[]string{"vaults", "list", "--all-pages"}, 1, []string{"ERR_CULVERT_1644", "elsewhere.test"}, ""},
-		{[]string{"ip-policies", "list"}, 1, []string{"ERR_CULVERT_1643"}, ""},
+		{[]string{"secrets", "list"}, 1, []string{"ERR_CULVERT_1643"}, ""},
 		{[]string{"vaults", "list", "--output", "xml"}, 1, []string{"json, yaml or table"}, ""},
 		{[]string{"vaults", "get"}, 1, []string{"needs the id of one vault"}, ""},
 		{[]string{"vaults", "get", "a/b"}, 1, []string{"no id"}, ""},

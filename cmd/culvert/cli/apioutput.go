@@ -117,7 +117,7 @@ func (p *Program) showTable(body json.RawMessage, r *api.Resource) error {
 			if err := dec.Decode(&value); err != nil {
 				return fmt.Errorf("read the answer: %w", err)
 			}
-			fmt.Fprintf(w, "%s\t%s\n", name, cell(value))
+			fmt.Fprintf(w, "%s\t%s\n", name, line(value))
 		}
 	}
 	if err := w.Flush(); err != nil {
@@ -159,11 +159,20 @@ func columns(items []map[string]json.RawMessage, r *api.Resource) []string {
 	return names
 }
 
-// maxCell is how many characters of a value a table shows.
+// maxCell is how many characters of a value a table of a list shows.
 const maxCell = 48
 
-// cell is a value as a table shows it: on one line, without control characters, the id of a reference.
+// cell is [line], cut.
 func cell(value json.RawMessage) string {
+	text := line(value)
+	if utf8.RuneCountInString(text) > maxCell {
+		text = string([]rune(text)[:maxCell-1]) + "…"
+	}
+	return text
+}
+
+// line is a value as a table shows it: on one line, without control characters, the id of a reference.
+func line(value json.RawMessage) string {
 	text := strings.TrimSpace(string(value))
 	switch {
 	case text == "null", text == "[]":
@@ -184,18 +193,14 @@ func cell(value json.RawMessage) string {
 		}
 		cells := make([]string, len(list))
 		for i := range list {
-			cells[i] = cell(list[i])
+			cells[i] = line(list[i])
 		}
 		text = strings.Join(cells, ",")
 	}
-	text = strings.Map(func(r rune) rune {
+	return strings.Map(func(r rune) rune {
 		if r < ' ' || r == '\u007f' {
 			return ' '
 		}
 		return r
 	}, text)
-	if utf8.RuneCountInString(text) > maxCell {
-		text = string([]rune(text)[:maxCell-1]) + "…"
-	}
-	return text
 }

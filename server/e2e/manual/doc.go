@@ -9,6 +9,8 @@
 // server and agents: each line of its "sh" blocks is a program that goes on running, "console stop=TEXT" ends the one
 // with TEXT in its command line first.
 //
+// The "console" blocks of docs/api are run against a server, and have to show what comes out but for ids and times.
+//
 // The tables of settings are held to what the programs' --help lists. Links and the map of the code are held by
 // internal/arch.
 package manual

@@ -120,7 +120,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a := s.answer(q) //nolint:contextcheck // the request has it
 	body, err := encode(a.body)
 	if err != nil {
-		a = s.failure(q, err)
+		a = s.failure(q, err)    //nolint:contextcheck // the request has it
 		body, _ = encode(a.body) //nolint:errchkjson // texts and numbers
 	}
 	if a.status == http.StatusServiceUnavailable || a.status == http.StatusTooManyRequests {
