@@ -95,7 +95,9 @@ func NewDomains(s *Shared, places Places, cfg DomainsConfig) Resource {
 			}
 			return fault.New(fault.DomainForeign, o.Doc.Domain)
 		},
-		render: func(_ store.Tx, caller *Caller, o *store.Object[domainDoc]) (any, error) { return d.show(caller, o), nil },
+		render: func(_ store.Tx, caller *Caller, o *store.Object[domainDoc]) (any, error) {
+			return d.show(caller, o), nil
+		},
 	}
 	return d
 }
@@ -155,11 +157,14 @@ func (d *domains) parse(text string) (string, error) {
 		return host, nil
 	case slices.ContainsFunc(d.cfg.Domains, func(b string) bool { return endpoint.Under(b, name) }):
 		return "", fault.New(fault.DomainBroad, host) // it would cover a base domain
-	case !strings.Contains(name, "."):
-		return "", fault.New(fault.DomainUnqualified, host)
 	}
-	if suffix, listed := publicsuffix.PublicSuffix(name); suffix == name && (listed || strings.Contains(suffix, ".")) {
+	// Suffixes that are on no list are names of one label: those of private networks.
+	suffix, listed := publicsuffix.PublicSuffix(name)
+	switch {
+	case suffix == name && (listed || strings.Contains(suffix, ".")):
 		return "", fault.New(fault.DomainBroad, host)
+	case suffix == name:
+		return "", fault.New(fault.DomainUnqualified, host)
 	}
 	return host, nil
 }

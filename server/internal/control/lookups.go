@@ -32,9 +32,9 @@ type Lookups struct {
 
 // accountLookups is what one account has.
 type accountLookups struct {
-	policies     map[string]*ipset.Rules // by id
+	policies     map[string]*ipset.Rules        // by id
 	restrictions map[string]*accountRestriction // by type
-	vaults       map[string]*vaultLookup // by id
+	vaults       map[string]*vaultLookup        // by id
 	byName       map[string]*vaultLookup
 }
 

@@ -32,11 +32,15 @@ func (l *Lookups) Apply(tx store.Tx, changes []store.Change) error {
 		case "vault":
 			vaults[c.ID] = c.Account
 		case "ip_policy_rule":
-			if err := l.ownerOf(c, policies, func() (string, error) { return parentOf(tx, ipRuleCollection(), c.ID, func(r *ipRuleDoc) string { return r.IPPolicyID }) }); err != nil {
+			if err := l.ownerOf(c, policies, func() (string, error) {
+				return parentOf(tx, ipRuleCollection(), c.ID, func(r *ipRuleDoc) string { return r.IPPolicyID })
+			}); err != nil {
 				return err
 			}
 		case "vault_secret":
-			if err := l.ownerOf(c, vaults, func() (string, error) { return parentOf(tx, secretCollection(), c.ID, func(s *secretDoc) string { return s.VaultID }) }); err != nil {
+			if err := l.ownerOf(c, vaults, func() (string, error) {
+				return parentOf(tx, secretCollection(), c.ID, func(s *secretDoc) string { return s.VaultID })
+			}); err != nil {
 				return err
 			}
 		case "ip_restriction":

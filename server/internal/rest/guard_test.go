@@ -36,7 +36,6 @@ type guarded struct {
 	shared   *control.Shared
 	compiler *policy.Compiler
 	logged   *lines
-	db       string
 }
 
 // lines is a log.
@@ -63,8 +62,8 @@ const guardBase = "culvert.localhost"
 func guard(t *testing.T, more ...func(g *guarded) control.Resource) *guarded {
 	t.Helper()
 	dir := t.TempDir()
-	g := &guarded{logged: &lines{}, db: filepath.Join(dir, "culvert.db")}
-	db, err := sqlstore.OpenSQLite(t.Context(), g.db)
+	g := &guarded{client: &client{t: t, key: "one"}, logged: &lines{}}
+	db, err := sqlstore.OpenSQLite(t.Context(), filepath.Join(dir, "culvert.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +119,7 @@ func guard(t *testing.T, more ...func(g *guarded) control.Resource) *guarded {
 		Auth: keysOf(), Admit: g.lookups.AdmitAPI, Resources: resources, Logger: log,
 	}))
 	t.Cleanup(server.Close)
-	g.client = &client{t, server.URL, "one"}
+	g.url = server.URL
 	return g
 }
 
