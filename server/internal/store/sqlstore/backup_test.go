@@ -29,12 +29,14 @@ func backup(t *testing.T, s *sqlstore.Store) []byte {
 // varied writes records of several kinds, with what JSON and SQL treat in a special way.
 func varied(t *testing.T, s *sqlstore.Store) {
 	t.Helper()
+	var all []store.Record
 	for i := range 700 { // more than a page
 		r := thing(fmt.Sprintf("id%05d", i), fmt.Sprintf(`{"n":%d}`, i), store.Key{Space: "name", Value: fmt.Sprint(i)})
 		r.Kind = fmt.Sprintf("kind %d", i%3)
 		r.Parent = fmt.Sprintf("id%05d", i/10)
-		put(t, s, r)
+		all = append(all, r)
 	}
+	put(t, s, all...)
 	odd := thing("odd", `{ "html" : "<a href='x'>&amp;</a>", "big": 123456789012345678901234567890.5, "u": "\u2028 `+"\u2028\u00e9\U0001f600"+`", "null": null, "deep": [[[]]] }`,
 		store.Key{Space: "sp\"ace'", Value: "v\nalue\\"}, store.Key{Space: "sp\"ace'", Value: "a"}, store.Key{Space: "name", Value: "\u00e9<>&"})
 	odd.Revision = put(t, s, odd)

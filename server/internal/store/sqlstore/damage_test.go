@@ -93,7 +93,7 @@ func TestS5_BitFlips(t *testing.T) {
 	names := strings.Count(want, `"keys"`)
 	random := rand.New(rand.NewPCG(5, 5)) //nolint:gosec // the same ones each time
 	how := map[string]int{}
-	for range 150 {
+	for range 150 / sparse {
 		at, bit := random.IntN(len(file)), random.IntN(8)
 		damaged := slices.Clone(file)
 		damaged[at] ^= 1 << bit
@@ -166,7 +166,7 @@ func TestS5_WAL(t *testing.T) {
 	}
 	random := rand.New(rand.NewPCG(5, 6)) //nolint:gosec // the same ones each time
 	how := map[string]int{}
-	for i := range 60 {
+	for i := range 60 / sparse {
 		path := filepath.Join(t.TempDir(), "culvert.db")
 		for suffix, content := range files {
 			damaged := slices.Clone(content)
