@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"reflect"
+	"strings"
 	"testing"
 )
 
@@ -119,6 +120,18 @@ func read(t *testing.T, it reflect.Value) ([]Object, error) {
 		}
 	}
 	return items, next.Err()
+}
+
+// names are the JSON names of what a method answers with.
+func (c *Client) names(t *testing.T, pkg, name string) []string {
+	t.Helper()
+	answer := c.method(t, pkg, name).Type().Out(0).Elem()
+	var names []string
+	for i := range answer.NumField() {
+		name, _, _ := strings.Cut(answer.Field(i).Tag.Get("json"), ",")
+		names = append(names, name)
+	}
+	return names
 }
 
 // filters reports whether a package can list by a filter.

@@ -2,6 +2,7 @@ package apisuite
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
@@ -90,10 +91,22 @@ func (r *round) creates(t *testing.T) {
 
 func (r *round) id(n int) string { return r.made[n].Text("id") }
 
-// gets reads the objects.
+// gets reads the objects. Answers have the fields that the client knows, and no others.
 func (r *round) gets(t *testing.T) {
+	known := r.Client.names(t, r.pkg, "Get")
+	if !slices.Contains(known, "uri") {
+		known = append(known, "uri") // every object has one
+	}
+	slices.Sort(known)
 	for i, o := range r.made {
 		got := r.Client.Must(t, r.pkg, "Get", r.id(i))
+		if seen := r.judge(t); i == 0 {
+			var answer map[string]any
+			_ = json.Unmarshal(seen[0].body, &answer) // the client has read it
+			if sent := slices.Sorted(maps.Keys(answer)); !slices.Equal(sent, known) {
+				t.Errorf("Get: fields %q, want %q", sent, known)
+			}
+		}
 		if got.Text("token") != "" {
 			t.Error("Get: the token is shown again")
 		}

@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -152,6 +153,48 @@ func IDInBody(t *testing.T, mk Make) {
 		}
 		delete(set, "id")
 		shows(t, r.pkg, got, set)
+	}
+	w.judge(t)
+}
+
+// Restarts makes objects of all kinds and restarts the server: everything is as it was, and keys open what they opened.
+func Restarts(t *testing.T, mk Make) {
+	t.Helper()
+	w := Start(t).Open(mk)
+	var key string
+	for _, r := range rows() {
+		if r.make == nil {
+			continue
+		}
+		for n := range 2 {
+			if o := w.Client.Must(t, r.pkg, "Create", r.make(t, w, n)); r.pkg == "api_keys" {
+				key = o.Text("token")
+			}
+		}
+	}
+	all := func() map[string][]Object {
+		found := map[string][]Object{}
+		for _, r := range rows() {
+			items, err := w.Client.List(t, r.pkg, "List", Fields{})
+			if err != nil {
+				t.Errorf("%s: %v", r.pkg, err)
+			}
+			found[r.pkg] = items
+		}
+		return found
+	}
+	before := all()
+	w.Server.node.Restart()
+	after := all()
+	for _, r := range rows() {
+		if !reflect.DeepEqual(after[r.pkg], before[r.pkg]) {
+			t.Errorf("%s behind the restart = %v, want %v", r.pkg, after[r.pkg], before[r.pkg])
+		}
+	}
+	other := *w.Server
+	other.Key = key
+	if _, err := other.Open(mk).Client.List(t, "api_keys", "List", Fields{"limit": "1"}); err != nil {
+		t.Errorf("a key from before the restart: %v", err)
 	}
 	w.judge(t)
 }

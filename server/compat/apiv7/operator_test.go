@@ -139,6 +139,26 @@ func TestOperator_CloudEndpoint(t *testing.T) {
 	deleted(t, e.ID, client.Delete)
 }
 
+// TestAPI26_Operator_DomainInUse is what it does when an Ingress and its domain go at once: 446 is tried again.
+func TestAPI26_Operator_DomainInUse(t *testing.T) {
+	t.Parallel()
+	s := apisuite.Start(t)
+	cfg := config(s)
+	domains, client := reserved_domains.NewClient(cfg), endpoints.NewClient(cfg)
+	d := must(domains.Create(t.Context(), &ngrok.ReservedDomainCreate{Domain: "in-use." + s.Domain}))(t)
+	e := must(client.Create(t.Context(), &ngrok.EndpointCreate{
+		Type: "cloud", URL: "https://in-use." + s.Domain, TrafficPolicy: "on_http_request: [{actions: [{type: deny}]}]", Bindings: []string{"public"},
+	}))(t)
+	if e.Domain == nil || e.Domain.ID != d.ID {
+		t.Errorf("the endpoint's domain is %+v, want %s", e.Domain, d.ID)
+	}
+	if err := domains.Delete(t.Context(), d.ID); !ngrok.IsErrorCode(err, 446) {
+		t.Errorf("delete of a domain in use: %v, want 446, which it tries again", err)
+	}
+	deleted(t, e.ID, client.Delete)
+	deleted(t, d.ID, domains.Delete)
+}
+
 func TestOperator_IPPolicy(t *testing.T) {
 	t.Parallel()
 	cfg := config(apisuite.Start(t))

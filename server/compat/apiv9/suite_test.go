@@ -34,6 +34,8 @@ func TestAPI04_API11_API12_API13_Rounds(t *testing.T) { t.Parallel(); apisuite.R
 
 func TestAPI14_IDInTheBodyOfAnUpdate(t *testing.T) { t.Parallel(); apisuite.IDInBody(t, apiv9.New) }
 
+func TestAPI44_Restart(t *testing.T) { t.Parallel(); apisuite.Restarts(t, apiv9.New) }
+
 func TestAPI45_BehindAProxy(t *testing.T) { t.Parallel(); apisuite.Proxied(t, apiv9.New) }
 
 func TestAPI33_EndpointOfAnAgent(t *testing.T) { t.Parallel(); apisuite.AgentEndpoint(t, apiv9.New) }

@@ -52,6 +52,12 @@ func resources(domain string) []resource {
 			post: append(texts, "domain", "region", "resolves_to"), config: with("domain", " Terraform."+domain+". "), change: rewritten,
 		},
 		{
+			name: "custom_domain", pkg: "reserved_domains", patch: append(texts, "certificate_management_policy", "resolves_to"), always: apisuite.Fields{"certificate_id": ""},
+			post: append(texts, "domain", "region", "certificate_management_policy", "resolves_to"), change: rewritten,
+			config: with("domain", "terraform.example.org", "certificate_management_policy", map[string]any{"authority": "letsencrypt", "private_key_type": "rsa"},
+				"resolves_to", []any{map[string]any{"value": "global"}}),
+		},
+		{
 			name: "cloud_endpoint", pkg: "endpoints", post: append(texts, "url", "traffic_policy", "bindings", "pooling_enabled"),
 			patch: append(texts, "traffic_policy", "bindings", "pooling_enabled"), change: rewritten,
 			config: with("url", "HTTPS://terraform."+domain+":443", "traffic_policy", policyText, "bindings", []string{"public"}, "pooling_enabled", false),
