@@ -1,11 +1,13 @@
-// Package identity knows who may connect: it keeps the server's authtokens.
+// Package identity knows who may connect and who may call the API: accounts, users, service users, and their
+// credentials, which are authtokens for agents and API keys.
 //
-// The tokens lie in tokens.json in the data directory, as keyed hashes (HMAC-SHA-256 with the vault's
-// pepper): who reads the file cannot connect with it. A token is shown once, when it is made. The file is
-// replaced atomically, so another process may add a token while the server runs; the server notices by the
-// file's identity and reads it again.
+// They are documents in the store. Of a credential only the keyed hash is kept (HMAC-SHA-256 with the vault's
+// pepper): who reads the database cannot connect with it. A text is shown once, when it is made, and its
+// beginning tells what kind it is. A [Roster] is the copy in memory that authentication works with; it follows
+// the store and never reads it for a request.
 //
-// There is one account, [DefaultAccount], until the control plane brings more; its rules do not show here.
+// Servers of before kept authtokens in tokens.json in the data directory. [ReadFile] reads it, to be taken over
+// once.
 //
-// A [Store] is safe for concurrent use. Changes by several processes are serialised by a lock file.
+// The rules by which all of this is made and changed belong to package control.
 package identity

@@ -7,6 +7,9 @@ import (
 	"github.com/culvert-project/culvert/server/internal/store"
 )
 
+// DefaultAccount is the id of the first account of a server. Its administrators run the server.
+const DefaultAccount = "ac_default"
+
 // Account owns resources.
 type Account struct {
 	// Name is for people.

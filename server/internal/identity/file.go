@@ -2,14 +2,17 @@ package identity
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/culvert-project/culvert/internal/datafile"
+	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/server/internal/vault"
 )
 
 const (
@@ -21,20 +24,30 @@ const (
 	fileVersion = 1
 )
 
+// Record is one authtoken of the file; never the token itself.
+type Record struct {
+	// ID names the token: "at_…".
+	ID string `json:"id"`
+	// Account owns what is done with it.
+	Account string `json:"account"`
+	// Prefix is the beginning of a generated token, "" for one that a person chose.
+	Prefix string `json:"prefix,omitempty"`
+	// Note is the owner's own text.
+	Note string `json:"note,omitempty"`
+	// Bootstrap is set for the token that the server's environment sets.
+	Bootstrap bool `json:"bootstrap,omitempty"`
+	// CreatedAt is when it was made, in UTC.
+	CreatedAt time.Time `json:"created_at"`
+	// Hash is the keyed hash of the whole token, in base64.
+	Hash string `json:"hash"`
+}
+
 // content is the file's format.
 type content struct {
 	Version int `json:"version"`
 	// KeyCheck changes with the keys that the hashes were made with. Files of before it have none.
 	KeyCheck string   `json:"key_check,omitempty"`
 	Tokens   []Record `json:"tokens"`
-}
-
-func encode(all []Record, check string) ([]byte, error) {
-	data, err := json.MarshalIndent(content{Version: fileVersion, KeyCheck: check, Tokens: all}, "", "  ")
-	if err != nil {
-		return nil, fmt.Errorf("encode tokens: %w", err)
-	}
-	return append(data, '\n'), nil
 }
 
 // decode reads a file, strictly: a field it does not know may be a restriction it would not enforce.
@@ -59,24 +72,39 @@ func decode(data []byte) (all []Record, check string, err error) {
 	return c.Tokens, c.KeyCheck, nil
 }
 
-const (
-	lockWait = 10 * time.Second
-	lockPoll = 10 * time.Millisecond
-)
+// imported is what the name of a token file gets behind it once the tokens are in the store.
+const imported = ".imported"
 
-// lock takes an exclusive lock between processes. It waits until ctx ends, at most lockWait.
-func lock(ctx context.Context, path string) (io.Closer, error) {
-	ctx, cancel := context.WithTimeout(ctx, lockWait)
-	defer cancel()
-	for {
-		held, err := datafile.TryLock(path)
-		if !errors.Is(err, datafile.ErrLocked) {
-			return held, err
-		}
-		select {
-		case <-ctx.Done():
-			return nil, fmt.Errorf("lock %s: %w", path, err)
-		case <-time.After(lockPoll):
-		}
+// ReadFile returns the authtokens of a data directory whose server kept them in a file, none if there is no
+// such file. It fails with fault.TokenFileDamaged, fault.SecretFileMode or, if v holds other keys than those
+// that the tokens were hashed with, with fault.SealingKeyDamaged.
+func ReadFile(dir string, v *vault.Vault) ([]Record, error) {
+	path := filepath.Join(dir, tokenFile)
+	data, err := datafile.ReadSecret(path, maxFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
 	}
+	if f, ok := errors.AsType[*fault.Error](err); ok {
+		return nil, f
+	}
+	if err != nil {
+		return nil, fault.Wrap(err, fault.TokenFileDamaged, path, err)
+	}
+	all, check, err := decode(data)
+	if err != nil {
+		return nil, fault.Wrap(err, fault.TokenFileDamaged, path, err)
+	}
+	if check != "" && check != KeyCheck(v) {
+		return nil, fault.New(fault.SealingKeyDamaged, filepath.Join(dir, "sealing.key"), "the authtokens in "+path+" were made with another one")
+	}
+	return all, nil
+}
+
+// PutFileAway renames the file of [ReadFile], so that it is not read again. Without one it does nothing.
+func PutFileAway(dir string) error {
+	path := filepath.Join(dir, tokenFile)
+	if err := os.Rename(path, path+imported); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fault.Wrap(err, fault.DataDirUnusable, dir, err)
+	}
+	return nil
 }

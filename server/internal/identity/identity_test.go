@@ -1,98 +1,84 @@
 package identity_test
 
 import (
-	"context"
-	"errors"
-	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/culvert-project/culvert/internal/fault"
 	"github.com/culvert-project/culvert/server/internal/identity"
+	"github.com/culvert-project/culvert/server/internal/store"
+	"github.com/culvert-project/culvert/server/internal/store/sqlstore"
 	"github.com/culvert-project/culvert/server/internal/vault"
 )
 
-func open(t *testing.T, dir string) *identity.Store {
+// Credentials of every test.
+const (
+	authtoken = "cvat_a_token_of_the_test_01"
+	apiKey    = "cvak_a_key_of_the_test_0123"
+)
+
+// place is a database and a roster that has not read it yet.
+type place struct {
+	t      *testing.T
+	db     *sqlstore.Store
+	vault  *vault.Vault
+	roster *identity.Roster
+}
+
+func newPlace(t *testing.T) *place {
 	t.Helper()
+	dir := t.TempDir()
 	v, err := vault.Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := identity.Open(dir, v)
+	db, err := sqlstore.OpenSQLite(t.Context(), filepath.Join(dir, "culvert.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s
+	t.Cleanup(func() { _ = db.Close() })
+	return &place{t, db, v, identity.NewRoster(v)}
 }
 
-func create(t *testing.T, s *identity.Store, note string) string {
-	t.Helper()
-	token, _, err := s.Create(t.Context(), note)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return token
-}
-
-// TestS10_LostSealingKeyIsNoticed: without the key that the tokens were hashed with none is known any more,
-// and a server that made itself a new key would refuse every agent without a word.
-func TestS10_LostSealingKeyIsNoticed(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	create(t, open(t, dir), "")
-	if err := os.Remove(filepath.Join(dir, "sealing.key")); err != nil {
-		t.Fatal(err)
-	}
-	for range 2 { // the key that the first try makes is no better the second time
-		v, err := vault.Open(dir)
-		if err != nil {
-			t.Fatal(err)
+// fill stores an account with a user, who has an authtoken and an API key.
+func (p *place) fill() {
+	p.t.Helper()
+	accounts, users, authtokens, keys := identity.Accounts(), identity.Users(), identity.Authtokens(), identity.APIKeys()
+	_, err := p.db.Update(p.t.Context(), func(tx store.Tx) error {
+		if err := accounts.Put(tx, &store.Object[identity.Account]{ID: "ac_1", Account: "ac_1"}); err != nil {
+			return err
 		}
-		if _, err := identity.Open(dir, v); !fault.Has(err, fault.SealingKeyDamaged) {
-			t.Errorf("got %v, want %s", err, fault.SealingKeyDamaged)
+		if err := users.Put(tx, &store.Object[identity.User]{ID: "usr_1", Account: "ac_1", Doc: identity.User{Email: "a@b.test"}}); err != nil {
+			return err
 		}
+		token := &store.Object[identity.Token]{ID: "cr_1", Account: "ac_1", Doc: identity.Token{Owner: "usr_1", Hash: identity.Hash(p.vault, authtoken), ACL: []string{"bind:a.test"}}}
+		if err := authtokens.Put(tx, token); err != nil {
+			return err
+		}
+		return keys.Put(tx, &store.Object[identity.Token]{ID: "ak_1", Account: "ac_1", Doc: identity.Token{Owner: "usr_1", Hash: identity.Hash(p.vault, apiKey)}})
+	})
+	if err != nil {
+		p.t.Fatal(err)
 	}
 }
 
-func TestCreate(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	s := open(t, dir)
-	token, rec, err := s.Create(t.Context(), "laptop")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if form := regexp.MustCompile(`^cvat_[a-z2-7]{32}$`); !form.MatchString(token) {
-		t.Errorf("token = %q, want the form %s", token, form)
-	}
-	if rec.Note != "laptop" || rec.Prefix != token[:8] || rec.Account != identity.DefaultAccount || !strings.HasPrefix(rec.ID, "at_") {
-		t.Errorf("record = %+v, want note, prefix, account and id", rec)
-	}
-	for name, w := range map[string]*identity.Store{"same store": s, "opened again": open(t, dir)} {
-		if got, err := w.Authenticate(token); err != nil || got != rec {
-			t.Errorf("%s: Authenticate = %+v, %v, want %+v", name, got, err, rec)
-		}
-	}
-	path := filepath.Join(dir, "tokens.json")
-	data, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if strings.Contains(string(data), token) {
-		t.Error("the file holds the token in the clear")
-	}
-	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("mode of the file = %v, %v, want 600", info.Mode(), err)
+// load lets the roster read the database.
+func (p *place) load() {
+	p.t.Helper()
+	if _, err := p.db.View(p.t.Context(), p.roster.Load); err != nil {
+		p.t.Fatal(err)
 	}
 }
 
-func TestAuthenticateRefuses(t *testing.T) {
+func TestAuthtokenRefuses(t *testing.T) {
 	t.Parallel()
-	s := open(t, t.TempDir())
-	create(t, s, "")
+	p := newPlace(t)
+	p.fill()
+	p.load()
 	tests := []struct {
 		name, token string
 		code        fault.Code
@@ -107,14 +93,15 @@ func TestAuthenticateRefuses(t *testing.T) {
 		{"20 characters, unknown", "abcdefgh_01234567890", fault.TokenUnknown},
 		{"our form, unknown", "cvat_abcdefghijklmnopqrstuvwxyz234567", fault.TokenUnknown},
 		{"another service's form", "2abcdefghijklmnopqrstuvwxyz_4567890123456789012", fault.TokenUnknown},
-		{"API key", "cvak_abcdefghijklmnopqrstuvwxyz234567", fault.TokenIsAPIKey},
+		{"API key", apiKey, fault.TokenIsAPIKey},
+		{"no API key of ours", "cvak_abcdefghijklmnopqrstuvwxyz234567", fault.TokenIsAPIKey},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			_, err := s.Authenticate(tt.token)
+			_, err := p.roster.Authtoken(t.Context(), tt.token)
 			if !fault.Has(err, tt.code) {
-				t.Fatalf("Authenticate(%q) = %v, want code %s", tt.token, err, tt.code)
+				t.Fatalf("Authtoken(%q) = %v, want code %s", tt.token, err, tt.code)
 			}
 			if len(tt.token) > 8 && strings.Contains(fault.From(err).Wire(), tt.token) {
 				t.Errorf("the refusal repeats the token: %v", err)
@@ -126,149 +113,123 @@ func TestAuthenticateRefuses(t *testing.T) {
 // The refusal of a malformed token names what is wrong with it.
 func TestRefusalNamesTheFlaw(t *testing.T) {
 	t.Parallel()
-	s := open(t, t.TempDir())
+	p := newPlace(t)
 	for token, want := range map[string]string{
 		"short":                      "it has 5 characters, and a token has 20 to 256",
 		"abcdefgh_0123456789 abcdef": "it has ' ' in it",
 		strings.Repeat("b", 300):     "it has 300 characters",
 	} {
-		if _, err := s.Authenticate(token); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("Authenticate(%q) = %v, want it to say %q", token, err, want)
+		if _, err := p.roster.Authtoken(t.Context(), token); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("Authtoken(%q) = %v, want it to say %q", token, err, want)
 		}
 	}
 }
 
-func TestOtherProcessChangesFile(t *testing.T) {
+// TestRosterFollows: what changes in the store changes who is let in, and what was taken away is told.
+func TestRosterFollows(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	server := open(t, dir)
-	old := create(t, server, "")
-	added := create(t, open(t, dir), "") // as culvertd authtoken new does
-	for _, token := range []string{old, added} {
-		if _, err := server.Authenticate(token); err != nil {
-			t.Errorf("Authenticate after the other process added a token: %v", err)
-		}
+	p := newPlace(t)
+	p.fill()
+	p.load()
+	<-p.roster.Revocations()
+	if h, err := p.roster.Authtoken(t.Context(), authtoken); err != nil || h != (identity.Holder{ID: "cr_1", Account: "ac_1", Principal: "usr_1"}) {
+		t.Fatalf("Authtoken = %+v, %v", h, err)
 	}
-	if err := os.Remove(filepath.Join(dir, "tokens.json")); err != nil {
-		t.Fatal(err)
+	if acl := p.roster.ACL("cr_1"); len(acl) != 1 || acl[0] != "bind:a.test" {
+		t.Errorf("ACL = %q", acl)
 	}
-	if _, err := server.Authenticate(old); !fault.Has(err, fault.TokenUnknown) {
-		t.Errorf("Authenticate after the file was removed = %v, want code %s", err, fault.TokenUnknown)
-	}
-}
-
-func TestDamagedFile(t *testing.T) {
-	t.Parallel()
-	rec := `{"id":"at_1","account":"ac","created_at":"2026-01-01T00:00:00Z","hash":"h"}`
-	tests := []struct {
-		name, content string
-		mode          os.FileMode
-		code          fault.Code
+	users, authtokens := identity.Users(), identity.Authtokens()
+	for _, tt := range []struct {
+		name  string
+		write func(tx store.Tx) error
+		told  bool
+		want  fault.Code
 	}{
-		{"not JSON", "x", 0o600, fault.TokenFileDamaged},
-		{"empty", "", 0o600, fault.TokenFileDamaged},
-		{"later version", `{"version":2,"tokens":[]}`, 0o600, fault.TokenFileDamaged},
-		{"unknown field", `{"version":1,"tokens":[],"acl":[]}`, 0o600, fault.TokenFileDamaged},
-		{"incomplete record", `{"version":1,"tokens":[{"id":"at_1"}]}`, 0o600, fault.TokenFileDamaged},
-		{"same token twice", `{"version":1,"tokens":[` + rec + `,` + rec + `]}`, 0o600, fault.TokenFileDamaged},
-		{"trailing text", `{"version":1,"tokens":[]}x`, 0o600, fault.TokenFileDamaged},
-		{"readable by others", `{"version":1,"tokens":[]}`, 0o644, fault.SecretFileMode},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			dir := t.TempDir()
-			v, err := vault.Open(dir)
+		{"another description", func(tx store.Tx) error {
+			o, err := authtokens.Get(tx, "cr_1")
+			if err != nil {
+				return err
+			}
+			o.Doc.Description = "x"
+			return authtokens.Put(tx, o)
+		}, false, ""},
+		{"inactive", func(tx store.Tx) error {
+			o, err := users.Get(tx, "usr_1")
+			if err != nil {
+				return err
+			}
+			o.Doc.Inactive = true
+			return users.Put(tx, o)
+		}, true, fault.OwnerInactive},
+		{"another text", func(tx store.Tx) error {
+			o, err := authtokens.Get(tx, "cr_1")
+			if err != nil {
+				return err
+			}
+			o.Doc.Hash = identity.Hash(p.vault, authtoken+"x")
+			return authtokens.Put(tx, o)
+		}, false, fault.TokenUnknown},
+		{"deleted", func(tx store.Tx) error { return authtokens.Delete(tx, "cr_1") }, true, fault.TokenUnknown},
+	} {
+		revision, err := p.db.Update(t.Context(), tt.write)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for changes, err := range p.db.Changes(t.Context(), revision-1) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := os.WriteFile(filepath.Join(dir, "tokens.json"), []byte(tt.content), tt.mode); err != nil {
+			if _, err := p.db.View(t.Context(), func(tx store.Tx) error { return p.roster.Apply(tx, changes) }); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := identity.Open(dir, v); !fault.Has(err, tt.code) {
-				t.Errorf("Open = %v, want code %s", err, tt.code)
-			}
-		})
-	}
-}
-
-func TestDamagedWhileRunning(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	s := open(t, dir)
-	token := create(t, s, "")
-	if err := os.WriteFile(filepath.Join(dir, "tokens.json"), []byte("x"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.Authenticate(token); err != nil {
-		t.Errorf("Authenticate of a known token = %v, want it to stay valid", err)
-	}
-	_, err := s.Authenticate("cvat_abcdefghijklmnopqrstuvwxyz234567")
-	if !fault.Has(err, fault.TokenUnknown) {
-		t.Errorf("Authenticate of an unknown token = %v, want code %s", err, fault.TokenUnknown)
-	}
-	if cause := errors.Unwrap(err); !fault.Has(cause, fault.TokenFileDamaged) {
-		t.Errorf("cause = %v, want the damaged file", cause)
-	}
-	if _, _, err := s.Create(t.Context(), ""); !fault.Has(err, fault.TokenFileDamaged) {
-		t.Errorf("Create = %v, want a refusal that leaves the file alone", err)
-	}
-}
-
-func TestEnsureBootstrap(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	s := open(t, dir)
-	made, err := s.EnsureBootstrap(t.Context(), "")
-	if err != nil || made == "" {
-		t.Fatalf("on first start: made %q, %v, want a token", made, err)
-	}
-	if again, err := s.EnsureBootstrap(t.Context(), ""); err != nil || again != "" {
-		t.Errorf("on second start: made %q, %v, want none", again, err)
-	}
-	for _, text := range []string{"any text of 20 chars", "another text, longer than 20 characters"} {
-		for range 2 {
-			if made, err := s.EnsureBootstrap(t.Context(), text); err != nil || made != "" {
-				t.Errorf("EnsureBootstrap(%q) = %q, %v, want none made", text, made, err)
-			}
+			break
 		}
-		if _, err := s.Authenticate(text); err != nil {
-			t.Errorf("Authenticate(%q) = %v", text, err)
+		told := false
+		select {
+		case <-p.roster.Revocations():
+			told = true
+		default:
 		}
-	}
-	if _, err := s.Authenticate("any text of 20 chars"); err == nil {
-		t.Error("the bootstrap token that was replaced is still valid")
-	}
-	if _, err := s.Authenticate(made); err != nil {
-		t.Errorf("the first token is gone: %v", err)
-	}
-	if got := len(s.List()); got != 2 {
-		t.Errorf("%d tokens, want 2", got)
-	}
-	for _, bad := range []string{"nineteen characters", strings.Repeat("x", 257)} {
-		if _, err := s.EnsureBootstrap(t.Context(), bad); !fault.Has(err, fault.BootstrapTokenInvalid) {
-			t.Errorf("EnsureBootstrap of %d characters = %v, want code %s", len(bad), err, fault.BootstrapTokenInvalid)
+		_, err = p.roster.Authtoken(t.Context(), authtoken)
+		if told != tt.told || tt.want == "" && err != nil || tt.want != "" && !fault.Has(err, tt.want) {
+			t.Errorf("%s: got %v, told of a revocation: %v; want %s, %v", tt.name, err, told, tt.want, tt.told)
 		}
 	}
 }
 
-func TestCreateAtOnce(t *testing.T) {
+// TestUnknownCredentialWaitsForNews: another process may have made it just now. Only so many wait, and no
+// longer than it takes.
+func TestUnknownCredentialWaitsForNews(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	var wg sync.WaitGroup
-	tokens := make([]string, 12)
-	stores := []*identity.Store{open(t, dir), open(t, dir), open(t, dir)}
-	for i := range tokens {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlace(t)
+		p.load()
+		var wg sync.WaitGroup
 		wg.Go(func() {
-			tokens[i], _, _ = stores[i%len(stores)].Create(context.WithoutCancel(t.Context()), "")
-		})
-	}
-	wg.Wait()
-	for i, s := range stores {
-		for _, token := range tokens {
-			if _, err := s.Authenticate(token); err != nil {
-				t.Errorf("store %d lost a token that was made at the same time: %v", i, err)
+			if _, err := p.roster.Authtoken(t.Context(), authtoken); err != nil {
+				t.Errorf("a credential that was made meanwhile: %v", err)
 			}
+		})
+		synctest.Wait()
+		p.fill()
+		p.load()
+		wg.Wait()
+
+		start := time.Now()
+		for range 64 {
+			wg.Go(func() {
+				if _, err := p.roster.APIKey(t.Context(), "cvak_nobody_has_made_this"); !fault.Has(err, fault.APIKeyUnknown) {
+					t.Errorf("got %v, want %s", err, fault.APIKeyUnknown)
+				}
+			})
 		}
-	}
+		synctest.Wait()
+		if _, err := p.roster.APIKey(t.Context(), "cvak_nobody_has_made_this"); !fault.Has(err, fault.APIKeyUnknown) || time.Since(start) != 0 {
+			t.Errorf("the 65th: got %v after %s, want %s at once", err, time.Since(start), fault.APIKeyUnknown)
+		}
+		wg.Wait()
+		if took := time.Since(start); took != time.Second {
+			t.Errorf("the others waited %s, want 1s", took)
+		}
+	})
 }

@@ -19,10 +19,16 @@ const (
 	apiKeyPrefix    = "cvak_"
 )
 
-var lower = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+const (
+	// macPurpose separates hashes of credentials from all other keyed hashes.
+	macPurpose = "credential"
+	// checkPurpose is for what tells whether the keys are still those that the hashes were made with.
+	checkPurpose = "credential file"
+	// shownPrefix is how much of a generated text is kept in the clear, to tell credentials apart.
+	shownPrefix = 8
+)
 
-// newToken returns an authtoken.
-func newToken() string { return NewAuthtoken() }
+var lower = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
 // NewAuthtoken returns the text of an authtoken: 160 random bits.
 func NewAuthtoken() string { return authtokenPrefix + random() }
@@ -48,6 +54,18 @@ func Hash(v *vault.Vault, text string) string {
 // KeyCheck is stored beside the hashes. It says nothing about the keys but whether they are the same.
 func KeyCheck(v *vault.Vault) string {
 	return base64.RawURLEncoding.EncodeToString(v.MAC(checkPurpose, nil))
+}
+
+// CheckBootstrap judges a token given by the environment: any text of at least 20 characters and at most 256
+// bytes. Otherwise the error is fault.BootstrapTokenInvalid.
+func CheckBootstrap(token string) error {
+	if n := utf8.RuneCountInString(token); n < id.MinToken {
+		return fault.New(fault.BootstrapTokenInvalid, n)
+	}
+	if n := len(token); n > id.MaxToken {
+		return fault.New(fault.BootstrapTokenInvalid, n)
+	}
+	return nil
 }
 
 // CheckBootstrapKey judges an API key given by the environment: any text of at least 20 characters and at most
