@@ -32,7 +32,7 @@ func made(t *testing.T, a *nodetest.API) map[string]string {
 }
 
 // T66, and isolation: every route of a whole server, with everything that is no key of the account.
-func TestT66_EveryRouteOfAServer(t *testing.T) {
+func TestT66_EveryRouteOfAServer(t *testing.T) { //nolint:tparallel // the group waits for its routes
 	t.Parallel()
 	s := nodetest.Start(t)
 	owner, other := s.API(), s.NewAccount("other")
