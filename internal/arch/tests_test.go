@@ -61,6 +61,8 @@ func carries(kind, number string) *regexp.Regexp {
 	switch kind {
 	case "H":
 		return regexp.MustCompile(`^TestHTTP(_H\d+)*_H` + number + `(_|$)`)
+	case "API":
+		return regexp.MustCompile(`(^Test|_)API_?(\d\d_)*` + number + `(_|$)`)
 	case "Policy", "Endpoints":
 		return regexp.MustCompile(`(^Test|_)` + kind + `(\d\d_)*` + number + `(_|$)`)
 	default:
