@@ -131,3 +131,69 @@ func TestServerHasTheTables(t *testing.T) {
 		}
 	}
 }
+
+// Scenarios 11, 12 and 14 of api.md 8, for every resource that has a description.
+func TestAPI_12_PatchOfEveryResource(t *testing.T) {
+	t.Parallel()
+	a := nodetest.Start(t).API()
+	ids := made(t, a)
+	for _, r := range api.All() {
+		i := slices.IndexFunc(r.Fields, func(f api.Field) bool { return f.Name == "description" })
+		id := ids[r.Path]
+		if i < 0 || id == "" || !r.Fields[i].Usable(false) {
+			continue
+		}
+		path := r.Path + "/" + id
+		for _, tt := range []struct{ body, want string }{
+			{`{"description":"one"}`, "one"},
+			{`{"description":null,"metadata":"m"}`, "one"},
+			{`{"metadata":"n","id":"` + id + `"}`, "one"},
+			{`{"description":""}`, ""},
+			{`{"description":"two","metadata":null}`, "two"},
+		} {
+			if got := a.Must(200, "PATCH", path, tt.body); got["description"] != tt.want || got["id"] != id {
+				t.Errorf("PATCH %s %s gives %v, want the description %q", path, tt.body, got, tt.want)
+			}
+			if got := a.Must(200, "GET", path, ""); got["description"] != tt.want {
+				t.Errorf("after PATCH %s %s: %v, want the description %q", path, tt.body, got, tt.want)
+			}
+		}
+		status, _, e := a.Do("PATCH", path, `{}`)
+		if code := string(r.EmptyUpdate); code == "" && status != 200 || code != "" && (status != 400 || e["error_code"] != code) {
+			t.Errorf("PATCH %s with nothing = %d %v, want 200 or 400 with %q", path, status, e, code)
+		}
+		if status, _, e := a.Do("PATCH", path, `{"description":"`+strings.Repeat("x", 256)+`"}`); status != 400 || e["error_code"] == nil {
+			t.Errorf("PATCH %s with a long description = %d %v", path, status, e)
+		}
+	}
+}
+
+func TestAPI_11_DeleteOfEveryResource(t *testing.T) {
+	t.Parallel()
+	a := nodetest.Start(t).API()
+	ids := made(t, a)
+	tables := api.All()
+	slices.Reverse(tables) // what others refer to comes first in the manual
+	for range 2 {          // a restriction holds its policy, a secret its vault
+		for _, r := range tables {
+			id := ids[r.Path]
+			if id == "" || r.SpellingOf != "" {
+				continue
+			}
+			path := r.Path + "/" + id
+			if status, _, _ := a.Do("DELETE", path, ""); status != 204 {
+				continue
+			}
+			delete(ids, r.Path)
+			for _, method := range []string{"DELETE", "GET"} {
+				if status, _, e := a.Do(method, path, ""); status != 404 || e["status_code"] != float64(404) || e["error_code"] != nil && e["error_code"] != string(r.NotFound) {
+					t.Errorf("%s %s behind its deletion = %d %v, want 404", method, path, status, e)
+				}
+			}
+		}
+	}
+	delete(ids, "/bot_users")
+	if len(ids) > 0 {
+		t.Errorf("%v cannot be deleted", ids)
+	}
+}
