@@ -159,9 +159,17 @@ func TestIdentityCommandsRefuse(t *testing.T) {
 	t.Parallel()
 	dir := keptDir(t)
 	for _, args := range [][]string{
-		{"account", "new"}, {"account", "new", "a", "b"}, {"account", "new", "a", "--email", "nobody"}, {"account", "disable", "ac_nothing"},
-		{"user", "new", "x"}, {"user", "list", "--account", "ac_nothing"}, {"user", "disable", "x@y.test"}, {"api-key", "new", "x"},
-		{"api-key", "new", "--owner", "usr_nobody"}, {"authtoken", "disable"}, {"authtoken", "disable", "cr_nothing"},
+		{"account", "new"},
+		{"account", "new", "a", "b"},
+		{"account", "new", "a", "--email", "nobody"},
+		{"account", "disable", "ac_nothing"},
+		{"user", "new", "x"},
+		{"user", "list", "--account", "ac_nothing"},
+		{"user", "disable", "x@y.test"},
+		{"api-key", "new", "x"},
+		{"api-key", "new", "--owner", "usr_nobody"},
+		{"authtoken", "disable"},
+		{"authtoken", "disable", "cr_nothing"},
 	} {
 		if code, _, errs := runIn(t, dir, args...); code == 0 || !strings.Contains(errs, "ERR_") {
 			t.Errorf("culvertd %s: exit code %d, and no code in\n%s", strings.Join(args, " "), code, errs)
