@@ -47,11 +47,11 @@ func StoredEndpoint(tx store.Tx, id string) (*Standing, error) {
 	return standingOf(o), nil
 }
 
-// StoredEndpoints yields all stored endpoints of all accounts.
-func StoredEndpoints(tx store.Tx) iter.Seq2[*Standing, error] {
+// StoredEndpoints yields the stored endpoints of an account, or of all if account is "".
+func StoredEndpoints(tx store.Tx, account string) iter.Seq2[*Standing, error] {
 	return func(yield func(*Standing, error) bool) {
 		docs := endpointCollection()
-		for o, err := range docs.List(tx, store.Query{}) {
+		for o, err := range docs.List(tx, store.Query{Account: account}) {
 			if err != nil {
 				yield(nil, err)
 				return

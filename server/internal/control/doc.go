@@ -20,6 +20,11 @@
 //   - Options for what the actions of policies do, modules, become rules ahead of the endpoint's policy.
 //   - Options that would protect something and are not built are refused, never ignored.
 //
+// Stored endpoints have claims as well, which know no session and no end. An update claims its place before it
+// is stored, beside the place that the endpoint has; when the last update under way is through, what is stored
+// keeps its place and everything else is given up. So places are never held twice, whatever fails in between.
+// Ports of stored endpoints are opened once the edge runs.
+//
 // All state is in memory under one mutex that is a leaf: ports are opened and closed outside of it, while
 // their place is marked busy. Every operation costs the same whatever the number of claims, but for the
 // search for a free TCP port. A Binder is safe for concurrent use. It does not route: endpoints are

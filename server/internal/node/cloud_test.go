@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
@@ -368,4 +369,46 @@ func TestStoredEndpointsAfterARestart(t *testing.T) {
 	if got := a.List("/endpoints"); len(got) != 2 {
 		t.Errorf("got %v", got)
 	}
+}
+
+// TestEndpointsOfASuspendedAccount end at once, with what goes through them, and are back afterwards.
+func TestEndpointsOfASuspendedAccount(t *testing.T) {
+	t.Parallel()
+	s := nodetest.Start(t)
+	other := s.NewAccount("other")
+	s.ServeEcho(s.Agent(), "", culvert.WithURL("tcp://echo.internal:7"))
+	forward := "on_tcp_connect: [{actions: [{type: forward-internal, config: {url: 'tcp://echo.internal:7'}}]}]"
+	s.API().Create("/endpoints", map[string]any{"url": "tcp://localhost:20001", "traffic_policy": forward})
+	s.ServeEcho(other.Agent(), "", culvert.WithURL("tcp://echo.internal:7"))
+	other.Create("/endpoints", map[string]any{"url": "tcp://localhost:20002", "traffic_policy": forward})
+	url := cloudURL(other.API, other.Create("/endpoints", map[string]any{"url": "https://other.culvert.localhost", "traffic_policy": says("x")}))
+	echo := func(c net.Conn) error {
+		if _, err := io.WriteString(c, "hello"); err != nil {
+			return err
+		}
+		_, err := io.ReadFull(c, make([]byte, 5))
+		return err
+	}
+	own, others := s.Dial("127.0.0.1:20001"), s.Dial("127.0.0.1:20002")
+	for _, c := range []net.Conn{own, others} {
+		if err := echo(c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Node.Directory().Suspend(t.Context(), other.ID, false); err != nil {
+		t.Fatal(err)
+	}
+	if resp, _ := s.Get(url); resp.StatusCode != 404 {
+		t.Errorf("an endpoint of a suspended account: got %d, want 404", resp.StatusCode)
+	}
+	if _, err := io.ReadAll(others); err != nil && !strings.Contains(err.Error(), "reset") {
+		t.Errorf("its connection ended with %v", err)
+	}
+	if err := echo(own); err != nil {
+		t.Errorf("another account's connection: %v", err)
+	}
+	if err := s.Node.Directory().Suspend(t.Context(), other.ID, true); err != nil {
+		t.Fatal(err)
+	}
+	wantAnswer(t, s, url, 200, "x")
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/culvert-project/culvert/internal/fault"
 	"github.com/culvert-project/culvert/internal/wire"
 	"github.com/culvert-project/culvert/server/internal/control"
+	"github.com/culvert-project/culvert/server/internal/identity"
 	"github.com/culvert-project/culvert/server/internal/policy"
 	"github.com/culvert-project/culvert/server/internal/route"
 	"github.com/culvert-project/culvert/server/internal/store"
@@ -41,6 +42,8 @@ type Cloud struct {
 	// The store's follower is the only one to touch these.
 	standing map[string]*stored
 	programs map[programKey]*program
+	// suspended are the accounts whose endpoints are kept out of the table, though not out of their places.
+	suspended map[string]bool
 }
 
 // stored is a stored endpoint in the table.
@@ -68,15 +71,25 @@ type programKey struct {
 func NewCloud(p *Publisher, policies control.Policies, places Places, log *slog.Logger) *Cloud {
 	return &Cloud{
 		publisher: p, policies: policies, places: places, log: log, draining: Draining,
-		standing: map[string]*stored{}, programs: map[programKey]*program{},
+		standing: map[string]*stored{}, programs: map[programKey]*program{}, suspended: map[string]bool{},
 	}
 }
 
 // Load puts all stored endpoints into the table at once, and takes others out.
 func (c *Cloud) Load(tx store.Tx) error {
+	accounts := identity.Accounts()
+	clear(c.suspended)
+	for o, err := range accounts.List(tx, store.Query{}) {
+		if err != nil {
+			return err
+		}
+		if o.Doc.Suspended {
+			c.suspended[o.ID] = true
+		}
+	}
 	var changes []*change
 	seen := make(map[string]bool, len(c.standing))
-	for s, err := range control.StoredEndpoints(tx) {
+	for s, err := range control.StoredEndpoints(tx, "") {
 		if err != nil {
 			return err
 		}
@@ -87,19 +100,27 @@ func (c *Cloud) Load(tx store.Tx) error {
 	for id := range c.standing {
 		if !seen[id] {
 			gone = append(gone, id)
-			changes = c.remove(changes, id)
+			changes = c.remove(changes, id, c.draining)
 		}
 	}
 	c.apply(changes, gone)
 	return nil
 }
 
-// Apply follows changes of stored endpoints.
+// Apply follows changes of stored endpoints and of their accounts.
 func (c *Cloud) Apply(tx store.Tx, changed []store.Change) error {
 	var changes []*change
 	var gone []string
 	seen := map[string]bool{}
 	for _, ch := range changed {
+		if ch.Kind == identity.Accounts().Kind {
+			more, err := c.account(tx, ch.ID)
+			if err != nil {
+				return err
+			}
+			changes = append(changes, more...)
+			continue
+		}
 		if ch.Kind != control.EndpointKind || seen[ch.ID] {
 			continue
 		}
@@ -108,7 +129,7 @@ func (c *Cloud) Apply(tx store.Tx, changed []store.Change) error {
 		switch {
 		case errors.Is(err, store.ErrNotFound):
 			gone = append(gone, ch.ID)
-			changes = c.remove(changes, ch.ID)
+			changes = c.remove(changes, ch.ID, c.draining)
 		case err != nil:
 			return err
 		default:
@@ -117,6 +138,29 @@ func (c *Cloud) Apply(tx store.Tx, changed []store.Change) error {
 	}
 	c.apply(changes, gone)
 	return nil
+}
+
+// account returns the changes that follow from an account's being suspended, or not any longer.
+func (c *Cloud) account(tx store.Tx, id string) (changes []*change, err error) {
+	accounts := identity.Accounts()
+	o, err := accounts.Get(tx, id)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return nil, err
+	}
+	suspended := err == nil && o.Doc.Suspended
+	if suspended == c.suspended[id] {
+		return nil, nil
+	}
+	if c.suspended[id] = suspended; !suspended {
+		delete(c.suspended, id)
+	}
+	for s, err := range control.StoredEndpoints(tx, id) {
+		if err != nil {
+			return nil, err
+		}
+		changes = c.put(changes, s)
+	}
+	return changes, nil
 }
 
 // apply puts changes into force. Whoever is gone leaves the table before its place.
@@ -130,6 +174,9 @@ func (c *Cloud) apply(changes []*change, gone []string) {
 // put adds the change that brings an endpoint into the table, or its new form into the place of the old one.
 func (c *Cloud) put(changes []*change, s *control.Standing) []*change {
 	c.places.Follow(s)
+	if c.suspended[s.Account] {
+		return c.remove(changes, s.ID, 0)
+	}
 	old := c.standing[s.ID]
 	p := c.use(s)
 	if old != nil && old.program == p && old.route.Key.URL == s.URL && old.route.Pooled == s.Pooled {
@@ -149,15 +196,15 @@ func (c *Cloud) put(changes []*change, s *control.Standing) []*change {
 	return append(changes, &change{drop: old.route, add: now.route})
 }
 
-// remove adds the change that takes an endpoint out of the table.
-func (c *Cloud) remove(changes []*change, id string) []*change {
+// remove adds the change that takes an endpoint out of the table, and ends what goes through it after a while.
+func (c *Cloud) remove(changes []*change, id string, after time.Duration) []*change {
 	old := c.standing[id]
 	if old == nil {
 		return changes
 	}
 	delete(c.standing, id)
 	c.release(old.program)
-	time.AfterFunc(c.draining, old.end)
+	time.AfterFunc(after, old.end)
 	return append(changes, &change{drop: old.route})
 }
 

@@ -2,16 +2,13 @@ package snapshot
 
 import (
 	"encoding/json"
-	"fmt"
 	"log/slog"
 	"path/filepath"
-	"runtime"
 	"testing"
 	"time"
 
 	"github.com/culvert-project/culvert/internal/endpoint"
 	"github.com/culvert-project/culvert/internal/fault"
-	"github.com/culvert-project/culvert/internal/id"
 	"github.com/culvert-project/culvert/internal/wire"
 	"github.com/culvert-project/culvert/server/internal/action/standard"
 	"github.com/culvert-project/culvert/server/internal/control"
@@ -27,6 +24,7 @@ type standingWorld struct {
 	testing.TB
 	db       *sqlstore.Store
 	router   *route.Router
+	binder   *control.Binder
 	cloud    *Cloud
 	follower *store.Follower
 }
@@ -59,11 +57,11 @@ func (w *standingWorld) begin() {
 	if err != nil {
 		w.Fatal(err)
 	}
-	binder, err := control.New(control.Config{Sealer: v, Policies: compiler, Domains: []string{"example.com"}})
+	w.binder, err = control.New(control.Config{Sealer: v, Policies: compiler, Domains: []string{"example.com"}})
 	if err != nil {
 		w.Fatal(err)
 	}
-	w.cloud = NewCloud(New(w.router), compiler, binder, slog.New(slog.DiscardHandler))
+	w.cloud = NewCloud(New(w.router), compiler, w.binder, slog.New(slog.DiscardHandler))
 	w.follower = store.NewFollower(w.db, slog.New(slog.DiscardHandler), w.cloud)
 }
 
@@ -190,38 +188,4 @@ func TestAStoredPolicyThatIsNotValidAnyMore(t *testing.T) {
 	if a := w.at("a.test"); a == nil || a.Policy != nil || w.at("b.test").Policy == nil {
 		t.Errorf("got %+v", a)
 	}
-}
-
-// BenchmarkStandingLoad reads 100 000 stored endpoints into the table; B/endpoint is the memory that they take
-// there.
-func BenchmarkStandingLoad(b *testing.B) {
-	const n = 100_000
-	w := newStandingWorld(b)
-	for at := 0; at < n; {
-		var batch []store.Record
-		for ; at < n && len(batch) < 5000; at++ {
-			batch = append(batch, record(b, id.NewSorted("ep"), fmt.Sprintf("tenant-%06d.example.com", at), says(fmt.Sprint(at%100)), false))
-		}
-		w.put(batch...)
-	}
-	for b.Loop() {
-		w.begin()
-		before := heapInUse()
-		start := time.Now()
-		w.load()
-		took := time.Since(start)
-		b.ReportMetric(float64(heapInUse()-before)/n, "B/endpoint")
-		b.ReportMetric(took.Seconds(), "s/load")
-		if w.router.Table().Len() != n || len(w.cloud.programs) != 100 {
-			b.Fatalf("%d endpoints, %d programs", w.router.Table().Len(), len(w.cloud.programs))
-		}
-	}
-}
-
-func heapInUse() uint64 {
-	runtime.GC()
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return m.HeapAlloc
 }
