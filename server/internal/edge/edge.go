@@ -96,7 +96,8 @@ type Server struct {
 	log     *slog.Logger
 	connect map[string]bool // connect.<domain>
 	limits  *limiter
-	https   *tls.Config // for endpoints without TLS settings of their own
+	live    atomic.Pointer[Limits] // of connections; they may change
+	https   *tls.Config            // for endpoints without TLS settings of their own
 	handler *handler
 	leave   context.CancelFunc // tells upgraded connections that the server goes
 	front   *h1.Server         // serves what is ordinary
@@ -157,6 +158,7 @@ func New(cfg Config) *Server {
 		tcp:     make(map[uint16]*listener),
 		conns:   make(map[*edgeConn]struct{}),
 	}
+	s.live.Store(&cfg.Limits)
 	for _, d := range cfg.Domains {
 		s.connect["connect."+d] = true
 	}
@@ -206,6 +208,14 @@ func (s *Server) Run(ctx context.Context) error {
 	<-s.open.zero()
 	s.group.Wait()
 	return nil
+}
+
+// SetLimits changes, while the server runs, the limits of connections: those that
+// [Limits.Fixed] leaves out. Connections that are open stay so.
+func (s *Server) SetLimits(l Limits) {
+	l = l.withDefaults()
+	s.live.Store(&l)
+	s.limits.set(l)
 }
 
 // Ready returns a channel that is closed once every listener accepts.
@@ -352,8 +362,7 @@ func (s *Server) connState(c net.Conn, state http.ConnState) {
 // closeIdle closes connections that have waited for their next request longer
 // than they may while more than half of the places are taken, until ctx ends.
 func (s *Server) closeIdle(ctx context.Context) {
-	l := s.cfg.Limits
-	t := time.NewTicker(max(l.KeepAliveFull/4, time.Second))
+	t := time.NewTicker(max(s.live.Load().KeepAliveFull/4, time.Second))
 	defer t.Stop()
 	for {
 		select {
@@ -363,9 +372,10 @@ func (s *Server) closeIdle(ctx context.Context) {
 			if !s.limits.half() {
 				continue
 			}
+			most := s.live.Load().KeepAliveFull
 			s.each(func(ec *edgeConn) bool {
 				since := ec.idleSince.Load()
-				return since != 0 && now.UnixNano()-since > int64(l.KeepAliveFull)
+				return since != 0 && now.UnixNano()-since > int64(most)
 			}, (*edgeConn).abandon)
 		}
 	}

@@ -133,12 +133,19 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
+// Fixed returns the limits that hold for as long as a server runs; those that
+// [Server.SetLimits] changes are zero in it.
+func (l Limits) Fixed() Limits {
+	l.Connections, l.TCPListeners, l.SourceConnections, l.SourceRate = 0, 0, 0, 0
+	l.SniffTimeout, l.HandshakeTimeout, l.HandshakeStall, l.KeepAliveFull = 0, 0, 0, 0
+	return l
+}
+
 // limiter counts connections, in all and by source.
 type limiter struct {
-	limits Limits
-
-	mu   sync.Mutex
-	open int
+	mu     sync.Mutex
+	limits Limits // guarded by mu, as is all below
+	open   int
 	// waiting counts the connections that were accepted for the last place by
 	// several listeners at once.
 	waiting int
@@ -157,6 +164,17 @@ type source struct {
 
 func newLimiter(l Limits) *limiter {
 	return &limiter{limits: l, sources: make(map[netip.Prefix]*source)}
+}
+
+// set changes the limits. Who waits for a place looks again.
+func (l *limiter) set(limits Limits) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.limits = limits
+	if l.freed != nil {
+		close(l.freed)
+		l.freed = nil
+	}
 }
 
 // maxWaiting bounds the connections that wait for a place after they were

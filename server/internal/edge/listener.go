@@ -112,7 +112,7 @@ func (s *Server) Claim(port uint16) error {
 	if _, taken := s.tcp[port]; taken {
 		return fmt.Errorf("the port has an endpoint: %w", syscall.EADDRINUSE)
 	}
-	if n := len(s.tcp); n >= s.cfg.Limits.TCPListeners {
+	if n := len(s.tcp); n >= s.live.Load().TCPListeners {
 		return fmt.Errorf("%d ports of TCP endpoints are open, which is the limit: %w", n, syscall.EMFILE)
 	}
 	nl, err := s.cfg.Listen(s.ctx, "tcp", net.JoinHostPort(s.cfg.TCPHost, strconv.Itoa(int(port))))
@@ -231,7 +231,7 @@ func (s *Server) trusts(a netip.Addr) bool {
 // has ended or somebody else has taken it over.
 func (s *Server) serve(ctx context.Context, l *listener, ec *edgeConn, trusted bool) {
 	if trusted {
-		if err := ec.readProxyHeader(time.Now().Add(s.cfg.Limits.SniffTimeout)); err != nil {
+		if err := ec.readProxyHeader(time.Now().Add(s.live.Load().SniffTimeout)); err != nil {
 			s.log.Debug("no PROXY header from a trusted proxy", "peer", ec.remote.String(), "err", err)
 			ec.abandon()
 			return

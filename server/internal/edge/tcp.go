@@ -62,7 +62,7 @@ func untilGone(ep *route.Endpoint, ec *edgeConn) func() bool {
 // handshakeTCP ends TLS for a TCP endpoint. Its clients need not name a host:
 // they have come by the port.
 func (s *Server) handshakeTCP(ctx context.Context, ec *edgeConn, ep *route.Endpoint, conn *policy.Conn) (*tls.Conn, error) {
-	hello, err := ec.ClientHello(time.Now().Add(s.cfg.Limits.SniffTimeout))
+	hello, err := ec.ClientHello(time.Now().Add(s.live.Load().SniffTimeout))
 	switch {
 	case errors.Is(err, sniff.ErrNotTLS):
 		return nil, err // it need not be HTTP

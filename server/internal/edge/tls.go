@@ -96,7 +96,7 @@ func (s *Server) refuseTLS(ec *edgeConn, err error) {
 // routeTLS finds out what the connection is for and serves it. If it returns
 // an error the connection is still the caller's.
 func (s *Server) routeTLS(ctx context.Context, l *listener, ec *edgeConn) error {
-	hello, err := ec.ClientHello(time.Now().Add(s.cfg.Limits.SniffTimeout))
+	hello, err := ec.ClientHello(time.Now().Add(s.live.Load().SniffTimeout))
 	if err != nil {
 		return s.badHello(ec, err)
 	}
@@ -192,7 +192,7 @@ func (s *Server) handshake(ctx context.Context, ec *edgeConn, ep *route.Endpoint
 	}
 	ec.clientConn.leaf = leaf
 	tc := tls.Server(ec, cfg)
-	l := s.cfg.Limits
+	l := s.live.Load()
 	ec.stall, ec.until = l.HandshakeStall, time.Now().Add(l.HandshakeTimeout)
 	err := tc.HandshakeContext(ctx)
 	ec.until = time.Time{}

@@ -83,7 +83,7 @@ func (n *Node) assemble(ctx context.Context, lns *listeners, files *files, db st
 	})
 	p.edge = n.newEdge(p, files, router, started)
 	ports.Server = p.edge
-	n.tunnels, n.certs = p.tunnels, files.certs
+	n.tunnels, n.certs, n.edge = p.tunnels, files.certs, p.edge
 	// What is stored comes in this order: who may do something, what policies look
 	// up, whose names are, endpoints, and their names, which agents then do not get.
 	p.follower = store.NewFollower(db, n.log, p.roster, p.lookups, p.names, snapshot.NewCloud(publisher, policies, p.binder, n.log))

@@ -77,6 +77,10 @@ func (n *Node) openDatabase(ctx context.Context) (*sqlstore.Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	if at := db.Missing(); at > 0 {
+		n.log.Error("the last updates are missing from the database: its log was lost, or an older file was put in its place",
+			"revision", uint64(at))
+	}
 	n.health.pulse.Store(&pulse{db: db})
 	return db, nil
 }

@@ -34,6 +34,7 @@ type Node struct {
 	info     Info // set before ready is closed, as are the next
 	tunnels  *tunnel.Server
 	certs    *certs.Store
+	edge     *edge.Server
 
 	directory *control.Directory
 

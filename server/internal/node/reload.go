@@ -5,7 +5,7 @@ import (
 )
 
 // Reload takes over what of another configuration can change while the server
-// runs: certificate files, limits, and the grace period. It returns the names of
+// runs: certificate files, limits of connections, and the grace period. It returns the names of
 // settings that differ and wait for the next start. A configuration with a fault
 // changes nothing: the error joins one fault for each problem, as with [New]. No
 // connection is dropped (reliability-security.md 7, D7). It waits for Ready.
@@ -23,6 +23,7 @@ func (n *Node) Reload(c Config) (later []string, err error) {
 			return nil, err
 		}
 	}
+	n.edge.SetLimits(c.Edge)
 	n.grace.Store(int64(c.ShutdownGrace))
 	return waiting(n.cfg, c), nil
 }
@@ -59,7 +60,7 @@ func waiting(old, fresh Config) []string {
 		{"extra_listeners", slices.Equal(old.ExtraListeners, fresh.ExtraListeners)},
 		{"redirect_http", old.RedirectHTTP == fresh.RedirectHTTP},
 		{"forwarded_headers", old.ForwardedHeaders == fresh.ForwardedHeaders},
-		{"limits", old.Edge == fresh.Edge && old.Agents == fresh.Agents && old.Endpoints == fresh.Endpoints},
+		{"limits", old.Edge.Fixed() == fresh.Edge.Fixed() && old.Agents == fresh.Agents && old.Endpoints == fresh.Endpoints},
 	} {
 		if !s.same {
 			names = append(names, s.name)

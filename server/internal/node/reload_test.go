@@ -5,7 +5,9 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -103,6 +105,14 @@ func TestD7_ReloadDropsNothing(t *testing.T) {
 
 	good := cfg
 	good.TLSCert, good.TLSKey, good.ShutdownGrace, good.Region = newCert, newKey, time.Minute, "elsewhere"
+	good.Edge.SourceConnections = 1
+	held := s.DialFrom("192.0.2.9", "127.0.0.1:9080") // the one that it may have
+	if _, err := io.WriteString(held, "GET / HTTP/1.1\r\nHost: none\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := held.Read(make([]byte, 1)); err != nil { // it has been let in
+		t.Fatal(err)
+	}
 	later, err := s.Node.Reload(good)
 	if err != nil || !slices.Equal(later, []string{"region"}) {
 		t.Errorf("Reload = %v, %v, want region to wait", later, err)
@@ -113,8 +123,18 @@ func TestD7_ReloadDropsNothing(t *testing.T) {
 	if ask() != was {
 		t.Error("the kept connection was dropped")
 	}
+	if c := s.DialFrom("192.0.2.9", "127.0.0.1:9080"); !closed(c) {
+		t.Error("a source that may have no connection gets one")
+	}
 	if s.Node.Grace() != time.Minute {
 		t.Errorf("grace = %v", s.Node.Grace())
 	}
 	say("")
+}
+
+// closed reports whether the other side closes a connection without a word.
+func closed(c net.Conn) bool {
+	_ = c.SetReadDeadline(time.Now().Add(20 * time.Second)) // fails when it is closed already
+	_, err := c.Read(make([]byte, 1))
+	return err != nil && !errors.Is(err, os.ErrDeadlineExceeded)
 }
