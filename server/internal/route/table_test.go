@@ -3,6 +3,7 @@ package route_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -206,7 +207,11 @@ func TestAgainstAModel(t *testing.T) {
 			delete(model, host)
 		} else {
 			model[host] = online(t, "https://"+host)
-			tab = tab.With(model[host])
+			if step%100 != 0 {
+				tab = tab.With(model[host])
+			} else {
+				tab = tab.WithAll([]*route.Endpoint{model[host]})
+			}
 		}
 		ask := fmt.Sprintf("h%d.d%d.example.com", rnd.IntN(40), rnd.IntN(40))
 		want := model[ask]
@@ -234,6 +239,39 @@ func TestAgainstAModel(t *testing.T) {
 	}
 	if n != len(model) {
 		t.Errorf("Pools yields %d pools, want %d", n, len(model))
+	}
+}
+
+// Many endpoints at once make the table that they make one by one.
+func TestWithAll(t *testing.T) {
+	t.Parallel()
+	old, first, second := online(t, "https://a.example.com"), online(t, "https://b.example.com"), online(t, "https://b.example.com")
+	newer := online(t, "tls://a.example.com")
+	all := []*route.Endpoint{first, newer, second, online(t, "https://*.w.example.com"), online(t, "tcp://localhost:20001")}
+	for i := range 3000 {
+		all = append(all, online(t, fmt.Sprintf("https://n%d.example.com", i)))
+	}
+	before := route.NewTable("api.w.example.com").With(old)
+	want, got := before, before.WithAll(all)
+	for _, e := range all {
+		want = want.With(e)
+	}
+	if got.Len() != want.Len() || before.Len() != 1 {
+		t.Errorf("Len = %d, want %d; of the table before %d, want 1", got.Len(), want.Len(), before.Len())
+	}
+	for p := range want.Pools() {
+		q := got.At(p.Key())
+		if q == nil || !slices.Equal(q.Members(), p.Members()) {
+			t.Errorf("the pool at %v differs", p.Key())
+		}
+	}
+	for host, found := range map[string]bool{"x.w.example.com": true, "api.w.example.com": false, "w.example.com": false} {
+		if p := got.Lookup(endpoint.Public, endpoint.HTTPS, host, 443); (p != nil) != found {
+			t.Errorf("Lookup(%q) = %v, want found: %v", host, p, found)
+		}
+	}
+	if last := got.Without(newer).Without(first).Without(second); last.Len() != got.Len()-3 {
+		t.Errorf("Len = %d after three have gone, want %d", last.Len(), got.Len()-3)
 	}
 }
 

@@ -161,6 +161,27 @@ func (n *node) branch(shift int) node {
 	return b
 }
 
+// build returns a node with many pools, each with a key of its own. The shift is that of the node's level.
+func build(shift int, pools []*Pool) node {
+	if len(pools) <= maxLeaf || shift >= maxShift {
+		l := node{slots: make([]Pool, 2*len(pools))}
+		for _, p := range pools {
+			l.add(p)
+		}
+		return l
+	}
+	var parts [fanOut][]*Pool
+	for _, p := range pools {
+		i := p.hash >> shift % fanOut
+		parts[i] = append(parts[i], p)
+	}
+	b := node{kids: new([fanOut]node)}
+	for i, part := range parts {
+		b.kids[i] = build(shift+levelBits, part)
+	}
+	return b
+}
+
 // used returns how many pools a leaf has.
 func (n *node) used() int {
 	used := 0

@@ -90,17 +90,7 @@ func (p *Publisher) apply(cs ...*change) {
 		batch := p.waiting
 		p.waiting = nil
 		p.mu.Unlock()
-		p.router.Update(func(t *route.Table) *route.Table {
-			for _, c := range batch {
-				if c.drop != nil {
-					t = t.Without(c.drop)
-				}
-				if c.add != nil {
-					t = t.With(c.add)
-				}
-			}
-			return t
-		})
+		p.router.Update(func(t *route.Table) *route.Table { return changed(t, batch) })
 		for _, c := range batch {
 			if c.done != nil {
 				close(c.done)
@@ -110,4 +100,29 @@ func (p *Publisher) apply(cs ...*change) {
 	}
 	p.applying = false
 	p.mu.Unlock()
+}
+
+// manyNew is how many endpoints that only come, in proportion to those there are, make a table anew.
+const manyNew = 4
+
+// changed returns a table with the changes in their order.
+func changed(t *route.Table, batch []*change) *route.Table {
+	added := make([]*route.Endpoint, 0, len(batch))
+	for _, c := range batch {
+		if c.drop == nil && c.add != nil {
+			added = append(added, c.add)
+		}
+	}
+	if len(added) == len(batch) && len(added)*manyNew > t.Len() {
+		return t.WithAll(added)
+	}
+	for _, c := range batch {
+		if c.drop != nil {
+			t = t.Without(c.drop)
+		}
+		if c.add != nil {
+			t = t.With(c.add)
+		}
+	}
+	return t
 }
