@@ -78,19 +78,21 @@ func NewCloud(p *Publisher, policies control.Policies, places Places, log *slog.
 // Load puts all stored endpoints into the table at once, and takes others out.
 func (c *Cloud) Load(tx store.Tx) error {
 	accounts := identity.Accounts()
-	clear(c.suspended)
+	suspended := map[string]bool{}
 	for o, err := range accounts.List(tx, store.Query{}) {
 		if err != nil {
 			return err
 		}
 		if o.Doc.Suspended {
-			c.suspended[o.ID] = true
+			suspended[o.ID] = true
 		}
 	}
+	c.suspended = suspended
 	var changes []*change
 	seen := make(map[string]bool, len(c.standing))
 	for s, err := range control.StoredEndpoints(tx, "") {
 		if err != nil {
+			c.apply(changes, nil) // they count as done when all is read once more
 			return err
 		}
 		seen[s.ID] = true
@@ -116,6 +118,7 @@ func (c *Cloud) Apply(tx store.Tx, changed []store.Change) error {
 		if ch.Kind == identity.Accounts().Kind {
 			more, err := c.account(tx, ch.ID)
 			if err != nil {
+				c.apply(changes, gone)
 				return err
 			}
 			changes = append(changes, more...)
@@ -131,6 +134,7 @@ func (c *Cloud) Apply(tx store.Tx, changed []store.Change) error {
 			gone = append(gone, ch.ID)
 			changes = c.remove(changes, ch.ID, c.draining)
 		case err != nil:
+			c.apply(changes, gone) // they count as done when the same changes come again
 			return err
 		default:
 			changes = c.put(changes, s)
@@ -151,13 +155,17 @@ func (c *Cloud) account(tx store.Tx, id string) (changes []*change, err error) {
 	if suspended == c.suspended[id] {
 		return nil, nil
 	}
-	if c.suspended[id] = suspended; !suspended {
-		delete(c.suspended, id)
-	}
+	var all []*control.Standing
 	for s, err := range control.StoredEndpoints(tx, id) {
 		if err != nil {
 			return nil, err
 		}
+		all = append(all, s)
+	}
+	if c.suspended[id] = suspended; !suspended {
+		delete(c.suspended, id)
+	}
+	for _, s := range all {
 		changes = c.put(changes, s)
 	}
 	return changes, nil
