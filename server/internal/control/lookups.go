@@ -198,11 +198,17 @@ func (l *Lookups) lookup(o *store.Object[secretDoc], known *secretLookup) *secre
 		return known
 	}
 	place, envelope := secretPlace(o), o.Doc.Sealed
-	return &secretLookup{envelope: envelope, open: sync.OnceValues(func() (string, error) {
+	var opened atomic.Pointer[string]
+	return &secretLookup{envelope: envelope, open: func() (string, error) {
+		if text := opened.Load(); text != nil {
+			return *text, nil
+		}
 		v, err := l.sealer.OpenValue(place, envelope)
-		if err != nil {
+		if err != nil { // the keys may be others the next time
 			return "", fmt.Errorf("the secret cannot be opened with the server's keys")
 		}
-		return string(v), nil
-	})}
+		text := string(v)
+		opened.Store(&text)
+		return text, nil
+	}}
 }

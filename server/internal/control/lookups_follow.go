@@ -10,13 +10,13 @@ import (
 
 // Load implements store.Projection.
 func (l *Lookups) Load(tx store.Tx) error {
-	d := &lookupsDraft{of: l, accounts: map[string]*accountLookups{}, mine: map[string]bool{}}
-	l.owners = map[string]string{}
+	d := &lookupsDraft{of: l, accounts: map[string]*accountLookups{}, mine: map[string]bool{}, owners: map[string]string{}}
 	for _, read := range [...]func(store.Tx) error{d.loadPolicies, d.loadRules, d.loadRestrictions, d.loadVaults, d.loadSecrets} {
 		if err := read(tx); err != nil {
 			return err
 		}
 	}
+	l.owners = d.owners
 	l.accounts.Store(&d.accounts)
 	return nil
 }
@@ -48,7 +48,7 @@ func (l *Lookups) Apply(tx store.Tx, changes []store.Change) error {
 			continue
 		}
 		if d == nil {
-			d = &lookupsDraft{of: l, accounts: maps.Clone(*l.accounts.Load()), mine: map[string]bool{}}
+			d = &lookupsDraft{of: l, accounts: maps.Clone(*l.accounts.Load()), mine: map[string]bool{}, owners: l.owners}
 		}
 		if c.Kind == "ip_restriction" {
 			if err := d.restriction(tx, c); err != nil {
@@ -69,6 +69,11 @@ func (l *Lookups) Apply(tx store.Tx, changes []store.Change) error {
 			return err
 		}
 	}
+	for _, c := range changes { // not before: what has failed comes again
+		if c.Deleted {
+			delete(l.owners, c.ID)
+		}
+	}
 	maps.DeleteFunc(d.accounts, func(_ string, a *accountLookups) bool { return a.empty() })
 	l.accounts.Store(&d.accounts)
 	return nil
@@ -80,7 +85,6 @@ func (l *Lookups) ownerOf(c store.Change, into map[string]string, read func() (s
 		into[owner] = c.Account
 	}
 	if c.Deleted {
-		delete(l.owners, c.ID)
 		return nil
 	}
 	owner, err := read()
@@ -107,6 +111,7 @@ type lookupsDraft struct {
 	of       *Lookups
 	accounts map[string]*accountLookups
 	mine     map[string]bool // accounts whose lookups are the draft's own
+	owners   map[string]string
 }
 
 // account returns the lookups of an account to be changed.
@@ -128,7 +133,7 @@ func (d *lookupsDraft) policy(tx store.Tx, account, id string) error {
 		delete(a.policies, id)
 		return nil
 	}
-	rules, err := readRules(tx, id, func(rule string) { d.of.owners[rule] = id })
+	rules, err := readRules(tx, id, func(rule string) { d.owners[rule] = id })
 	if err == nil {
 		a.policies[id] = rules
 	}
@@ -168,7 +173,7 @@ func (d *lookupsDraft) vault(tx store.Tx, account, id string) error {
 		if err != nil {
 			return err
 		}
-		d.of.owners[s.ID] = id
+		d.owners[s.ID] = id
 		var was *secretLookup
 		if known != nil {
 			was = known.secrets[s.Doc.Name]
@@ -196,7 +201,7 @@ func (d *lookupsDraft) loadRules(tx store.Tx) error {
 		if err != nil {
 			return err
 		}
-		d.of.owners[o.ID] = o.Doc.IPPolicyID
+		d.owners[o.ID] = o.Doc.IPPolicyID
 		if r := d.account(o.Account).policies[o.Doc.IPPolicyID]; r != nil {
 			addRule(r, o.Doc.Action, o.Doc.prefix())
 		}
@@ -232,7 +237,7 @@ func (d *lookupsDraft) loadSecrets(tx store.Tx) error {
 		if err != nil {
 			return err
 		}
-		d.of.owners[o.ID] = o.Doc.VaultID
+		d.owners[o.ID] = o.Doc.VaultID
 		if v := d.account(o.Account).vaults[o.Doc.VaultID]; v != nil {
 			v.secrets[o.Doc.Name] = d.of.lookup(o, nil)
 		}
