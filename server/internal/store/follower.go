@@ -41,7 +41,7 @@ func NewFollower(s Store, log *slog.Logger, projections ...Projection) *Follower
 
 // Load reads everything once.
 func (f *Follower) Load(ctx context.Context) error {
-	revision, err := f.store.View(ctx, func(tx Tx) error {
+	revision, err := f.store.Feed(ctx, func(tx Tx) error {
 		for _, p := range f.projections {
 			if err := p.Load(tx); err != nil {
 				return err
@@ -93,7 +93,7 @@ func (f *Follower) follow(ctx context.Context, works func()) error {
 		if err != nil {
 			return err
 		}
-		_, err := f.store.View(ctx, func(tx Tx) error {
+		_, err := f.store.Feed(ctx, func(tx Tx) error {
 			for _, p := range f.projections {
 				if err := p.Apply(tx, changes); err != nil {
 					return fmt.Errorf("apply changes: %w", err)

@@ -58,6 +58,8 @@ type Query struct {
 type Store interface {
 	// View calls f with a transaction that sees the store as it is at one revision, which View returns.
 	View(ctx context.Context, f func(Tx) error) (Revision, error)
+	// Feed is View for who follows the changes: it waits for no view, however many there are.
+	Feed(ctx context.Context, f func(Tx) error) (Revision, error)
 	// Update calls f with a transaction and applies what it writes, unless f fails. It returns the revision
 	// that this made, or 0 if f wrote nothing. f is called at most once, and not any more when ctx has ended;
 	// a panic of it is an error. It must not call Update itself. After [ErrUnavailable] the update may have been

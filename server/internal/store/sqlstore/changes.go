@@ -79,7 +79,7 @@ func (s *Store) poll(ctx context.Context) error {
 		defer cancel()
 	}
 	var text string
-	if err := s.reader.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = '"+metaRevision+"'").Scan(&text); err != nil {
+	if err := s.feed.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = '"+metaRevision+"'").Scan(&text); err != nil {
 		return s.judge(err)
 	}
 	n, err := parseNumber(metaRevision, text)
@@ -142,7 +142,7 @@ func (s *Store) move(r store.Revision) {
 
 // changesAfter returns changes in order, none of which splits a revision.
 func (s *Store) changesAfter(ctx context.Context, since store.Revision) ([]store.Change, error) {
-	x, err := s.begin(ctx, s.reader, s.dialect.viewOptions())
+	x, err := s.begin(ctx, s.feed, s.dialect.viewOptions())
 	if err != nil {
 		return nil, err
 	}

@@ -21,6 +21,9 @@ func (s *Store) Setting(t *testing.T, name string) string {
 	return one(t, s.writer, "SHOW "+name)
 }
 
+// Readers returns how many views can run at the same time.
+func (s *Store) Readers() int { return s.reader.Stats().MaxOpenConnections }
+
 func one(t *testing.T, db *sql.DB, query string) string {
 	t.Helper()
 	var text string

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/culvert-project/culvert/server/internal/store"
 )
@@ -75,6 +77,41 @@ func TestFollower_DatabaseWentBack(t *testing.T) {
 		if got, _ := copied.get(); !maps.Equal(got, map[string]string{"kept": "1", "new": "3", "newer": "4"}) {
 			t.Errorf("the copy has %v, want what is there now", got)
 		}
+	})
+}
+
+// TestFollower_ViewsThatTakeLong: as many views as there can be do not keep from being followed what is written.
+func TestFollower_ViewsThatTakeLong(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, db database) {
+		s := db.open(t)
+		f, copied := follow(t, s)
+		begun, end, views := make(chan struct{}), make(chan struct{}), sync.WaitGroup{}
+		for range s.Readers() {
+			views.Go(func() {
+				_, err := s.View(t.Context(), func(store.Tx) error {
+					begun <- struct{}{}
+					<-end
+					return nil
+				})
+				if err != nil {
+					t.Errorf("View: %v", err)
+				}
+			})
+			<-begun
+		}
+		stuck := time.AfterFunc(time.Minute, func() {
+			t.Error("the views keep the follower waiting")
+			close(end)
+		})
+		reach(t, f, put(t, s, thing("a", "1")))
+		if got, _ := copied.get(); got["a"] != "1" {
+			t.Errorf("the copy has %v, want a", got)
+		}
+		if stuck.Stop() {
+			close(end)
+		}
+		views.Wait()
 	})
 }
 

@@ -68,6 +68,8 @@ func openPostgres(ctx context.Context, dsn string) (*Store, error) {
 	s.reader = stdlib.OpenDB(*cfg)
 	s.reader.SetMaxOpenConns(postgresReaders)
 	s.reader.SetMaxIdleConns(postgresReaders)
+	s.feed = stdlib.OpenDB(*cfg)
+	s.feed.SetMaxOpenConns(1)
 	if err := s.start(ctx); err != nil {
 		return s, errors.Join(err, s.Close())
 	}

@@ -63,6 +63,10 @@ func openSQLite(ctx context.Context, path string) (*Store, error) {
 	}
 	s.reader.SetMaxOpenConns(sqliteReaders)
 	s.reader.SetMaxIdleConns(sqliteReaders)
+	if s.feed, err = sql.Open("sqlite", dsn); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	s.feed.SetMaxOpenConns(1)
 	if err := s.startSQLite(ctx, path); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}

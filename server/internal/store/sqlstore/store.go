@@ -33,6 +33,7 @@ type dialect interface {
 type Store struct {
 	name           string // for messages; no password
 	writer, reader *sql.DB
+	feed           *sql.DB // a connection for the changes, which views cannot keep waiting
 	dialect        dialect
 	witness        *witness       // nil for PostgreSQL, whose server looks after its log
 	missing        store.Revision // see Missing
@@ -71,7 +72,7 @@ func (s *Store) Close() error {
 	close(s.closing)
 	s.work.Wait()
 	errs := []error{s.witness.close()}
-	for _, db := range []*sql.DB{s.writer, s.reader} {
+	for _, db := range []*sql.DB{s.writer, s.reader, s.feed} {
 		if db != nil {
 			errs = append(errs, db.Close())
 		}
@@ -81,7 +82,16 @@ func (s *Store) Close() error {
 
 // View calls f with a transaction that sees one state of the store.
 func (s *Store) View(ctx context.Context, f func(store.Tx) error) (store.Revision, error) {
-	x, err := s.begin(ctx, s.reader, s.dialect.viewOptions())
+	return s.view(ctx, s.reader, f)
+}
+
+// Feed is View by the connection that the changes come by.
+func (s *Store) Feed(ctx context.Context, f func(store.Tx) error) (store.Revision, error) {
+	return s.view(ctx, s.feed, f)
+}
+
+func (s *Store) view(ctx context.Context, db *sql.DB, f func(store.Tx) error) (store.Revision, error) {
+	x, err := s.begin(ctx, db, s.dialect.viewOptions())
 	if err != nil {
 		return 0, err
 	}
