@@ -68,7 +68,7 @@ func cloudEntries() []Entry {
 		{Code: EndpointKubernetesScheme, Status: 400, Title: "Scheme not possible in Kubernetes", Message: "An endpoint with the binding kubernetes cannot have the scheme https.", Remedy: "Use http, tls or tcp."},
 		{Code: EndpointsTooMany, Status: 400, Title: "Too many endpoints", Message: "%d endpoints stand on the server or are online, which is the limit.", Remedy: "Delete one, or have the administrator raise \"endpoints\" under \"limits\"."},
 		{Code: EndpointScheme, Status: 400, Title: "Scheme missing or unknown", Message: "The URL %q has no scheme, or one that is not known; http, https, tcp and tls are.", Remedy: "Write the scheme too, like https://app.example.com."},
-		{Code: EndpointPort, Status: 400, Title: "Port not possible", Message: "The server does not listen on port %d, so there can be no %s; the ports for %s are %s.", Remedy: "Use one of these ports."},
+		{Code: EndpointPort, Status: 400, Title: "Port not possible", Message: "The server does not listen on port %d for %s endpoints; its ports for them are %s.", Remedy: "Use one of these ports."},
 		{
 			Code: CloudUnanswered, Status: 500, Title: "Nobody has answered",
 			Message: "The endpoint %s stands on the server, and its traffic policy has let the request through without an answer.",

@@ -252,6 +252,17 @@ func TestEndpointRefusals(t *testing.T) {
 	c.must(c.create("https://a.example.com", nil))
 }
 
+// Whoever names another port is told which ones there are.
+func TestEndpointPortRefusalNamesThePorts(t *testing.T) {
+	t.Parallel()
+	_, err := newCloud(t).create("https://a.example.com:8444", nil)
+	wantCode(t, err, fault.EndpointPort)
+	const want = "The server does not listen on port 8444 for https endpoints; its ports for them are "
+	if got := fault.From(err).Message; !strings.HasPrefix(got, want) || strings.Contains(got, "?") {
+		t.Errorf("got %q, want %q and the ports", got, want)
+	}
+}
+
 // What a policy lacks is told with the inner code and its place (api.md 6.3).
 func TestEndpoints40_PoliciesThatMayNotAnswer(t *testing.T) {
 	t.Parallel()
@@ -376,4 +387,26 @@ func TestAPI33_EndpointsOfAgents(t *testing.T) {
 	if items, _, err := c.List(t.Context(), &other, control.Page{Limit: 100}); err != nil || len(items) != 0 {
 		t.Errorf("another account: got %v, %v", items, err)
 	}
+}
+
+// An endpoint whose name could not be had any more, because the server's names are others now, can be changed in all
+// else.
+func TestAnEndpointKeepsWhatItHas(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	now := time.Now()
+	body, err := json.Marshal(map[string]any{"url": "https://a.before.test", "scheme": "https", "host": "a.before.test", "port": 443, "traffic_policy": hello})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.db.Update(t.Context(), func(tx store.Tx) error {
+		return tx.Put(store.Record{Kind: control.EndpointKind, ID: "ep_1", Account: owner.Account, CreatedAt: now, UpdatedAt: now, Body: body})
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if a := c.must(c.update("ep_1", `{"description":"x"}`)); a.Description != "x" || a.URL != "https://a.before.test" {
+		t.Errorf("got %+v", a)
+	}
+	_, err = c.update("ep_1", `{"url":"https://b.before.test"}`)
+	wantCode(t, err, fault.EndpointNotReserved)
 }
