@@ -175,6 +175,10 @@ func (b *Binder) Follow(want *Standing) {
 	b.mu.Lock()
 	s := b.standing[want.ID]
 	known := s != nil && (s.pending > 0 || s.revision >= want.Revision)
+	if known && want.Revision > s.revision && s.holds(want.URL) != nil {
+		// The update under way may never hear that it was stored.
+		s.revision, s.at, s.pooled = want.Revision, want.URL, want.Pooled
+	}
 	b.mu.Unlock()
 	if known {
 		return

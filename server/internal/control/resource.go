@@ -87,7 +87,7 @@ func (s *Shared) update(ctx context.Context, caller *Caller, f func(c *change) e
 		f()
 	}
 	if err != nil {
-		return fmt.Errorf("wait for revision %d: %w", revision, err)
+		return failure(fmt.Errorf("wait for revision %d: %w", revision, err))
 	}
 	return nil
 }

@@ -1,0 +1,66 @@
+package control_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/server/internal/control"
+	"github.com/culvert-project/culvert/server/internal/store"
+)
+
+// lostAnswers is a store that is lost when it has committed an update. The binder hears of what was stored before
+// the caller hears of the loss.
+type lostAnswers struct {
+	store.Store
+	binder *control.Binder
+}
+
+func (s lostAnswers) Update(ctx context.Context, f func(store.Tx) error) (store.Revision, error) {
+	if _, err := s.Store.Update(ctx, f); err != nil {
+		return 0, err
+	}
+	_, err := s.View(ctx, func(tx store.Tx) error {
+		for e, err := range control.StoredEndpoints(tx, "") {
+			if err != nil {
+				return err
+			}
+			s.binder.Follow(e)
+		}
+		return nil
+	})
+	if err == nil {
+		err = store.ErrUnavailable
+	}
+	return 0, err
+}
+
+// TestF23_ALostAnswerKeepsThePlace: an endpoint that was stored has its place, also when its update was not answered,
+// and not the one that it had before.
+func TestF23_ALostAnswerKeepsThePlace(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	a := c.must(c.create("https://a.example.com", nil))
+	lost := *c
+	lost.Resource = control.NewEndpoints(&control.Shared{
+		Store: lostAnswers{c.db, c.binder}, Now: time.Now, Settle: func(context.Context, store.Revision) error { return nil },
+	}, c.binder, &lost.agents)
+	_, err := lost.create("https://b.example.com", nil)
+	wantCode(t, err, fault.DatabaseUnavailable)
+	_, err = lost.update(a.ID, `{"url":"https://c.example.com"}`)
+	wantCode(t, err, fault.DatabaseUnavailable)
+	for _, url := range []string{"https://b.example.com", "https://c.example.com"} {
+		refused(t, c.binder, agent("a"), bind("https", url), fault.URLTaken)
+	}
+	reserve(t, c.binder, agent("a"), bind("https", "https://a.example.com"))
+}
+
+// What is stored and cannot be waited for is told as what it is.
+func TestF23_StoredAndNotInForce(t *testing.T) {
+	t.Parallel()
+	p := newOffline(t, t.TempDir())
+	p.shared.Settle = func(context.Context, store.Revision) error { return store.ErrUnavailable }
+	_, err := control.NewVaults(p.shared).Create(t.Context(), &control.Caller{Account: "ac"}, []byte(`{"name":"a"}`))
+	wantCode(t, err, fault.DatabaseUnavailable)
+}
