@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 
 	"github.com/culvert-project/culvert/internal/api"
@@ -63,11 +64,8 @@ func (e *endpoints) judge(c *change, old, o *store.Object[endpointDoc]) error {
 	if old == nil {
 		d.Principal = c.caller.Principal
 	}
-	u, err := e.binder.storedURL(d.URL, d.Bindings)
+	u, err := e.place(c, old, d)
 	if err != nil {
-		return err
-	}
-	if err := e.binder.ownsIn(c, d.URL, u); err != nil {
 		return err
 	}
 	if old != nil && old.Doc.Scheme != u.Scheme {
@@ -86,6 +84,19 @@ func (e *endpoints) judge(c *change, old, o *store.Object[endpointDoc]) error {
 	c.undo = append(c.undo, func() { e.binder.settle(want, 0, false) })
 	c.done = append(c.done, func() { e.binder.settle(want, c.revision, false) })
 	return nil
+}
+
+// place returns the URL of an endpoint with its stored port, if its account may have it. What it has already, it keeps:
+// names may have other rules by now.
+func (e *endpoints) place(c *change, old *store.Object[endpointDoc], d *endpointDoc) (endpoint.URL, error) {
+	if old != nil && old.Doc.URL == d.URL && slices.Equal(old.Doc.Bindings, d.Bindings) {
+		return d.at(), nil
+	}
+	u, err := e.binder.storedURL(d.URL, d.Bindings)
+	if err == nil {
+		err = e.binder.ownsIn(c, d.URL, u)
+	}
+	return u, err
 }
 
 // show returns an endpoint as callers see it.
