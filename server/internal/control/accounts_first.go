@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -112,7 +113,8 @@ func (d *Directory) checkKeys(c *change) error {
 	return nil
 }
 
-// firstAccount returns the oldest administrator of the first account, which it makes if need be.
+// firstAccount returns the oldest administrator of the first account, of those that are active if there is one. It
+// makes them if need be.
 func (d *Directory) firstAccount(c *change) (made Made, owner string, err error) {
 	accounts, users := identity.Accounts(), identity.Users()
 	_, err = accounts.Get(c.tx, identity.DefaultAccount)
@@ -124,6 +126,7 @@ func (d *Directory) firstAccount(c *change) (made Made, owner string, err error)
 		return Made{}, "", err
 	}
 	c.caller = &Caller{Account: identity.DefaultAccount, Admin: true, Write: true}
+	active := ""
 	for u, err := range users.List(c.tx, store.Query{Account: identity.DefaultAccount}) { // the newest first
 		if err != nil {
 			return Made{}, "", err
@@ -131,7 +134,11 @@ func (d *Directory) firstAccount(c *change) (made Made, owner string, err error)
 		if u.Doc.Admin {
 			owner = u.ID
 		}
+		if u.Doc.Admin && !u.Doc.Inactive {
+			active = u.ID
+		}
 	}
+	owner = cmp.Or(active, owner)
 	if owner == "" {
 		u, err := newUser(c, identity.User{Email: firstEmail, Admin: true})
 		return Made{}, u.ID, err

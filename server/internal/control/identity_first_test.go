@@ -232,6 +232,26 @@ func TestBootstrapCredentials(t *testing.T) {
 	valid(token, key, false, false)
 }
 
+// The administrator that the first start made may be disabled. A bootstrap key is then another administrator's, if
+// there is one who may use it.
+func TestBootstrapOwnerIsActive(t *testing.T) {
+	t.Parallel()
+	p := newOffline(t, t.TempDir())
+	p.ensure(control.First{})
+	second, err := p.directory.NewUser(t.Context(), identity.DefaultAccount, identity.User{Email: "ann@example.com", Admin: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.directory.Activate(t.Context(), identity.DefaultAccount, "admin@localhost", false); err != nil {
+		t.Fatal(err)
+	}
+	const key = "a bootstrap API key, any text"
+	p.ensure(control.First{APIKey: key})
+	if h, err := p.roster().APIKey(t.Context(), key); err != nil || h.Principal != second {
+		t.Errorf("the bootstrap key: %+v, %v, want it to be of %s", h, err, second)
+	}
+}
+
 func TestBootstrapRefusals(t *testing.T) {
 	t.Parallel()
 	p := newOffline(t, t.TempDir())
@@ -343,5 +363,24 @@ func TestUsersOfAnAccount(t *testing.T) {
 	}
 	if _, err := p.directory.Caller(ctx, identity.DefaultAccount); !fault.Has(err, fault.IdentityUnknown) {
 		t.Errorf("caller of an account without administrators: %v, want %s", err, fault.IdentityUnknown)
+	}
+}
+
+// Bootstrap credentials belong to an administrator who is active, if there is one.
+func TestBootstrapBelongsToAnActiveAdministrator(t *testing.T) {
+	t.Parallel()
+	p := newOffline(t, t.TempDir())
+	p.ensure(control.First{})
+	ctx := t.Context()
+	if _, err := p.directory.NewUser(ctx, identity.DefaultAccount, identity.User{Email: "second@a.test", Admin: true}); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.directory.Activate(ctx, identity.DefaultAccount, "admin@localhost", false); err != nil {
+		t.Fatal(err)
+	}
+	const key = "the way back of an operator"
+	p.ensure(control.First{APIKey: key})
+	if h, err := p.roster().APIKey(ctx, key); err != nil || !h.Admin {
+		t.Errorf("got %+v, %v, want an administrator's key", h, err)
 	}
 }
