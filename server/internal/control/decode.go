@@ -217,6 +217,8 @@ func decodeValue(path string, f *api.Field, raw json.RawMessage, create bool) (j
 
 func decodeText(path string, f *api.Field, text string, invalid func(string) error) error {
 	switch {
+	case strings.IndexByte(text, 0) >= 0: // databases keep no key with it
+		return invalid("it holds the character NUL")
 	case f.Max > 0 && len(text) > f.Max && f.TooLong != "":
 		return fault.New(f.TooLong, path)
 	case f.Max > 0 && len(text) > f.Max:

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/server/internal/control"
 	"github.com/culvert-project/culvert/server/internal/identity"
 )
 
@@ -47,6 +48,26 @@ func TestAPI_07_WhatIsNoKey(t *testing.T) {
 				t.Errorf("the answer repeats the credential: %v", e)
 			}
 		})
+	}
+}
+
+// What callers get wrong is never a failure of the server: they would try it again for ever.
+func TestWrongTextsAreRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	rules := func(n int) string {
+		return `{"acl":["*"` + strings.Repeat(`,"bind:a.test"`, n-1) + `]}`
+	}
+	id := made(t, w.must(201, "POST", "/credentials", rules(100)), "id")
+	for name, tt := range map[string]struct{ method, path, body string }{
+		"NUL in a name":           {"POST", "/service_users", `{"name":"a\u0000b"}`},
+		"NUL in a list":           {"POST", "/credentials", `{"acl":["bind:a\u0000b"]}`},
+		"many rules":              {"POST", "/credentials", rules(101)},
+		"many rules in an update": {"PATCH", "/credentials/" + id, rules(101)},
+	} {
+		if status, code, e := w.call(t, firstKey, tt.method, tt.path, tt.body); status != 400 || code != fault.FieldInvalid {
+			t.Errorf("%s: got %d %v, want 400 %s", name, status, e, fault.FieldInvalid)
+		}
 	}
 }
 
@@ -404,4 +425,12 @@ func TestA1_Audit(t *testing.T) {
 	if strings.Contains(w.files(), made(t, c, "token")) {
 		t.Error("the record holds the token that was made")
 	}
+}
+
+// A text that no database can have as a key is the caller's mistake.
+func TestTextsWithoutNUL(t *testing.T) {
+	t.Parallel()
+	p := newOffline(t, t.TempDir())
+	_, err := control.NewServiceUsers(p.shared).Create(t.Context(), &control.Caller{Account: "ac", Admin: true}, []byte(`{"name":"a\u0000b"}`))
+	wantCode(t, err, fault.FieldInvalid)
 }
