@@ -309,23 +309,21 @@ func (b *Binder) Release(_ context.Context, tunnelID string, agent wire.Agent, c
 
 // Patch changes an endpoint that agent holds and returns what it is now. Errors are *fault.Error.
 func (b *Binder) Patch(_ context.Context, agent wire.Agent, p wire.PatchTunnelState) (*wire.Bound, error) {
+	var program any
+	if p.TrafficPolicy != nil {
+		u, ms, err := b.boundAt(agent, p.TunnelId)
+		if err != nil {
+			return nil, err
+		}
+		if program, err = b.compile(agent.Account, ms, *p.TrafficPolicy, u); err != nil { // it takes a while
+			return nil, err
+		}
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	c, err := b.holding(agent, p.TunnelId)
 	if err != nil {
 		return nil, err
-	}
-	var program any
-	if p.TrafficPolicy != nil {
-		b.mu.Unlock() // compiling takes a while
-		program, err = b.compile(c.account, c.modules, *p.TrafficPolicy, c.url)
-		b.mu.Lock()
-		if err != nil {
-			return nil, err
-		}
-		if c, err = b.holding(agent, p.TunnelId); err != nil {
-			return nil, err
-		}
 	}
 	bound := *c.bound
 	if p.TrafficPolicy != nil {
@@ -348,6 +346,17 @@ func (b *Binder) Patch(_ context.Context, agent wire.Agent, p wire.PatchTunnelSt
 	}
 	c.bound = &bound
 	return &bound, nil
+}
+
+// boundAt returns the URL and the modules of an endpoint that agent holds.
+func (b *Binder) boundAt(agent wire.Agent, id string) (endpoint.URL, []module, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	c, err := b.holding(agent, id)
+	if err != nil {
+		return endpoint.URL{}, nil, err
+	}
+	return c.url, c.modules, nil
 }
 
 // holding returns the claim that agent holds by the id of its endpoint. It is called with b.mu held.
