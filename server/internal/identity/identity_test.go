@@ -138,6 +138,9 @@ func TestRosterFollows(t *testing.T) {
 	if acl := p.roster.ACL("cr_1"); len(acl) != 1 || acl[0] != "bind:a.test" {
 		t.Errorf("ACL = %q", acl)
 	}
+	if acl := p.roster.ACL("cr_2"); len(acl) == 0 {
+		t.Error("an authtoken that nobody knows may bind everything")
+	}
 	users, authtokens := identity.Users(), identity.Authtokens()
 	for _, tt := range []struct {
 		name  string
@@ -190,6 +193,9 @@ func TestRosterFollows(t *testing.T) {
 			told = true
 		default:
 		}
+		if acl := p.roster.ACL("cr_1"); len(acl) != 1 || (acl[0] == "bind:a.test") != (tt.name != "deleted") {
+			t.Errorf("%s: ACL = %q", tt.name, acl) // of a token that is gone: no rule that anything matches, and not none
+		}
 		_, err = p.roster.Authtoken(t.Context(), authtoken)
 		if told != tt.told || tt.want == "" && err != nil || tt.want != "" && !fault.Has(err, tt.want) {
 			t.Errorf("%s: got %v, told of a revocation: %v; want %s, %v", tt.name, err, told, tt.want, tt.told)
@@ -216,6 +222,13 @@ func TestUnknownCredentialWaitsForNews(t *testing.T) {
 		wg.Wait()
 
 		start := time.Now()
+		for _, text := range []string{"somebody_elses_form_of_a_text", "sk_somebody_elses_form_of_key"} {
+			_, token := p.roster.Authtoken(t.Context(), text)
+			_, key := p.roster.APIKey(t.Context(), text)
+			if !fault.Has(token, fault.TokenUnknown) || !fault.Has(key, fault.APIKeyUnknown) || time.Since(start) != 0 {
+				t.Errorf("a text that no process makes: got %v, %v after %s, want refusals at once", token, key, time.Since(start))
+			}
+		}
 		for range 64 {
 			wg.Go(func() {
 				if _, err := p.roster.APIKey(t.Context(), "cvak_nobody_has_made_this"); !fault.Has(err, fault.APIKeyUnknown) {

@@ -3,6 +3,7 @@ package identity
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"time"
 
@@ -13,7 +14,8 @@ import (
 )
 
 const (
-	// patience is how long an unknown credential waits for news: another process may have made it just now.
+	// patience is how long an unknown credential of our own form waits for news: another process may have made it
+	// just now. What nobody can have made is refused at once.
 	// It is longer than stores take to notice what others write.
 	patience = time.Second
 	// maxPatient is how many wait at the same time; more are refused at once.
@@ -79,7 +81,7 @@ func NewRoster(v *vault.Vault) *Roster {
 // the holder is told too.
 func (r *Roster) Authtoken(ctx context.Context, text string) (Holder, error) {
 	why := refusal(text)
-	tokenID, t, ok := r.find(ctx, text, why.Code == fault.TokenUnknown)
+	tokenID, t, ok := r.find(ctx, text, why.Code == fault.TokenUnknown && strings.HasPrefix(text, authtokenPrefix))
 	switch {
 	case !ok:
 		return Holder{}, why
@@ -94,7 +96,7 @@ func (r *Roster) Authtoken(ctx context.Context, text string) (Holder, error) {
 // with the last three the holder is told too (api.md 3.2).
 func (r *Roster) APIKey(ctx context.Context, text string) (Holder, error) {
 	why := keyRefusal(text)
-	tokenID, t, ok := r.find(ctx, text, why.Code == fault.APIKeyUnknown)
+	tokenID, t, ok := r.find(ctx, text, why.Code == fault.APIKeyUnknown && strings.HasPrefix(text, apiKeyPrefix))
 	switch {
 	case !ok:
 		return Holder{}, why
@@ -181,11 +183,18 @@ func (r *Roster) Valid(tokenID string) bool {
 	return ok && t.kind == kindAuthtoken && r.known.judge(t) == nil
 }
 
-// ACL returns the rules of what the authtoken with an id may bind. None means that it may bind everything.
+// nothing is a rule about labels, which no endpoint has.
+const nothing = "bind:none=none"
+
+// ACL returns the rules of what the authtoken with an id may bind. None means that it may bind everything. One that
+// is not known, or not any more, may bind nothing: its session is about to end.
 func (r *Roster) ACL(tokenID string) []string {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return r.known.tokens[tokenID].acl
+	if t, ok := r.known.tokens[tokenID]; ok {
+		return t.acl
+	}
+	return []string{nothing}
 }
 
 // Revocations delivers whenever something was taken away since the last delivery: a credential, the activity
