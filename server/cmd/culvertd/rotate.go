@@ -9,6 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/culvert-project/culvert/internal/datafile"
+	"github.com/culvert-project/culvert/internal/fault"
 	"github.com/culvert-project/culvert/server/internal/control"
 	"github.com/culvert-project/culvert/server/internal/node"
 	"github.com/culvert-project/culvert/server/internal/vault"
@@ -58,13 +60,21 @@ func rotateKey(ctx context.Context, o *options, drop bool) (sealed int, err erro
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	keys, err := node.OpenKeys(o.node)
-	if err != nil {
-		return 0, err
-	}
 	path := o.node.MasterKeyFile
 	if path == "" {
 		path = filepath.Join(o.node.DataDir, vault.File)
+	}
+	lock, err := datafile.TryLock(path + ".lock") // two at once would drop a key that is in use
+	if errors.Is(err, datafile.ErrLocked) {
+		return 0, fault.Wrap(err, fault.DataDirLocked, filepath.Dir(path))
+	}
+	if err != nil {
+		return 0, fault.Wrap(err, fault.DataDirUnusable, filepath.Dir(path), err)
+	}
+	defer func() { err = errors.Join(err, lock.Close()) }()
+	keys, err := node.OpenKeys(o.node)
+	if err != nil {
+		return 0, err
 	}
 	// What an earlier rotation has left, if it was cut short.
 	if sealed, err = control.Rewrap(ctx, db, keys); err != nil {
