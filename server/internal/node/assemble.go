@@ -38,6 +38,7 @@ func (n *Node) openFiles(lns *listeners) (*files, error) {
 	if f.keys, err = OpenKeys(n.cfg); err != nil {
 		return nil, err
 	}
+	f.keys.Log(n.log)
 	n.checkKeys()
 	f.certs, err = n.openCerts(f.connect, f.keys)
 	return f, err

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -43,8 +44,10 @@ type Vault struct {
 	keys   atomic.Pointer[[]key] // the first one seals
 
 	mu      sync.Mutex
-	checkAt time.Time   // when the file is looked at again; guarded by mu, as is seen
-	seen    os.FileInfo // of the file that the keys are from
+	checkAt time.Time    // when the file is looked at again; guarded by mu, as are the next
+	seen    os.FileInfo  // of the file that the keys are from
+	log     *slog.Logger // nil: nothing is logged
+	stale   string       // why the file cannot be used now, "" if it can
 }
 
 type key struct {
@@ -97,7 +100,7 @@ func load(path string) (*Vault, error) {
 }
 
 // current returns the keys, read again if the file has changed: another process may have put a new one in front
-// (see [Rotate]). A file that cannot be used changes nothing.
+// (see [Rotate]). A file that cannot be used changes nothing, and is logged (see [Vault.Log]).
 func (v *Vault) current() []key {
 	if v.mu.TryLock() { // whoever comes meanwhile takes the old ones
 		if now := time.Now(); !now.Before(v.checkAt) {
@@ -112,15 +115,50 @@ func (v *Vault) current() []key {
 // refresh is called with mu held.
 func (v *Vault) refresh() {
 	info, err := os.Stat(v.path)
-	if err != nil || v.seen != nil && os.SameFile(v.seen, info) && info.ModTime().Equal(v.seen.ModTime()) && info.Size() == v.seen.Size() {
+	if err == nil && v.seen != nil && os.SameFile(v.seen, info) && info.ModTime().Equal(v.seen.ModTime()) && info.Size() == v.seen.Size() {
+		v.failed(nil)
+		return
+	}
+	if err != nil {
+		v.failed(err)
 		return
 	}
 	read, err := load(v.path)
-	if err != nil || !hmac.Equal(read.pepper, v.pepper) {
+	if err == nil && !hmac.Equal(read.pepper, v.pepper) {
+		err = errors.New("it has another pepper")
+	}
+	if v.failed(err); err != nil {
 		return
 	}
 	v.keys.Store(read.keys.Load())
 	v.seen = read.seen
+}
+
+// failed logs that the file cannot be used, once for each reason, or that it can be again. Called with mu held.
+func (v *Vault) failed(err error) {
+	why := ""
+	if err != nil {
+		why = err.Error()
+	}
+	if why == v.stale {
+		return
+	}
+	v.stale = why
+	switch {
+	case v.log == nil:
+	case err == nil:
+		v.log.Info("the key file can be read again", "path", v.path)
+	default:
+		v.log.Error("the key file cannot be read: secrets are sealed with the keys of before, which the next rotation but one drops", "path", v.path, "err", err)
+	}
+}
+
+// Log lets the vault log when the file cannot be read again while it is in use. It returns v.
+func (v *Vault) Log(log *slog.Logger) *Vault {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.log = log
+	return v
 }
 
 // newKeys returns the text of a fresh key file.

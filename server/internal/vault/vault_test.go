@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -172,6 +173,44 @@ func TestK04_RotationOfRunningProcesses(t *testing.T) {
 		}
 		if data, err := os.ReadFile(path); err != nil || strings.Count(string(data), "\nkey ") != 2 {
 			t.Errorf("after five rotations: %v\n%s", err, data)
+		}
+	})
+}
+
+// TestK04_UnreadableFileIsTold: a running process that does not get the new keys goes on with those that it has, and
+// says so once.
+func TestK04_UnreadableFileIsTold(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "sealing.key")
+		good := []byte("pepper " + strings.Repeat("A", 43) + "\nkey 0a0b0c0d " + strings.Repeat("A", 43) + "\n")
+		if err := os.WriteFile(path, good, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var log bytes.Buffer
+		v := open(t, dir).Log(slog.New(slog.NewTextHandler(&log, nil)))
+		for _, tt := range []struct {
+			name, text string
+			errs, info int
+		}{
+			{"as it was", string(good), 0, 0},
+			{"damaged", "x", 1, 0},
+			{"mended", string(good) + "# mended\n", 1, 1},
+			{"another pepper", strings.Replace(string(good), "AA", "AB", 1), 2, 1},
+		} {
+			if err := os.WriteFile(path, []byte(tt.text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			for range 3 {
+				time.Sleep(vault.Seen)
+				if _, err := v.Open("a", v.Seal("a", []byte("x"))); err != nil {
+					t.Errorf("%s: %v", tt.name, err)
+				}
+			}
+			if errs, info := strings.Count(log.String(), "level=ERROR"), strings.Count(log.String(), "level=INFO"); errs != tt.errs || info != tt.info {
+				t.Errorf("%s: %d errors and %d notes were logged, want %d and %d:\n%s", tt.name, errs, info, tt.errs, tt.info, &log)
+			}
 		}
 	})
 }
