@@ -16,6 +16,9 @@ type ACLs interface {
 	ACL(tokenID string) []string
 }
 
+// maxACLRules is how many rules an authtoken has at most: all of them are read again at every bind.
+const maxACLRules = 100
+
 // bindRule is one rule of an authtoken (api.md 3.3).
 type bindRule struct {
 	all    bool

@@ -3,6 +3,8 @@ package control
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/culvert-project/culvert/internal/api"
@@ -24,6 +26,9 @@ type tokens struct {
 func NewCredentials(s *Shared, v *vault.Vault) Resource {
 	t := newTokens(s, v, api.Credentials(), identity.Authtokens(), "tunnel_credential", identity.NewAuthtoken)
 	t.check = func(c *change, old, o *store.Object[identity.Token]) error {
+		if n := len(o.Doc.ACL); n > maxACLRules && (old == nil || !slices.Equal(old.Doc.ACL, o.Doc.ACL)) {
+			return fault.New(fault.FieldInvalid, "acl", fmt.Sprintf("it has %d rules, and at most %d are allowed", n, maxACLRules))
+		}
 		if _, err := parseACL(o.Doc.ACL); err != nil {
 			return err
 		}

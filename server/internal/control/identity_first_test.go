@@ -365,22 +365,3 @@ func TestUsersOfAnAccount(t *testing.T) {
 		t.Errorf("caller of an account without administrators: %v, want %s", err, fault.IdentityUnknown)
 	}
 }
-
-// Bootstrap credentials belong to an administrator who is active, if there is one.
-func TestBootstrapBelongsToAnActiveAdministrator(t *testing.T) {
-	t.Parallel()
-	p := newOffline(t, t.TempDir())
-	p.ensure(control.First{})
-	ctx := t.Context()
-	if _, err := p.directory.NewUser(ctx, identity.DefaultAccount, identity.User{Email: "second@a.test", Admin: true}); err != nil {
-		t.Fatal(err)
-	}
-	if err := p.directory.Activate(ctx, identity.DefaultAccount, "admin@localhost", false); err != nil {
-		t.Fatal(err)
-	}
-	const key = "the way back of an operator"
-	p.ensure(control.First{APIKey: key})
-	if h, err := p.roster().APIKey(ctx, key); err != nil || !h.Admin {
-		t.Errorf("got %+v, %v, want an administrator's key", h, err)
-	}
-}
