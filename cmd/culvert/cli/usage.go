@@ -1,8 +1,9 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
-	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -34,7 +35,7 @@ func usage(err error) error {
 }
 
 // flagError makes a fault of what pflag says, with the nearest flag where one
-// is unknown.
+// is unknown, and without the words of a parser where a value is no number.
 func flagError(cmd *cobra.Command, err error) error {
 	text := err.Error()
 	if name, ok := strings.CutPrefix(text, "unknown flag: --"); ok {
@@ -42,6 +43,15 @@ func flagError(cmd *cobra.Command, err error) error {
 			return usageError("Unknown flag --%s; the nearest one is --%s", name, near)
 		}
 		return usageError("Unknown flag --%s", name)
+	}
+	var bad *pflag.InvalidValueError
+	var number *strconv.NumError
+	if errors.As(err, &bad) && errors.As(err, &number) {
+		what := "a whole number"
+		if bad.GetFlag().Value.Type() == "bool" {
+			what = "true or false"
+		}
+		return usageError("--%s takes %s, and not %q", bad.GetFlag().Name, what, bad.GetValue())
 	}
 	return usageError("%s", text)
 }
@@ -161,15 +171,14 @@ func subcommandOnly(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	var near []string
-	for _, c := range cmd.Commands() {
-		if c.IsAvailableCommand() && editDistance(args[0], c.Name()) <= max(2, len(args[0])/3) {
-			near = append(near, c.Name())
+	near, distance := "", max(2, len(args[0])/3)+1
+	for _, c := range cmd.Commands() { // by name: of equals it is the first
+		if d := editDistance(args[0], c.Name()); c.IsAvailableCommand() && d < distance {
+			near, distance = c.Name(), d
 		}
 	}
-	slices.Sort(near)
-	if len(near) > 0 {
-		return usageError("Unknown command %q for %q; the nearest one is %q", args[0], cmd.CommandPath(), near[0])
+	if near != "" {
+		return usageError("Unknown command %q for %q; the nearest one is %q", args[0], cmd.CommandPath(), near)
 	}
 	return usageError("Unknown command %q for %q", args[0], cmd.CommandPath())
 }
@@ -181,7 +190,7 @@ func arguments(least, most int, what string) cobra.PositionalArgs {
 		case len(args) < least:
 			return usageError("%q needs %s", cmd.CommandPath(), what)
 		case len(args) > most:
-			return usageError("%q takes %s, and got %d words: %s", cmd.CommandPath(), what, len(args), strings.Join(args, " "))
+			return usageError("%q takes %s, and got %q", cmd.CommandPath(), what, strings.Join(args, " "))
 		}
 		return nil
 	}
