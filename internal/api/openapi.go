@@ -148,6 +148,17 @@ func (d *document) route(route *Route, title string, tables []*Resource) {
 	d.add(route.Path, route.Method, op)
 }
 
+// names is what several of the resource are called, abbreviations in capitals.
+func (r *Resource) names() string {
+	words := strings.Split(strings.Trim(r.Path, "/"), "_")
+	for i, w := range words {
+		if w == "api" || w == "ip" {
+			words[i] = strings.ToUpper(w)
+		}
+	}
+	return strings.Join(words, " ")
+}
+
 // Summary says what a verb does with a resource, in a phrase.
 func (r *Resource) Summary(v Verb) string {
 	article := "a "
@@ -156,7 +167,7 @@ func (r *Resource) Summary(v Verb) string {
 	}
 	switch v {
 	case List:
-		return "list " + strings.ReplaceAll(strings.Trim(r.Path, "/"), "_", " ")
+		return "list " + r.names()
 	case Get:
 		return "show " + article + r.Name
 	case Create, Update, Delete:

@@ -59,7 +59,7 @@ func TestPagesOfTheManual(t *testing.T) {
 // page is the page of a resource.
 func page(r *api.Resource, tables []*api.Resource) string {
 	var b strings.Builder
-	title := strings.ReplaceAll(strings.Trim(r.Path, "/"), "_", " ")
+	title := strings.TrimPrefix(r.Summary(api.List), "list ")
 	fmt.Fprintf(&b, "# %s\n\n", strings.ToUpper(title[:1])+title[1:])
 	b.WriteString("<!-- Made of the table in internal/api by its tests; change it there. -->\n\n")
 	fmt.Fprintf(&b, "%s Ids begin with `%s_`. What holds for all resources is on [the first page](README.md).\n\n", r.Doc, r.Prefix)
@@ -99,9 +99,18 @@ func page(r *api.Resource, tables []*api.Resource) string {
 	}
 	for _, c := range codes {
 		e, _ := fault.Lookup(c)
-		fmt.Fprintf(&b, "- [%s](../errors.md#%s): %s\n", c, strings.ToLower(string(c)), strings.ToLower(e.Title[:1])+e.Title[1:])
+		fmt.Fprintf(&b, "- [%s](../errors.md#%s): %s\n", c, strings.ToLower(string(c)), lowered(e.Title))
 	}
 	return b.String()
+}
+
+// lowered is a title in the middle of a line: its first letter is small unless
+// the word is an abbreviation.
+func lowered(title string) string {
+	if word, _, _ := strings.Cut(title, " "); word != strings.ToUpper(word) || len(word) == 1 {
+		return strings.ToLower(title[:1]) + title[1:]
+	}
+	return title
 }
 
 // rows are the lines of a table of fields; fields of objects follow theirs.
