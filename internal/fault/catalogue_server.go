@@ -82,7 +82,7 @@ func serverEntries() []Entry {
 		{
 			Code: SealingKeyDamaged, Status: 0, Title: "The sealing key cannot be used",
 			Message: "The sealing key %s cannot be used: %s.",
-			Remedy:  "Restore it from a backup. Without it all credentials, secrets and resume tokens made so far are worthless; to start anew remove it together with the database.",
+			Remedy:  "Put the key file in its place that the data, or the backup that was restored, was made with. Without it all credentials, secrets and resume tokens made so far are worthless; to start anew remove it together with the database.",
 		},
 		{
 			Code: TokenFileDamaged, Status: 0, Title: "The authtoken file cannot be used",
