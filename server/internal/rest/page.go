@@ -39,7 +39,11 @@ func (s *Server) list(q *request, r control.Resource, path, parent string) (answ
 	if before == "" {
 		before = query.Get("beforeId") // as the JavaScript client spells it
 	}
-	if _, suffix, ok := strings.Cut(before, "_"); ok {
+	if before != "" {
+		_, suffix, ok := strings.Cut(before, "_")
+		if !ok || suffix == "" { // ignored, it would give the first page again and again
+			return answer{}, fault.New(fault.ReferenceInvalid, "before_id", before)
+		}
 		p.Before = spec.Prefix + "_" + suffix
 	}
 	if p.Match, err = s.match(spec, query); err != nil {

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -29,6 +30,8 @@ const (
 	apiVersion = "2"
 	// patience is how long the work of a request may take.
 	patience = 30 * time.Second
+	// lastRead is how long the rest of a body may take that comes with a request which is refused already.
+	lastRead = time.Second
 )
 
 // Authenticator knows who holds a credential.
@@ -130,6 +133,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.Set("Content-Type", "application/json")
 		h.Set("Content-Length", strconv.Itoa(len(body)))
 	}
+	if a.status >= http.StatusBadRequest {
+		// Else who sends no more would keep the answer back, and a place among the connections.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(lastRead)) // some writers have none
+	}
 	w.WriteHeader(a.status)
 	_, _ = w.Write(body) // what cannot be sent is lost with its connection
 }
@@ -230,10 +237,10 @@ func credential(header string) (string, error) {
 		if !ok {
 			return "", fault.New(fault.APIAuthScheme)
 		}
-		if password != "" {
-			return password, nil
+		if id.TokenFlaw(password) != "" && id.TokenFlaw(user) == "" { // clients fill the other one with anything
+			return user, nil
 		}
-		return user, nil
+		return cmp.Or(password, user), nil
 	}
 	return "", fault.New(fault.APIAuthScheme)
 }
@@ -297,7 +304,8 @@ func (s *Server) failure(q *request, err error) answer {
 		e.ErrorCode, e.StatusCode, e.Msg = string(f.Code), http.StatusInternalServerError, text(f)
 	}
 	if e.StatusCode >= http.StatusInternalServerError && !errors.Is(err, context.Canceled) {
-		s.cfg.Logger.Error("a request to the API failed", "operation", q.id, "method", q.Method, "path", q.URL.Path, "err", err)
+		// The client is told of the database only that it is away; the log has the reason too.
+		s.cfg.Logger.Error("a request to the API failed", "operation", q.id, "method", q.Method, "path", q.URL.Path, "err", err, "cause", fault.From(err).Cause)
 	}
 	a := answer{status: e.StatusCode, body: e}
 	if busy, ok := errors.AsType[*busyError](err); ok {
