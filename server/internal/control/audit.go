@@ -1,6 +1,8 @@
 package control
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 
@@ -22,8 +24,12 @@ type AuditEvent struct {
 	After  json.RawMessage `json:"after,omitempty"`
 }
 
-// audits are the entries in the store. They are only ever added.
+// audits are the entries in the store. They are only ever added, and removed when they are old (see [Gate.Run]).
 func audits() *store.Collection[AuditEvent] { return &store.Collection[AuditEvent]{Kind: "audit"} }
+
+// maxAuditText is how long a text of an object may be in the record, in bytes. Of a longer one, such as a policy, only
+// length and hash are kept: it would be there twice for each change.
+const maxAuditText = 4 << 10
 
 // audit records a change, in the same update.
 func audit(c *change, what string, before, after any) error {
@@ -40,10 +46,42 @@ func audit(c *change, what string, before, after any) error {
 			continue
 		}
 		raw, err := json.Marshal(side.value)
+		if err == nil && len(raw) > maxAuditText {
+			raw, err = shortened(raw)
+		}
 		if err != nil {
 			return fmt.Errorf("audit %s: %w", what, err)
 		}
 		*side.into = raw
 	}
 	return audits().Put(c.tx, o)
+}
+
+// shortened replaces the long texts of a JSON value.
+func shortened(raw []byte) ([]byte, error) {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.UseNumber()
+	var value any
+	if err := dec.Decode(&value); err != nil {
+		return nil, err
+	}
+	return json.Marshal(shorten(value))
+}
+
+func shorten(value any) any {
+	switch v := value.(type) {
+	case string:
+		if len(v) > maxAuditText {
+			return fmt.Sprintf("(%d bytes, SHA-256 %x)", len(v), sha256.Sum256([]byte(v)))
+		}
+	case []any:
+		for i := range v {
+			v[i] = shorten(v[i])
+		}
+	case map[string]any:
+		for name := range v {
+			v[name] = shorten(v[name])
+		}
+	}
+	return value
 }

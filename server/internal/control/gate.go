@@ -96,16 +96,23 @@ func (g *Gate) refused(kind string, h identity.Holder, from netip.Addr, err erro
 	g.omitted++
 }
 
-// Run records refused credentials until ctx ends.
+// Run records refused credentials, and removes what is old from the record of changes, until ctx ends.
 func (g *Gate) Run(ctx context.Context) error {
 	minute := time.NewTicker(time.Minute)
 	defer minute.Stop()
+	trim := time.NewTicker(trimEvery)
+	defer trim.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case r := <-g.waiting:
 			g.record(ctx, r)
+		case <-trim.C:
+			_, err := trimAudit(ctx, g.Store, g.Now(), retention{maxChanges, keepChanges}, retention{maxRefusals, keepRefusals})
+			if err != nil && ctx.Err() == nil {
+				g.log.Warn("old entries of the record of changes are not removed", "err", err)
+			}
 		case <-minute.C:
 			g.mu.Lock()
 			omitted := g.omitted
@@ -121,7 +128,7 @@ func (g *Gate) Run(ctx context.Context) error {
 
 func (g *Gate) record(ctx context.Context, r refusal) {
 	_, err := g.Store.Update(ctx, func(tx store.Tx) error {
-		return audit(&change{ctx: ctx, tx: tx, caller: &r.caller, at: r.at}, "authentication_failed", nil, r)
+		return audit(&change{ctx: ctx, tx: tx, caller: &r.caller, at: r.at}, refusalType, nil, r)
 	})
 	if err != nil && ctx.Err() == nil {
 		g.log.Warn("a refused credential is not recorded", "code", r.Code, "addr", r.caller.Address, "err", err)
