@@ -81,7 +81,7 @@ what was changed, before and after.`,
 func (f *auditFlags) query(now time.Time) (q control.AuditQuery, show func(io.Writer, []auditEntry) error, err error) {
 	q = control.AuditQuery{Account: f.account, Limit: f.limit}
 	if f.limit < 1 || f.limit > maxAuditLines {
-		err = errors.Join(err, fault.New(fault.SettingInvalid, f.limit, "--limit", fmt.Sprintf("it is not from 1 to %d", maxAuditLines)))
+		err = errors.Join(err, fault.New(fault.SettingInvalid, strconv.Itoa(f.limit), "--limit", fmt.Sprintf("it is not from 1 to %d", maxAuditLines)))
 	}
 	if f.since != "" {
 		var bad error

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -57,6 +58,9 @@ sealing.key from the data directory, in another place.`,
 			err = write(p.stdout)
 		} else {
 			err = datafile.WriteBy(file, 0o600, write)
+		}
+		if at, ok := errors.AsType[*fs.PathError](err); ok {
+			return usage(fmt.Errorf("the backup cannot be written to %s: %w", file, at.Err))
 		}
 		if err != nil {
 			return failedOn(db, err)

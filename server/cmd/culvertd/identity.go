@@ -106,6 +106,9 @@ are printed this once; the server keeps keyed hashes of them.`,
 	}
 	email := flag(made, "email", "", "ADDRESS", "the administrator's e-mail address; required")
 	p.onPeople(made, "NAME", func(ctx context.Context, d *people, name string) error {
+		if *email == "" {
+			return usage(fmt.Errorf("%q needs --email, the administrator's address", made.CommandPath()))
+		}
 		m, err := d.NewAccount(ctx, name, *email)
 		if err != nil {
 			return err

@@ -175,6 +175,15 @@ func TestIdentityCommandsRefuse(t *testing.T) {
 			t.Errorf("culvertd %s: exit code %d, and no code in\n%s", strings.Join(args, " "), code, errs)
 		}
 	}
+	for want, args := range map[string][]string{
+		`"culvertd account new" needs --email`:             {"account", "new", "a"},
+		`The value "0" of --limit is not valid`:            {"audit", "--limit", "0"},
+		"The backup cannot be written to " + dir + "/no/b": {"backup", dir + "/no/b"},
+	} {
+		if code, _, errs := runIn(t, dir, args...); code == 0 || !strings.Contains(errs, want) {
+			t.Errorf("culvertd %s: exit code %d, and not %q in\n%s", strings.Join(args, " "), code, want, errs)
+		}
+	}
 	empty := t.TempDir()
 	if code, _, errs := runIn(t, empty, "authtoken", "new"); code == 0 || !strings.Contains(errs, string(fault.DataDirUnusable)) {
 		t.Errorf("where no server has run: exit code %d\n%s", code, errs)
