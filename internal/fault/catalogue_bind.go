@@ -145,7 +145,7 @@ func bindEntries() []Entry {
 			Remedy:  "See the documentation for what is.",
 		},
 		{
-			Code: TCPPortBusy, Status: 409, Title: "The port is used by another program",
+			Code: TCPPortBusy, Status: 503, Title: "The port is used by another program",
 			Message: "The TCP port %d is used by another program on the server's machine.",
 			Remedy:  "Use another port, or tcp:// alone to get one from the server.",
 		},

@@ -16,6 +16,8 @@ const (
 	DatabaseNotEmpty Code = "ERR_CULVERT_1605"
 	// DatabaseDamaged means that a check has found what does not fit together. Arguments: the database, how much.
 	DatabaseDamaged Code = "ERR_CULVERT_1606"
+	// NotYetInForce means that a change was stored, and that nobody knows when it comes into force.
+	NotYetInForce Code = "ERR_CULVERT_1661"
 )
 
 func storeEntries() []Entry {
@@ -49,6 +51,11 @@ func storeEntries() []Entry {
 			Code: DatabaseDamaged, Status: 0, Title: "The database is damaged",
 			Message: "The database %s is damaged: %d problems were found.",
 			Remedy:  "Keep a copy of its files, and restore the last good backup into an empty database with culvertd restore. Look after the disk and the memory of the machine.",
+		},
+		{
+			Code: NotYetInForce, Status: 503, Title: "The change is stored and not yet in force",
+			Message: "The change was made. It is not yet in force, because the server's database is slow or not available at the moment.",
+			Remedy:  "Do not make it again: read the object to see it. It comes into force by itself once the database works; the server's log says what is wrong.",
 		},
 		{
 			Code: DatabaseFull, Status: 503, Title: "The disk of the database is full",
