@@ -73,6 +73,9 @@ type Config struct {
 		Judge(account, host string) error
 		// Reserved returns the id of the reserved name that covers a host for the account, "" if none does.
 		Reserved(account, host string) string
+		// Intend and Withdraw are those of [Names].
+		Intend(id, account, name string)
+		Withdraw(id string)
 	}
 	// KnowsIPPolicy says whether an account has an IP policy that a traffic policy names. Nil means that it is
 	// not asked.
@@ -209,6 +212,10 @@ func (b *Binder) Reserve(ctx context.Context, agent wire.Agent, bind wire.Bind) 
 		c, err = b.claimNew(ctx, agent, r, u)
 	}
 	if err != nil {
+		return nil, err
+	}
+	if err := b.owns(agent.Account, c.url); err != nil { // somebody has reserved it since it was judged
+		b.Release(ctx, c.id, agent, true)
 		return nil, err
 	}
 	token := bind.Extra.Token

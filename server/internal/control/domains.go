@@ -69,8 +69,11 @@ type DomainsConfig struct {
 
 // Places knows who has endpoints where, as a [Binder] does.
 type Places interface {
-	// HeldByOther reports whether another account has an endpoint at or below a name, which may be a wildcard.
-	HeldByOther(account, name string) bool
+	// Intend lets no other account begin an endpoint at or below a name, which may be a wildcard and which an
+	// account is about to reserve by an id. It reports whether none has one there already.
+	Intend(id, account, name string) (free bool)
+	// Withdraw ends that for a reservation that is not there.
+	Withdraw(id string)
 	// StoredBelow returns the URLs of an account's stored endpoints at or below a name.
 	StoredBelow(account, name string) []endpoint.URL
 }
@@ -119,6 +122,9 @@ func (d *domains) judgeName(c *change, old, o *store.Object[domainDoc]) error {
 	if old == nil && doc.Domain != "" && doc.Name != "" {
 		return fault.New(fault.DomainNameTwice)
 	}
+	if old != nil && doc.Domain == old.Doc.Domain {
+		return nil // it was judged when it was reserved
+	}
 	host, err := d.parse(cmp.Or(doc.Domain, doc.Name))
 	if old != nil {
 		if err != nil || host != old.Doc.Domain {
@@ -131,7 +137,7 @@ func (d *domains) judgeName(c *change, old, o *store.Object[domainDoc]) error {
 		return err
 	}
 	doc.Domain, doc.Name, doc.Root = host, "", d.root(host)
-	return d.judgeOthers(c, host, doc.Root)
+	return d.judgeOthers(c, o.ID, host, doc.Root)
 }
 
 // parse returns the canonical form of a name, if it may be reserved at all.
@@ -200,7 +206,7 @@ func (d *domains) root(host string) string {
 }
 
 // judgeOthers refuses a name that other accounts have a part in.
-func (d *domains) judgeOthers(c *change, host, root string) error {
+func (d *domains) judgeOthers(c *change, id, host, root string) error {
 	for name := range above(host) {
 		switch r, err := findDomain(c.tx, name); {
 		case err != nil:
@@ -219,7 +225,8 @@ func (d *domains) judgeOthers(c *change, host, root string) error {
 			return fault.New(fault.DomainShadows, host)
 		}
 	}
-	if d.places.HeldByOther(c.caller.Account, host) {
+	c.undo = append(c.undo, func() { d.places.Withdraw(id) })
+	if !d.places.Intend(id, c.caller.Account, host) {
 		return fault.New(fault.DomainOnline, host)
 	}
 	return nil
@@ -233,7 +240,7 @@ func (d *domains) judgeCertificate(old *store.Object[domainDoc], doc *domainDoc)
 	base := baseOf(d.cfg.Domains, doc.Domain) != ""
 	given := doc.Policy != nil && (old == nil || old.Doc.Policy == nil || *old.Doc.Policy != *doc.Policy)
 	switch {
-	case base && doc.Policy != nil:
+	case base && given:
 		return fault.New(fault.DomainBasePolicy, doc.Domain)
 	case base && certificate != "":
 		return fault.New(fault.DomainBaseCertificate, doc.Domain)
@@ -287,6 +294,7 @@ func (d *domains) unused(c *change, o *store.Object[domainDoc]) error {
 			}
 		}
 	}
+	c.done = append(c.done, func() { d.places.Withdraw(o.ID) })
 	return nil
 }
 

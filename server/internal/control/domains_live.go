@@ -4,11 +4,21 @@ import (
 	"github.com/culvert-project/culvert/internal/endpoint"
 )
 
-// HeldByOther implements [Places].
-func (b *Binder) HeldByOther(account, name string) bool {
-	found := false
-	b.below(name, func(c *claim) { found = found || c.account != account })
-	return found
+// Intend implements [Places]. An agent whose place this does not find yet is judged once more when it has it.
+func (b *Binder) Intend(id, account, name string) (free bool) {
+	if b.cfg.Names != nil {
+		b.cfg.Names.Intend(id, account, name)
+	}
+	free = true
+	b.below(name, func(c *claim) { free = free && c.account == account })
+	return free
+}
+
+// Withdraw implements [Places].
+func (b *Binder) Withdraw(id string) {
+	if b.cfg.Names != nil {
+		b.cfg.Names.Withdraw(id)
+	}
 }
 
 // StoredBelow implements [Places].

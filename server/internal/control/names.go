@@ -3,6 +3,7 @@ package control
 import (
 	"errors"
 	"iter"
+	"maps"
 	"strings"
 	"sync"
 
@@ -21,14 +22,18 @@ type Names struct {
 	domains  map[string]reservation // by name; guarded by mu, as is all below
 	names    map[string]string      // of reservations, by id
 	accounts map[string]bool
+	intents  map[string]intent // by the id that the reservation will have
 }
+
+// intent is a name that is about to be reserved.
+type intent struct{ name, account string }
 
 // reservation is a name that is reserved.
 type reservation struct{ id, account string }
 
 // NewNames returns the names of a server with these base domains.
 func NewNames(bases ...string) *Names {
-	return &Names{bases: bases, domains: map[string]reservation{}, names: map[string]string{}, accounts: map[string]bool{}}
+	return &Names{bases: bases, domains: map[string]reservation{}, names: map[string]string{}, accounts: map[string]bool{}, intents: map[string]intent{}}
 }
 
 // Judge says whether an account may have an endpoint with a public host, which may be a wildcard: nil, or the
@@ -36,10 +41,30 @@ func NewNames(bases ...string) *Names {
 func (n *Names) Judge(account, host string) error {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
+	for _, i := range n.intents {
+		if i.account != account && covers(i.name, host) {
+			return fault.New(fault.NameForeign, host)
+		}
+	}
 	return judgeName(n.bases, account, host, reserved{
 		find:    func(name string) (reservation, error) { return n.domains[name], nil },
 		several: func() (bool, error) { return len(n.accounts) > 1, nil },
 	})
+}
+
+// Intend lets nobody else have a name, or one that its reservation covers, from now on: an account is about to
+// reserve it. That ends when the reservation with this id is known, or with Withdraw.
+func (n *Names) Intend(id, account, name string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.intents[id] = intent{name, account}
+}
+
+// Withdraw ends what Intend has begun for a reservation that was not made.
+func (n *Names) Withdraw(id string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.intents, id)
 }
 
 // Reserved returns the id of the narrowest reservation of an account that covers a host, "" if there is none.
@@ -58,13 +83,24 @@ func (n *Names) Reserved(account, host string) string {
 func (n *Names) Load(tx store.Tx) error {
 	fresh := NewNames(n.bases...)
 	docs, accounts := domainCollection(), identity.Accounts()
+	var bad store.Unreadable
 	for o, err := range docs.List(tx, store.Query{}) {
+		if u := bad.Skip(err); u != nil {
+			if name, ok := n.names[u.ID]; ok { // it never changes
+				fresh.domains[name], fresh.names[u.ID] = reservation{u.ID, u.Account}, name
+			}
+			continue
+		}
 		if err != nil {
 			return err
 		}
 		fresh.set(o)
 	}
 	for o, err := range accounts.List(tx, store.Query{}) {
+		if u := bad.Skip(err); u != nil {
+			fresh.accounts[u.ID] = true
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -73,16 +109,21 @@ func (n *Names) Load(tx store.Tx) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.domains, n.names, n.accounts = fresh.domains, fresh.names, fresh.accounts
-	return nil
+	maps.DeleteFunc(n.intents, func(id string, _ intent) bool { return fresh.names[id] != "" })
+	return bad.Err()
 }
 
 // Apply implements store.Projection.
 func (n *Names) Apply(tx store.Tx, changes []store.Change) error {
 	docs, accounts := domainCollection(), identity.Accounts()
+	var bad store.Unreadable
 	for _, c := range changes {
 		switch c.Kind {
 		case docs.Kind:
 			o, err := docs.Get(tx, c.ID)
+			if bad.Skip(err) != nil {
+				continue // a name that is known stays reserved
+			}
 			if err != nil && !errors.Is(err, store.ErrNotFound) {
 				return err
 			}
@@ -101,12 +142,13 @@ func (n *Names) Apply(tx store.Tx, changes []store.Change) error {
 			n.mu.Unlock()
 		}
 	}
-	return nil
+	return bad.Err()
 }
 
 // set notes a reservation, whose name never changes. It is called with mu held.
 func (n *Names) set(o *store.Object[domainDoc]) {
 	n.domains[o.Doc.Domain], n.names[o.ID] = reservation{o.ID, o.Account}, o.Doc.Domain
+	delete(n.intents, o.ID)
 }
 
 // drop forgets a reservation, whose name may have been reserved anew. It is called with mu held.
@@ -115,6 +157,7 @@ func (n *Names) drop(id string) {
 		delete(n.domains, name)
 	}
 	delete(n.names, id)
+	delete(n.intents, id)
 }
 
 // above yields the names whose reservation covers a host: itself, and what stands above it.
