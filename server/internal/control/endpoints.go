@@ -2,7 +2,6 @@ package control
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strconv"
 
@@ -49,7 +48,7 @@ func NewEndpoints(s *Shared, b *Binder, agents AgentEndpoints) Resource {
 	e := &endpoints{binder: b, agents: agents}
 	e.resource = resource[endpointDoc]{
 		Shared: s, spec: api.Endpoints(), docs: endpointCollection(), noun: "endpoint",
-		check: e.judge, render: e.show,
+		check: e.judge, prepare: e.prepare, render: e.show,
 		remove: func(c *change, o *store.Object[endpointDoc]) error {
 			c.done = append(c.done, func() { b.Forget(o.ID) })
 			return nil
@@ -72,10 +71,15 @@ func (e *endpoints) judge(c *change, old, o *store.Object[endpointDoc]) error {
 		return fault.New(fault.EndpointSchemeFixed, string(old.Doc.Scheme), string(u.Scheme))
 	}
 	d.Scheme, d.Host, d.Port = u.Scheme, u.Host, u.Port
-	if old == nil || old.Doc.TrafficPolicy != d.TrafficPolicy || bindingOf(old.Doc.at()) != bindingOf(u) {
-		if d.warnings, err = e.binder.compileStored(c.caller.Account, d.TrafficPolicy, u); err != nil {
-			return err
+	if text := d.TrafficPolicy; needsProgram(old, text, u) {
+		judged, ok := c.ready.(*judgedPolicy)
+		if !ok || judged.text != text || judged.scheme != u.Scheme || judged.binding != bindingOf(u) {
+			judged = e.judgePolicy(c.caller, text, u) // somebody else has changed the endpoint meanwhile
 		}
+		if judged.err != nil {
+			return judged.err
+		}
+		d.warnings = judged.warnings
 	}
 	want := standingOf(o)
 	if err := e.binder.stand(c.ctx, want); err != nil {
@@ -97,6 +101,34 @@ func (e *endpoints) place(c *change, old *store.Object[endpointDoc], d *endpoint
 		err = e.binder.ownsIn(c, d.URL, u)
 	}
 	return u, err
+}
+
+// judgedPolicy is what was found about the text of a policy for a kind of endpoint.
+type judgedPolicy struct {
+	text     string
+	scheme   endpoint.Scheme
+	binding  endpoint.Binding
+	warnings []string
+	err      error
+}
+
+// needsProgram reports whether the policy of an endpoint at u has to be compiled to be judged.
+func needsProgram(old *store.Object[endpointDoc], text string, u endpoint.URL) bool {
+	return old == nil || old.Doc.TrafficPolicy != text || bindingOf(old.Doc.at()) != bindingOf(u)
+}
+
+// prepare compiles the policy of a new or changed endpoint, for judge.
+func (e *endpoints) prepare(caller *Caller, old, o *store.Object[endpointDoc]) any {
+	u, err := e.binder.storedURL(o.Doc.URL, o.Doc.Bindings)
+	if err != nil || !needsProgram(old, o.Doc.TrafficPolicy, u) {
+		return nil // judge tells what is wrong
+	}
+	return e.judgePolicy(caller, o.Doc.TrafficPolicy, u)
+}
+
+func (e *endpoints) judgePolicy(caller *Caller, text string, u endpoint.URL) *judgedPolicy {
+	warnings, err := e.binder.compileStored(caller.Account, text, u)
+	return &judgedPolicy{text: text, scheme: u.Scheme, binding: bindingOf(u), warnings: warnings, err: err}
 }
 
 // show returns an endpoint as callers see it.
@@ -192,30 +224,5 @@ func (e *endpoints) List(ctx context.Context, caller *Caller, p Page) (items []a
 		}
 		return nil
 	})
-	if errors.Is(err, errPageFull) {
-		return page.items, true, nil
-	}
-	return page.items, false, err
-}
-
-// errPageFull says that there is an object for which a page has no room.
-var errPageFull = errors.New("the page is full")
-
-// pageOf collects the objects of a page.
-type pageOf struct {
-	Page
-	items []any
-}
-
-func (p *pageOf) add(a any) error {
-	if p.Match != nil {
-		if ok, err := p.Match(a); err != nil || !ok {
-			return err
-		}
-	}
-	if len(p.items) == p.Limit {
-		return errPageFull
-	}
-	p.items = append(p.items, a)
-	return nil
+	return page.end(err)
 }

@@ -62,5 +62,5 @@ func TestF23_StoredAndNotInForce(t *testing.T) {
 	p := newOffline(t, t.TempDir())
 	p.shared.Settle = func(context.Context, store.Revision) error { return store.ErrUnavailable }
 	_, err := control.NewVaults(p.shared).Create(t.Context(), &control.Caller{Account: "ac"}, []byte(`{"name":"a"}`))
-	wantCode(t, err, fault.DatabaseUnavailable)
+	wantCode(t, err, fault.NotYetInForce)
 }

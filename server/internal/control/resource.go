@@ -62,13 +62,16 @@ type change struct {
 	caller *Caller
 	at     time.Time
 	// undo are what has to be taken back, last first, if the update fails; done what follows once it is in
-	// force, or cannot be waited for any longer. Either may be called for more than one run of the update.
+	// force, or cannot be waited for any longer.
 	undo, done []func()
 	// revision is that of the update, for done.
 	revision store.Revision
+	// ready is what resource.prepare has returned.
+	ready any
 }
 
-// update applies f and waits until it is in force.
+// update applies f and waits until it is in force. It fails with fault.NotYetInForce if f was applied and that could
+// not be waited for.
 func (s *Shared) update(ctx context.Context, caller *Caller, f func(c *change) error) error {
 	c := &change{ctx: ctx, caller: caller, at: s.Now().UTC()}
 	revision, err := s.Store.Update(ctx, func(tx store.Tx) error {
@@ -87,7 +90,8 @@ func (s *Shared) update(ctx context.Context, caller *Caller, f func(c *change) e
 		f()
 	}
 	if err != nil {
-		return failure(fmt.Errorf("wait for revision %d: %w", revision, err))
+		// The error is no cause that others may look for: whatever it is, the change was made.
+		return fault.Wrap(fmt.Errorf("wait for revision %d: %v", revision, err), fault.NotYetInForce) //nolint:errorlint // see above
 	}
 	return nil
 }
@@ -119,6 +123,9 @@ type resource[T any] struct {
 	docs store.Collection[T]
 	// check judges a new or changed object and completes it. old is nil for a new one.
 	check func(c *change, old, o *store.Object[T]) error
+	// prepare, if not nil, does beforehand what would take check long, since updates happen one at a time. It gets
+	// what check will get unless somebody else changes the object meanwhile. Check finds the result in change.ready.
+	prepare func(caller *Caller, old, o *store.Object[T]) any
 	// remove does what has to be done before an object goes, or refuses it. Nil: nothing.
 	remove func(c *change, o *store.Object[T]) error
 	// render returns an object as callers see it.
@@ -138,7 +145,12 @@ func (r *resource[T]) Create(ctx context.Context, caller *Caller, body []byte) (
 	if err != nil {
 		return nil, err
 	}
+	ready, err := r.ready(ctx, caller, "", set)
+	if err != nil {
+		return nil, err
+	}
 	err = r.update(ctx, caller, func(c *change) error {
+		c.ready = ready
 		o := &store.Object[T]{ID: id.NewSorted(r.spec.Prefix), Account: caller.Account, CreatedAt: c.at, UpdatedAt: c.at}
 		if err := assign(&o.Doc, set); err != nil {
 			return err
@@ -175,6 +187,7 @@ func (r *resource[T]) own(tx store.Tx, caller *Caller, id string) (*store.Object
 
 // List returns a page of objects.
 func (r *resource[T]) List(ctx context.Context, caller *Caller, p Page) (items []any, more bool, err error) {
+	page := pageOf{Page: p}
 	err = r.view(ctx, func(tx store.Tx) error {
 		q := store.Query{Account: caller.Account, Parent: p.Parent, Before: p.Before}
 		if p.Match == nil {
@@ -184,29 +197,20 @@ func (r *resource[T]) List(ctx context.Context, caller *Caller, p Page) (items [
 			if err != nil {
 				return err
 			}
-			if err := ctx.Err(); err != nil {
-				return context.Cause(ctx)
+			if err := context.Cause(ctx); err != nil {
+				return err
 			}
 			item, err := r.render(tx, caller, o)
+			if err == nil {
+				err = page.add(item)
+			}
 			if err != nil {
 				return err
 			}
-			if p.Match != nil {
-				if ok, err := p.Match(item); err != nil {
-					return err
-				} else if !ok {
-					continue
-				}
-			}
-			if len(items) == p.Limit {
-				more = true
-				return nil
-			}
-			items = append(items, item)
 		}
 		return nil
 	})
-	return items, more, err
+	return page.end(err)
 }
 
 // Update changes an object.
@@ -222,7 +226,12 @@ func (r *resource[T]) Update(ctx context.Context, caller *Caller, id string, bod
 		}
 		return answer, err
 	}
+	ready, err := r.ready(ctx, caller, id, set)
+	if err != nil {
+		return nil, err
+	}
 	err = r.update(ctx, caller, func(c *change) error {
+		c.ready = ready
 		old, err := r.own(c.tx, caller, id)
 		if err != nil {
 			return err
@@ -245,6 +254,30 @@ func (r *resource[T]) Update(ctx context.Context, caller *Caller, id string, bod
 		return audit(c, r.noun+"_updated", before, answer)
 	})
 	return answer, err
+}
+
+// ready calls prepare for a new object, or for the one with an id.
+func (r *resource[T]) ready(ctx context.Context, caller *Caller, id string, set map[string]json.RawMessage) (any, error) {
+	if r.prepare == nil {
+		return nil, nil
+	}
+	var old *store.Object[T]
+	o := &store.Object[T]{}
+	if id != "" {
+		err := r.view(ctx, func(tx store.Tx) (err error) {
+			if old, err = r.own(tx, caller, id); err == nil {
+				o, err = r.docs.Get(tx, id) // a copy that shares nothing with old
+			}
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	if err := assign(&o.Doc, set); err != nil {
+		return nil, err
+	}
+	return r.prepare(caller, old, o), nil
 }
 
 // write judges an object, stores it and returns it as callers see it.

@@ -71,15 +71,7 @@ func (s *sessions) List(_ context.Context, caller *Caller, p Page) (items []any,
 			return page.end(err)
 		}
 	}
-	return page.items, false, nil
-}
-
-// end is what a list returns that add has ended.
-func (p *pageOf) end(err error) ([]any, bool, error) {
-	if errors.Is(err, errPageFull) {
-		return p.items, true, nil
-	}
-	return nil, false, err
+	return page.end(nil)
 }
 
 // show returns a session as callers see it.
