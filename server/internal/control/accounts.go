@@ -85,7 +85,7 @@ func (d *Directory) newAccount(c *change, accountID, name, email string) (Made, 
 
 // newToken stores a credential of an owner and returns its text.
 func (d *Directory) newToken(c *change, docs store.Collection[identity.Token], prefix, text, owner string) (string, error) {
-	return text, docs.Put(c.tx, &store.Object[identity.Token]{
+	return text, putToken(c, docs, &store.Object[identity.Token]{
 		ID: id.NewSorted(prefix), Account: c.caller.Account, CreatedAt: c.at, UpdatedAt: c.at,
 		Doc: identity.Token{Owner: owner, Hash: identity.Hash(d.vault, text), Prefix: identity.Shown(text), Texts: api.Texts{Description: "made with its account"}},
 	})
@@ -146,7 +146,7 @@ func (d *Directory) Caller(ctx context.Context, account string) (*Caller, error)
 	}
 	for _, u := range users {
 		if u.Admin && !u.Inactive {
-			return &Caller{Account: account, Principal: u.ID, Admin: true, Write: true}, nil
+			return &Caller{Account: account, Principal: u.ID, Command: true, Admin: true, Write: true}, nil
 		}
 	}
 	return nil, fault.New(fault.IdentityUnknown, "active administrator of the account", account)

@@ -156,7 +156,7 @@ func importTokens(c *change, records []identity.Record, owner string) error {
 			}
 			continue
 		}
-		err := docs.Put(c.tx, &store.Object[identity.Token]{
+		err := putToken(c, docs, &store.Object[identity.Token]{
 			ID: id.NewSorted("cr"), Account: c.caller.Account, CreatedAt: r.CreatedAt, UpdatedAt: c.at,
 			Doc: identity.Token{Texts: api.Texts{Description: r.Note}, Owner: owner, Hash: r.Hash, Prefix: r.Prefix, Bootstrap: r.Bootstrap},
 		})
@@ -185,12 +185,12 @@ func (d *Directory) bootstrap(c *change, docs store.Collection[identity.Token], 
 			return err
 		}
 		if o.Doc.Bootstrap {
-			if err := docs.Delete(c.tx, o.ID); err != nil {
+			if err := dropToken(c, docs, o); err != nil {
 				return err
 			}
 		}
 	}
-	return docs.Put(c.tx, &store.Object[identity.Token]{
+	return putToken(c, docs, &store.Object[identity.Token]{
 		ID: id.NewSorted(prefix), Account: c.caller.Account, CreatedAt: c.at, UpdatedAt: c.at,
 		Doc: identity.Token{Texts: api.Texts{Description: "bootstrap"}, Owner: owner, Hash: hash, Bootstrap: true},
 	})

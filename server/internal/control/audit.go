@@ -35,6 +35,9 @@ const maxAuditText = 4 << 10
 func audit(c *change, what string, before, after any) error {
 	o := &store.Object[AuditEvent]{ID: id.NewSorted("ev"), Account: c.caller.Account, CreatedAt: c.at, UpdatedAt: c.at}
 	o.Doc = AuditEvent{Type: what + ".v0", Principal: c.caller.Principal, Credential: c.caller.Credential}
+	if c.caller.Command {
+		o.Doc.Principal = ""
+	}
 	if c.caller.Address.IsValid() {
 		o.Doc.Address = c.caller.Address.String()
 	}

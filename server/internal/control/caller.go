@@ -12,6 +12,9 @@ type Caller struct {
 	Account, Principal string
 	// Credential is the id of the API key, "" for the server's own commands.
 	Credential string
+	// Command says that one of the server's own commands acts in the name of the principal, whom the record does not
+	// name for it.
+	Command bool
 	// Admin says that the caller may do everything in the account, Write that it may change resources.
 	Admin, Write bool
 	// Force says that the caller wants it although the server warns of it (?force=true).

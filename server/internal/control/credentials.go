@@ -14,6 +14,12 @@ import (
 	"github.com/culvert-project/culvert/server/internal/vault"
 )
 
+// What the record calls credentials.
+const (
+	tokenNoun = "tunnel_credential"
+	keyNoun   = "api_key"
+)
+
 // tokens are the rules of authtokens or of API keys.
 type tokens struct {
 	resource[identity.Token]
@@ -24,7 +30,7 @@ type tokens struct {
 
 // NewCredentials returns the rules of authtokens; hashes are made with v.
 func NewCredentials(s *Shared, v *vault.Vault) Resource {
-	t := newTokens(s, v, api.Credentials(), identity.Authtokens(), "tunnel_credential", identity.NewAuthtoken)
+	t := newTokens(s, v, api.Credentials(), identity.Authtokens(), tokenNoun, identity.NewAuthtoken)
 	t.check = func(c *change, old, o *store.Object[identity.Token]) error {
 		if n := len(o.Doc.ACL); n > maxACLRules && (old == nil || !slices.Equal(old.Doc.ACL, o.Doc.ACL)) {
 			return fault.New(fault.FieldInvalid, "acl", fmt.Sprintf("it has %d rules, and at most %d are allowed", n, maxACLRules))
@@ -35,11 +41,35 @@ func NewCredentials(s *Shared, v *vault.Vault) Resource {
 		return checkOwner(c, old, o)
 	}
 	t.render = func(_ store.Tx, caller *Caller, o *store.Object[identity.Token]) (any, error) {
-		return &api.Credential{
-			Meta: meta(caller, "/credentials", o), Texts: o.Doc.Texts, ACL: append([]string{}, o.Doc.ACL...), OwnerID: o.Doc.Owner,
-		}, nil
+		return credentialOf(caller, o), nil
 	}
 	return t
+}
+
+func credentialOf(caller *Caller, o *store.Object[identity.Token]) *api.Credential {
+	return &api.Credential{
+		Meta: meta(caller, "/credentials", o), Texts: o.Doc.Texts, ACL: append([]string{}, o.Doc.ACL...), OwnerID: o.Doc.Owner,
+	}
+}
+
+// putToken stores a credential that nobody has asked the API for, and records that.
+func putToken(c *change, docs store.Collection[identity.Token], o *store.Object[identity.Token]) error {
+	noun, view := recorded(c, docs, o)
+	return errors.Join(docs.Put(c.tx, o), audit(c, noun+"_created", nil, view))
+}
+
+// dropToken deletes a credential that nobody has asked the API to delete, and records that.
+func dropToken(c *change, docs store.Collection[identity.Token], o *store.Object[identity.Token]) error {
+	noun, view := recorded(c, docs, o)
+	return errors.Join(docs.Delete(c.tx, o.ID), audit(c, noun+"_deleted", view, nil))
+}
+
+// recorded returns what the record calls a credential, and the credential as callers see it.
+func recorded(c *change, docs store.Collection[identity.Token], o *store.Object[identity.Token]) (noun string, view any) {
+	if docs.Kind == identity.APIKeys().Kind {
+		return keyNoun, apiKeyOf(c.caller, o)
+	}
+	return tokenNoun, credentialOf(c.caller, o)
 }
 
 func newTokens(s *Shared, v *vault.Vault, spec *api.Resource, docs store.Collection[identity.Token], noun string, text func() string) *tokens {
@@ -153,7 +183,7 @@ func revokeAll(c *change, owner string) error {
 			if err != nil {
 				return err
 			}
-			if err := errors.Join(revoke(c, o), docs.Delete(c.tx, o.ID)); err != nil {
+			if err := errors.Join(revoke(c, o), dropToken(c, docs, o)); err != nil {
 				return err
 			}
 		}

@@ -3,6 +3,7 @@ package control_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -249,6 +250,64 @@ func TestBootstrapOwnerIsActive(t *testing.T) {
 	p.ensure(control.First{APIKey: key})
 	if h, err := p.roster().APIKey(t.Context(), key); err != nil || h.Principal != second {
 		t.Errorf("the bootstrap key: %+v, %v, want it to be of %s", h, err, second)
+	}
+}
+
+// TestA1_EveryCredentialIsRecorded: also those that come and go without the API, and what culvertd does is not
+// recorded as an administrator's doing.
+func TestA1_EveryCredentialIsRecorded(t *testing.T) {
+	t.Parallel()
+	p := newOffline(t, t.TempDir())
+	p.tokenFile("cvat_first_of_the_file_01")
+	p.ensure(control.First{APIKey: "a bootstrap API key, any text"})
+	p.ensure(control.First{APIKey: "another bootstrap API key, any"})
+	if _, err := p.directory.NewAccount(t.Context(), "other", "ann@other.test"); err != nil {
+		t.Fatal(err)
+	}
+	caller, err := p.directory.Caller(t.Context(), identity.DefaultAccount)
+	if err != nil {
+		t.Fatal(err)
+	}
+	must := func(answer any, err error) (id string) {
+		t.Helper()
+		raw, _ := json.Marshal(answer)
+		var made struct{ ID string }
+		if err := errors.Join(err, json.Unmarshal(raw, &made)); err != nil {
+			t.Fatal(err)
+		}
+		return made.ID
+	}
+	users, keys := control.NewBotUsers(p.shared), control.NewAPIKeys(p.shared, p.vault)
+	bot := must(users.Create(t.Context(), caller, []byte(`{"name":"bot"}`)))
+	must(keys.Create(t.Context(), caller, []byte(`{"owner_id":"`+bot+`"}`)))
+	policies, rules := control.NewIPPolicies(p.shared), control.NewIPPolicyRules(p.shared)
+	policy := must(policies.Create(t.Context(), caller, nil))
+	must(rules.Create(t.Context(), caller, []byte(`{"ip_policy_id":"`+policy+`","cidr":"192.0.2.0/24","action":"allow"}`)))
+	if err := errors.Join(users.Delete(t.Context(), caller, bot), policies.Delete(t.Context(), caller, policy)); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]int{}
+	_, err = p.shared.Store.View(t.Context(), func(tx store.Tx) error {
+		for e, err := range control.AuditTrail(tx, control.AuditQuery{Limit: 1000}) {
+			if err != nil {
+				return err
+			}
+			got[e.Doc.Type]++
+			if e.Doc.Principal != "" {
+				t.Errorf("%s is recorded as done by %s", e.Doc.Type, e.Doc.Principal)
+			}
+		}
+		return nil
+	})
+	for what, want := range map[string]int{
+		"tunnel_credential_created.v0": 2, // of the file, with the account
+		"api_key_created.v0":           4, // two of the environment, with the account, the service user's
+		"api_key_deleted.v0":           2, // the environment's former one, with the service user
+		"ip_policy_rule_deleted.v0":    1,
+	} {
+		if err != nil || got[what] != want {
+			t.Errorf("%s: %d times, %v, want %d", what, got[what], err, want)
+		}
 	}
 }
 

@@ -1,6 +1,8 @@
 package control
 
 import (
+	"errors"
+
 	"github.com/culvert-project/culvert/internal/api"
 	"github.com/culvert-project/culvert/internal/fault"
 	"github.com/culvert-project/culvert/server/internal/store"
@@ -29,10 +31,10 @@ func NewIPPolicies(s *Shared) Resource {
 				}
 			}
 			for r, err := range rules.List(c.tx, store.Query{Parent: o.ID}) {
-				if err == nil {
-					err = rules.Delete(c.tx, r.ID)
-				}
 				if err != nil {
+					return err
+				}
+				if err := errors.Join(rules.Delete(c.tx, r.ID), audit(c, ipRuleNoun+"_deleted", ipRuleOf(c.caller, r), nil)); err != nil {
 					return err
 				}
 			}

@@ -13,6 +13,9 @@ import (
 // maxIPRules is how many rules an IP policy has at most.
 const maxIPRules = 1000
 
+// ipRuleNoun is what the record calls such a rule.
+const ipRuleNoun = "ip_policy_rule"
+
 // ipRuleDoc is a rule of an IP policy as it is stored.
 type ipRuleDoc struct {
 	IPPolicyID string `json:"ip_policy_id"`
@@ -41,7 +44,7 @@ func ipRuleCollection() store.Collection[ipRuleDoc] {
 func NewIPPolicyRules(s *Shared) Resource {
 	docs := ipRuleCollection()
 	return &resource[ipRuleDoc]{
-		Shared: s, spec: api.IPPolicyRules(), docs: docs, noun: "ip_policy_rule",
+		Shared: s, spec: api.IPPolicyRules(), docs: docs, noun: ipRuleNoun,
 		check: func(c *change, old, o *store.Object[ipRuleDoc]) error {
 			o.Doc.CIDR = strings.ToLower(strings.TrimSpace(o.Doc.CIDR))
 			if err := checkCIDR(o.Doc.CIDR); err != nil || old != nil {
@@ -69,11 +72,15 @@ func NewIPPolicyRules(s *Shared) Resource {
 			return fault.New(fault.IPRuleTaken, o.Doc.CIDR)
 		},
 		render: func(_ store.Tx, caller *Caller, o *store.Object[ipRuleDoc]) (any, error) {
-			return &api.IPPolicyRule{
-				Meta: meta(caller, "/ip_policy_rules", o), Texts: o.Doc.Texts, CIDR: o.Doc.CIDR, Action: o.Doc.Action,
-				IPPolicy: *caller.ref("/ip_policies", o.Doc.IPPolicyID),
-			}, nil
+			return ipRuleOf(caller, o), nil
 		},
+	}
+}
+
+func ipRuleOf(caller *Caller, o *store.Object[ipRuleDoc]) *api.IPPolicyRule {
+	return &api.IPPolicyRule{
+		Meta: meta(caller, "/ip_policy_rules", o), Texts: o.Doc.Texts, CIDR: o.Doc.CIDR, Action: o.Doc.Action,
+		IPPolicy: *caller.ref("/ip_policies", o.Doc.IPPolicyID),
 	}
 }
 

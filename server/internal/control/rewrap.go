@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
+	"github.com/culvert-project/culvert/server/internal/identity"
 	"github.com/culvert-project/culvert/server/internal/store"
 )
 
@@ -45,8 +47,11 @@ func rewrap[T any](ctx context.Context, db store.Store, v Rewrapper, docs *store
 		}
 		n := 0
 		_, err = db.Update(ctx, func(tx store.Tx) error {
-			n, err = rewrapSome(tx, v, docs, page, sealed)
-			return err
+			if n, err = rewrapSome(tx, v, docs, page, sealed); err != nil || n == 0 {
+				return err
+			}
+			c := &change{ctx: ctx, tx: tx, caller: &Caller{Account: identity.DefaultAccount}, at: time.Now().UTC()}
+			return audit(c, "secrets_sealed_anew", nil, map[string]int{"count": n})
 		})
 		if err != nil {
 			return count, err

@@ -61,6 +61,21 @@ func TestK04_RewrapEverySecret(t *testing.T) {
 			t.Errorf("run %d: Rewrap = %d, %v, want %d", i, got, err, want)
 		}
 	}
+	types := 0
+	_, err = db.View(t.Context(), func(tx store.Tx) error {
+		for e, err := range control.AuditTrail(tx, control.AuditQuery{Limit: 3}) {
+			if err != nil {
+				return err
+			}
+			if e.Doc.Type == "secrets_sealed_anew.v0" {
+				types++
+			}
+		}
+		return nil
+	})
+	if err != nil || types != 3 {
+		t.Errorf("%d of the newest three entries of the record are of the rotation, %v: want all, one a page", types, err)
+	}
 	if err := vault.DropOld(path); err != nil {
 		t.Fatal(err)
 	}
