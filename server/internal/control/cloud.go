@@ -47,16 +47,17 @@ func StoredEndpoint(tx store.Tx, id string) (*Standing, error) {
 	return standingOf(o), nil
 }
 
-// StoredEndpoints yields the stored endpoints of an account, or of all if account is "".
+// StoredEndpoints yields the stored endpoints of an account, or of all if account is "". After a
+// [store.UnreadableError] it goes on with the next one.
 func StoredEndpoints(tx store.Tx, account string) iter.Seq2[*Standing, error] {
 	return func(yield func(*Standing, error) bool) {
 		docs := endpointCollection()
 		for o, err := range docs.List(tx, store.Query{Account: account}) {
-			if err != nil {
-				yield(nil, err)
-				return
+			var s *Standing
+			if err == nil {
+				s = standingOf(o)
 			}
-			if !yield(standingOf(o), nil) {
+			if !yield(s, err) {
 				return
 			}
 		}

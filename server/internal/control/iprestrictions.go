@@ -96,17 +96,22 @@ func storedRules(tx store.Tx, policies []string) ([]*ipset.Rules, error) {
 	return all, nil
 }
 
-// readRules reads the rules of an IP policy and tells seen of each one's id.
-func readRules(tx store.Tx, policy string, seen func(id string)) (*ipset.Rules, error) {
+// readRules reads the rules of an IP policy and tells seen, unless it is nil, of each one's id. With it those that
+// cannot be read are left out, and it is told why.
+func readRules(tx store.Tx, policy string, seen func(id string, unreadable error)) (*ipset.Rules, error) {
 	docs := ipRuleCollection()
 	r := &ipset.Rules{}
 	for o, err := range docs.List(tx, store.Query{Parent: policy}) {
+		if bad, ok := errors.AsType[*store.UnreadableError](err); ok && seen != nil {
+			seen(bad.ID, bad)
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
 		addRule(r, o.Doc.Action, o.Doc.prefix())
 		if seen != nil {
-			seen(o.ID)
+			seen(o.ID, nil)
 		}
 	}
 	return r, nil

@@ -34,6 +34,7 @@ type Lookups struct {
 type accountLookups struct {
 	policies     map[string]*ipset.Rules        // by id
 	restrictions map[string]*accountRestriction // by type
+	unreadable   map[string]string              // restrictions that cannot be read: their types by id, "" for all
 	vaults       map[string]*vaultLookup        // by id
 	byName       map[string]*vaultLookup
 }
@@ -119,6 +120,11 @@ func (l *Lookups) admits(account, what string, from netip.Addr) bool {
 	if a == nil {
 		return true
 	}
+	for _, of := range a.unreadable {
+		if of == "" || of == what {
+			return false
+		}
+	}
 	r := a.restrictions[what]
 	if r == nil {
 		return true
@@ -159,12 +165,12 @@ func (l *Lookups) KnowsIPPolicy(account, id string) bool { return l.IPPolicy(acc
 func (a *accountLookups) clone() *accountLookups {
 	if a == nil {
 		return &accountLookups{
-			policies: map[string]*ipset.Rules{}, restrictions: map[string]*accountRestriction{},
+			policies: map[string]*ipset.Rules{}, restrictions: map[string]*accountRestriction{}, unreadable: map[string]string{},
 			vaults: map[string]*vaultLookup{}, byName: map[string]*vaultLookup{},
 		}
 	}
 	return &accountLookups{
-		policies: maps.Clone(a.policies), restrictions: maps.Clone(a.restrictions),
+		policies: maps.Clone(a.policies), restrictions: maps.Clone(a.restrictions), unreadable: maps.Clone(a.unreadable),
 		vaults: maps.Clone(a.vaults), byName: maps.Clone(a.byName),
 	}
 }
@@ -181,14 +187,25 @@ func (a *accountLookups) setVault(id string, v *vaultLookup) {
 }
 
 func (a *accountLookups) setRestriction(id string, d *restrictionDoc) {
+	delete(a.unreadable, id)
 	maps.DeleteFunc(a.restrictions, func(_ string, r *accountRestriction) bool { return r.id == id })
 	if d != nil {
 		a.restrictions[d.Type] = &accountRestriction{id: id, enforced: d.Enforced, policies: d.IPPolicyIDs}
 	}
 }
 
+// shut has a restriction that cannot be read let nobody in: of the type that it had, or of each.
+func (a *accountLookups) shut(id string) {
+	a.unreadable[id] = ""
+	for what, r := range a.restrictions {
+		if r.id == id {
+			a.unreadable[id] = what
+		}
+	}
+}
+
 func (a *accountLookups) empty() bool {
-	return len(a.policies)+len(a.restrictions)+len(a.vaults) == 0
+	return len(a.policies)+len(a.restrictions)+len(a.unreadable)+len(a.vaults) == 0
 }
 
 // lookup returns the copy of a secret that is opened once, when it is asked for. known, if it is the same

@@ -3,6 +3,7 @@ package control
 import (
 	"errors"
 	"maps"
+	"net/netip"
 
 	"github.com/culvert-project/culvert/server/internal/ipset"
 	"github.com/culvert-project/culvert/server/internal/store"
@@ -18,7 +19,7 @@ func (l *Lookups) Load(tx store.Tx) error {
 	}
 	l.owners = d.owners
 	l.accounts.Store(&d.accounts)
-	return nil
+	return d.bad.Err()
 }
 
 // Apply implements store.Projection.
@@ -76,7 +77,7 @@ func (l *Lookups) Apply(tx store.Tx, changes []store.Change) error {
 	}
 	maps.DeleteFunc(d.accounts, func(_ string, a *accountLookups) bool { return a.empty() })
 	l.accounts.Store(&d.accounts)
-	return nil
+	return d.bad.Err()
 }
 
 // ownerOf notes that what a changed rule or secret belongs to is to be read again.
@@ -100,6 +101,9 @@ func parentOf[T any](tx store.Tx, docs store.Collection[T], id string, parent fu
 	if errors.Is(err, store.ErrNotFound) {
 		return "", nil
 	}
+	if bad, ok := errors.AsType[*store.UnreadableError](err); ok { // who reads its owner hears of it again
+		return bad.Parent, nil
+	}
 	if err != nil {
 		return "", err
 	}
@@ -112,6 +116,7 @@ type lookupsDraft struct {
 	accounts map[string]*accountLookups
 	mine     map[string]bool // accounts whose lookups are the draft's own
 	owners   map[string]string
+	bad      store.Unreadable
 }
 
 // account returns the lookups of an account to be changed.
@@ -126,18 +131,26 @@ func (d *lookupsDraft) account(id string) *accountLookups {
 func (d *lookupsDraft) policy(tx store.Tx, account, id string) error {
 	a := d.account(account)
 	ok, err := ownIPPolicy(tx, account, id)
-	if err != nil {
+	shut := d.bad.Skip(err) != nil
+	if err != nil && !shut {
 		return err
 	}
-	if !ok {
+	if !ok && !shut {
 		delete(a.policies, id)
 		return nil
 	}
-	rules, err := readRules(tx, id, func(rule string) { d.owners[rule] = id })
-	if err == nil {
-		a.policies[id] = rules
+	rules, err := readRules(tx, id, func(rule string, err error) {
+		d.owners[rule] = id
+		shut = d.bad.Skip(err) != nil || shut
+	})
+	if err != nil {
+		return err
 	}
-	return err
+	if shut {
+		denyAll(rules)
+	}
+	a.policies[id] = rules
+	return nil
 }
 
 // restriction reads a restriction again.
@@ -147,6 +160,9 @@ func (d *lookupsDraft) restriction(tx store.Tx, c store.Change) error {
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		d.account(c.Account).setRestriction(c.ID, nil)
+		return nil
+	case d.bad.Skip(err) != nil:
+		d.account(c.Account).shut(c.ID)
 		return nil
 	case err != nil:
 		return err
@@ -160,7 +176,7 @@ func (d *lookupsDraft) vault(tx store.Tx, account, id string) error {
 	a := d.account(account)
 	docs, secrets := vaultCollection(), secretCollection()
 	o, err := docs.Get(tx, id)
-	if errors.Is(err, store.ErrNotFound) {
+	if errors.Is(err, store.ErrNotFound) || d.bad.Skip(err) != nil {
 		a.setVault(id, nil)
 		return nil
 	}
@@ -170,6 +186,10 @@ func (d *lookupsDraft) vault(tx store.Tx, account, id string) error {
 	v := &vaultLookup{name: o.Doc.Name, secrets: map[string]*secretLookup{}}
 	known := a.vaults[id]
 	for s, err := range secrets.List(tx, store.Query{Parent: id}) {
+		if bad := d.bad.Skip(err); bad != nil {
+			d.owners[bad.ID] = id
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -187,6 +207,12 @@ func (d *lookupsDraft) vault(tx store.Tx, account, id string) error {
 func (d *lookupsDraft) loadPolicies(tx store.Tx) error {
 	docs := ipPolicyCollection()
 	for o, err := range docs.List(tx, store.Query{}) {
+		if bad := d.bad.Skip(err); bad != nil {
+			r := &ipset.Rules{}
+			denyAll(r)
+			d.account(bad.Account).policies[bad.ID] = r
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -198,6 +224,13 @@ func (d *lookupsDraft) loadPolicies(tx store.Tx) error {
 func (d *lookupsDraft) loadRules(tx store.Tx) error {
 	docs := ipRuleCollection()
 	for o, err := range docs.List(tx, store.Query{}) {
+		if bad := d.bad.Skip(err); bad != nil {
+			d.owners[bad.ID] = bad.Parent
+			if r := d.account(bad.Account).policies[bad.Parent]; r != nil {
+				denyAll(r)
+			}
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -212,6 +245,10 @@ func (d *lookupsDraft) loadRules(tx store.Tx) error {
 func (d *lookupsDraft) loadRestrictions(tx store.Tx) error {
 	docs := restrictionCollection()
 	for o, err := range docs.List(tx, store.Query{}) {
+		if bad := d.bad.Skip(err); bad != nil {
+			d.account(bad.Account).shut(bad.ID)
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -223,6 +260,9 @@ func (d *lookupsDraft) loadRestrictions(tx store.Tx) error {
 func (d *lookupsDraft) loadVaults(tx store.Tx) error {
 	docs := vaultCollection()
 	for o, err := range docs.List(tx, store.Query{}) {
+		if d.bad.Skip(err) != nil {
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -234,6 +274,10 @@ func (d *lookupsDraft) loadVaults(tx store.Tx) error {
 func (d *lookupsDraft) loadSecrets(tx store.Tx) error {
 	docs := secretCollection()
 	for o, err := range docs.List(tx, store.Query{}) {
+		if bad := d.bad.Skip(err); bad != nil {
+			d.owners[bad.ID] = bad.Parent
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -243,4 +287,10 @@ func (d *lookupsDraft) loadSecrets(tx store.Tx) error {
 		}
 	}
 	return nil
+}
+
+// denyAll has rules, of which some cannot be read, let nobody in.
+func denyAll(r *ipset.Rules) {
+	r.Deny.Add(netip.PrefixFrom(netip.IPv4Unspecified(), 0))
+	r.Deny.Add(netip.PrefixFrom(netip.IPv6Unspecified(), 0))
 }

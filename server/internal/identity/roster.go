@@ -201,26 +201,30 @@ func (r *Roster) ACL(tokenID string) []string {
 // of an owner, an account. It is for one receiver, who asks [Roster.Valid] for what that means.
 func (r *Roster) Revocations() <-chan struct{} { return r.lost }
 
-// Load replaces the roster by what the transaction sees.
+// Load replaces the roster by what the transaction sees. What cannot be read is not known: it lets nobody in.
 func (r *Roster) Load(tx store.Tx) error {
 	fresh := newKnown()
 	accounts, users, serviceUsers, authtokens, apiKeys := Accounts(), Users(), ServiceUsers(), Authtokens(), APIKeys()
+	var bad store.Unreadable
 	err := errors.Join(
-		each(tx, &accounts, func(o *store.Object[Account]) { fresh.accounts[o.ID] = o.Doc }),
-		each(tx, &users, func(o *store.Object[User]) { fresh.owners[o.ID] = userOwner(o) }),
-		each(tx, &serviceUsers, func(o *store.Object[ServiceUser]) { fresh.owners[o.ID] = serviceOwner(o) }),
-		each(tx, &authtokens, func(o *store.Object[Token]) { fresh.put(kindAuthtoken, o) }),
-		each(tx, &apiKeys, func(o *store.Object[Token]) { fresh.put(kindAPIKey, o) }),
+		each(tx, &accounts, &bad, func(o *store.Object[Account]) { fresh.accounts[o.ID] = o.Doc }),
+		each(tx, &users, &bad, func(o *store.Object[User]) { fresh.owners[o.ID] = userOwner(o) }),
+		each(tx, &serviceUsers, &bad, func(o *store.Object[ServiceUser]) { fresh.owners[o.ID] = serviceOwner(o) }),
+		each(tx, &authtokens, &bad, func(o *store.Object[Token]) { fresh.put(kindAuthtoken, o) }),
+		each(tx, &apiKeys, &bad, func(o *store.Object[Token]) { fresh.put(kindAPIKey, o) }),
 	)
 	if err != nil {
 		return err
 	}
 	r.change(true, func(k *known) { *k = fresh })
-	return nil
+	return bad.Err()
 }
 
-func each[T any](tx store.Tx, c *store.Collection[T], f func(o *store.Object[T])) error {
+func each[T any](tx store.Tx, c *store.Collection[T], bad *store.Unreadable, f func(o *store.Object[T])) error {
 	for o, err := range c.List(tx, store.Query{}) {
+		if bad.Skip(err) != nil {
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -253,15 +257,17 @@ func (k *known) drop(tokenID string) {
 // Apply brings the roster up to date with records that have changed.
 func (r *Roster) Apply(tx store.Tx, changes []store.Change) error {
 	var edits []func(k *known)
+	var bad store.Unreadable
 	takes := false
 	for _, c := range changes {
 		edit, err := edit(tx, c)
-		if err != nil {
+		lost := bad.Skip(err) != nil
+		if err != nil && !lost {
 			return err
 		}
 		if edit != nil {
 			edits = append(edits, edit)
-			takes = takes || c.Deleted || c.Kind != kindAuthtoken && c.Kind != kindAPIKey
+			takes = takes || c.Deleted || lost || c.Kind != kindAuthtoken && c.Kind != kindAPIKey
 		}
 	}
 	if len(edits) > 0 {
@@ -271,10 +277,11 @@ func (r *Roster) Apply(tx store.Tx, changes []store.Change) error {
 			}
 		})
 	}
-	return nil
+	return bad.Err()
 }
 
-// edit reads a record that has changed and returns what follows from it, nil if nothing does.
+// edit reads a record that has changed and returns what follows from it, nil if nothing does. What cannot be read
+// is not known any more; that comes with the error.
 func edit(tx store.Tx, c store.Change) (func(k *known), error) {
 	switch c.Kind {
 	case kindAccount:
@@ -299,7 +306,7 @@ func read[T any](tx store.Tx, docs *store.Collection[T], id string, put func(k *
 		return drop, nil
 	}
 	if err != nil {
-		return nil, err
+		return drop, err
 	}
 	return func(k *known) { put(k, o) }, nil
 }

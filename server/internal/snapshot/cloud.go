@@ -79,7 +79,12 @@ func NewCloud(p *Publisher, policies control.Policies, places Places, log *slog.
 func (c *Cloud) Load(tx store.Tx) error {
 	accounts := identity.Accounts()
 	suspended := map[string]bool{}
+	var bad store.Unreadable
 	for o, err := range accounts.List(tx, store.Query{}) {
+		if u := bad.Skip(err); u != nil {
+			suspended[u.ID] = true
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -91,6 +96,10 @@ func (c *Cloud) Load(tx store.Tx) error {
 	var changes []*change
 	seen := make(map[string]bool, len(c.standing))
 	for s, err := range control.StoredEndpoints(tx, "") {
+		if u := bad.Skip(err); u != nil {
+			seen[u.ID] = !suspended[u.Account] // its old form stays
+			continue
+		}
 		if err != nil {
 			c.apply(changes, nil) // they count as done when all is read once more
 			return err
@@ -106,17 +115,18 @@ func (c *Cloud) Load(tx store.Tx) error {
 		}
 	}
 	c.apply(changes, gone)
-	return nil
+	return bad.Err()
 }
 
 // Apply follows changes of stored endpoints and of their accounts.
 func (c *Cloud) Apply(tx store.Tx, changed []store.Change) error {
 	var changes []*change
 	var gone []string
+	var bad store.Unreadable
 	seen := map[string]bool{}
 	for _, ch := range changed {
 		if ch.Kind == identity.Accounts().Kind {
-			more, err := c.account(tx, ch.ID)
+			more, err := c.account(tx, ch.ID, &bad)
 			if err != nil {
 				c.apply(changes, gone)
 				return err
@@ -133,6 +143,7 @@ func (c *Cloud) Apply(tx store.Tx, changed []store.Change) error {
 		case errors.Is(err, store.ErrNotFound):
 			gone = append(gone, ch.ID)
 			changes = c.remove(changes, ch.ID, c.draining)
+		case bad.Skip(err) != nil: // its old form stays
 		case err != nil:
 			c.apply(changes, gone) // they count as done when the same changes come again
 			return err
@@ -141,22 +152,28 @@ func (c *Cloud) Apply(tx store.Tx, changed []store.Change) error {
 		}
 	}
 	c.apply(changes, gone)
-	return nil
+	return bad.Err()
 }
 
 // account returns the changes that follow from an account's being suspended, or not any longer.
-func (c *Cloud) account(tx store.Tx, id string) (changes []*change, err error) {
+func (c *Cloud) account(tx store.Tx, id string, bad *store.Unreadable) (changes []*change, err error) {
 	accounts := identity.Accounts()
 	o, err := accounts.Get(tx, id)
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
+	unreadable := bad.Skip(err) != nil
+	if err != nil && !unreadable && !errors.Is(err, store.ErrNotFound) {
 		return nil, err
 	}
-	suspended := err == nil && o.Doc.Suspended
+	suspended := unreadable || err == nil && o.Doc.Suspended
 	if suspended == c.suspended[id] {
 		return nil, nil
 	}
 	var all []*control.Standing
+	var lost []string
 	for s, err := range control.StoredEndpoints(tx, id) {
+		if u := bad.Skip(err); u != nil {
+			lost = append(lost, u.ID)
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -167,6 +184,11 @@ func (c *Cloud) account(tx store.Tx, id string) (changes []*change, err error) {
 	}
 	for _, s := range all {
 		changes = c.put(changes, s)
+	}
+	for _, id := range lost {
+		if suspended {
+			changes = c.remove(changes, id, 0)
+		}
 	}
 	return changes, nil
 }

@@ -82,3 +82,28 @@ func TestF23_ChangesThatCouldNotBeReadComeAgain(t *testing.T) {
 		})
 	}
 }
+
+// An endpoint that cannot be decoded stays as it was, and keeps nothing else from changing.
+func TestAnUnreadableEndpointStaysAsItWas(t *testing.T) {
+	t.Parallel()
+	w := newStandingWorld(t)
+	w.put(record(t, "ep_1", "a.example.com", says("a"), false), record(t, "ep_2", "b.example.com", says("b"), false))
+	w.load()
+	a, b := w.at("a.example.com").Policy, w.at("b.example.com").Policy
+	bad := record(t, "ep_1", "a.example.com", says("a"), false)
+	bad.Body = []byte(`{"url":7}`)
+	w.put(bad, record(t, "ep_2", "b.example.com", says("new"), false))
+	_, err := w.db.View(t.Context(), func(tx store.Tx) error {
+		return w.cloud.Apply(tx, []store.Change{{Kind: control.EndpointKind, ID: "ep_1"}, {Kind: control.EndpointKind, ID: "ep_2"}})
+	})
+	if u, ok := errors.AsType[store.Unreadable](err); !ok || len(u) != 1 || u[0].ID != "ep_1" {
+		t.Errorf("got %v, want that ep_1 cannot be read", err)
+	}
+	if w.at("a.example.com") == nil || w.at("a.example.com").Policy != a || w.at("b.example.com").Policy == b {
+		t.Error("ep_1 is not as it was, or ep_2 is")
+	}
+	w.load()
+	if w.at("a.example.com") == nil {
+		t.Error("loading anew took ep_1 out of the table")
+	}
+}

@@ -25,7 +25,7 @@ type Collection[T any] struct {
 	Parent func(o *Object[T]) string
 }
 
-// Get returns an object, or [ErrNotFound].
+// Get returns an object, or [ErrNotFound], or an [*UnreadableError].
 func (c *Collection[T]) Get(tx Tx, id string) (*Object[T], error) {
 	r, err := tx.Get(c.Kind, id)
 	if err != nil {
@@ -46,16 +46,17 @@ func (c *Collection[T]) Find(tx Tx, k Key) (*Object[T], error) {
 	return c.object(r)
 }
 
-// List yields the selected objects, by descending ids. The query's kind is ignored.
+// List yields the selected objects, by descending ids. The query's kind is ignored. After
+// an [*UnreadableError] it goes on with the next one.
 func (c *Collection[T]) List(tx Tx, q Query) iter.Seq2[*Object[T], error] {
 	q.Kind = c.Kind
 	return func(yield func(*Object[T], error) bool) {
 		for r, err := range tx.List(q) {
-			var o *Object[T]
-			if err == nil {
-				o, err = c.object(r)
+			if err != nil {
+				yield(nil, err)
+				return
 			}
-			if !yield(o, err) || err != nil {
+			if !yield(c.object(r)) {
 				return
 			}
 		}
@@ -87,7 +88,7 @@ func (c *Collection[T]) Delete(tx Tx, id string) error { return tx.Delete(c.Kind
 func (c *Collection[T]) object(r Record) (*Object[T], error) {
 	o := &Object[T]{ID: r.ID, Account: r.Account, Revision: r.Revision, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt}
 	if err := json.Unmarshal(r.Body, &o.Doc); err != nil {
-		return nil, fmt.Errorf("decode %s %s: %w", r.Kind, r.ID, err)
+		return nil, &UnreadableError{Kind: r.Kind, ID: r.ID, Account: r.Account, Parent: r.Parent, Err: err}
 	}
 	return o, nil
 }

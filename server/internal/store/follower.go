@@ -10,7 +10,8 @@ import (
 )
 
 // Projection is a copy in memory of what traffic needs of the documents, such as the endpoints that stand on
-// the server. Its methods are called by one goroutine at a time.
+// the server. Its methods are called by one goroutine at a time. An error of type [Unreadable] says that all was
+// done but for some documents, which are logged; they must not let anybody do more than before.
 type Projection interface {
 	// Load replaces the copy by what the transaction sees.
 	Load(tx Tx) error
@@ -27,8 +28,8 @@ type Follower struct {
 
 	mu      sync.Mutex
 	applied Revision      // guarded by mu, as are the next two
-	err     error         // why the store cannot be followed at the moment
-	moved   chan struct{} // closed when applied changes or err is set
+	err     error         // why the store could not be followed since applied last changed
+	moved   chan struct{} // closed when applied changes
 }
 
 // retryFollow is how long a follower waits before it asks a database again that is not available.
@@ -43,7 +44,7 @@ func NewFollower(s Store, log *slog.Logger, projections ...Projection) *Follower
 func (f *Follower) Load(ctx context.Context) error {
 	revision, err := f.store.Feed(ctx, func(tx Tx) error {
 		for _, p := range f.projections {
-			if err := p.Load(tx); err != nil {
+			if err := f.skip(p.Load(tx)); err != nil {
 				return err
 			}
 		}
@@ -83,7 +84,6 @@ func (f *Follower) Run(ctx context.Context) error {
 		case <-ctx.Done():
 		case <-time.After(retryFollow):
 		}
-		f.fail(nil)
 	}
 	return nil
 }
@@ -95,7 +95,7 @@ func (f *Follower) follow(ctx context.Context, works func()) error {
 		}
 		_, err := f.store.Feed(ctx, func(tx Tx) error {
 			for _, p := range f.projections {
-				if err := p.Apply(tx, changes); err != nil {
+				if err := f.skip(p.Apply(tx, changes)); err != nil {
 					return fmt.Errorf("apply changes: %w", err)
 				}
 			}
@@ -110,23 +110,36 @@ func (f *Follower) follow(ctx context.Context, works func()) error {
 	return nil
 }
 
+// skip logs what a projection had to do without, and returns all other errors.
+func (f *Follower) skip(err error) error {
+	bad, ok := err.(Unreadable) //nolint:errorlint // what has another error around it is not all done
+	if !ok {
+		return err
+	}
+	for _, u := range bad {
+		f.log.Error("a document in the database cannot be read and is left out", "kind", u.Kind, "id", u.ID, "account", u.Account, "err", u.Err)
+	}
+	return nil
+}
+
 func (f *Follower) advance(to Revision) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.applied = to
-	f.wake()
+	f.applied, f.err = to, nil
+	close(f.moved)
+	f.moved = make(chan struct{})
 }
 
 func (f *Follower) fail(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.err = err
-	f.wake()
 }
 
-func (f *Follower) wake() {
-	close(f.moved)
-	f.moved = make(chan struct{})
+func (f *Follower) failure() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.err
 }
 
 // Applied returns the revision that the projections have reached.
@@ -136,21 +149,21 @@ func (f *Follower) Applied() Revision {
 	return f.applied
 }
 
-// Wait returns once the projections have reached a revision. It fails if the store cannot be followed, and with
-// the cause of ctx's end.
+// Wait returns once the projections have reached a revision. At ctx's end it fails with what keeps the store from
+// being followed, or else with the cause of that end.
 func (f *Follower) Wait(ctx context.Context, r Revision) error {
 	for {
 		f.mu.Lock()
-		applied, err, moved := f.applied, f.err, f.moved
+		applied, moved := f.applied, f.moved
 		f.mu.Unlock()
-		switch {
-		case applied >= r:
+		if applied >= r {
 			return nil
-		case err != nil:
-			return fmt.Errorf("revision %d is stored and not yet in force: %w", r, err)
 		}
 		select {
 		case <-ctx.Done():
+			if err := f.failure(); err != nil {
+				return fmt.Errorf("revision %d is stored and not yet in force: %w", r, err)
+			}
 			return context.Cause(ctx)
 		case <-moved:
 		}
