@@ -103,6 +103,9 @@ func TestAPI31_AnotherURLInPlace(t *testing.T) {
 	wantCode(t, err, fault.EndpointTaken)
 	_, err = c.update(a.ID, `{"url":"tcp://example.com:20009"}`) // another program's
 	wantCode(t, err, fault.TCPPortBusy)
+	if status := fault.From(err).Status; status != 503 { // it passes by itself
+		t.Errorf("a port that another program has: got %d, want 503", status)
+	}
 	if got := fmt.Sprint(c.ports.opened(t)); got != "[20001 20002]" {
 		t.Errorf("open ports %s", got)
 	}
