@@ -74,8 +74,8 @@ func (p *Publisher) Withdraw(t *tunnel.Tunnel, clean bool) {
 }
 
 // apply returns once the changes are in one table together. It is called with p.mu
-// held and releases it. Whoever finds nobody applying does so for all who come
-// meanwhile.
+// held and releases it. Whoever finds nobody applying does so for all who wait,
+// and leaves those who come meanwhile to somebody else.
 func (p *Publisher) apply(cs ...*change) {
 	done := make(chan struct{})
 	cs[len(cs)-1].done = done
@@ -86,20 +86,32 @@ func (p *Publisher) apply(cs ...*change) {
 		return
 	}
 	p.applying = true
-	for len(p.waiting) > 0 {
-		batch := p.waiting
-		p.waiting = nil
-		p.mu.Unlock()
-		p.router.Update(func(t *route.Table) *route.Table { return changed(t, batch) })
-		for _, c := range batch {
-			if c.done != nil {
-				close(c.done)
+	if p.applyWaiting() {
+		go func() {
+			p.mu.Lock()
+			for p.applyWaiting() {
+				p.mu.Lock()
 			}
-		}
-		p.mu.Lock()
+		}()
 	}
-	p.applying = false
+}
+
+// applyWaiting applies what waits, and reports whether more has come meanwhile; otherwise nobody applies any
+// more. It is called with p.mu held and releases it.
+func (p *Publisher) applyWaiting() (more bool) {
+	batch := p.waiting
+	p.waiting = nil
 	p.mu.Unlock()
+	p.router.Update(func(t *route.Table) *route.Table { return changed(t, batch) })
+	for _, c := range batch {
+		if c.done != nil {
+			close(c.done)
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.applying = len(p.waiting) > 0
+	return p.applying
 }
 
 // manyNew is how many endpoints that only come, in proportion to those there are, make a table anew.

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/culvert-project/culvert/internal/endpoint"
 	"github.com/culvert-project/culvert/internal/mux"
@@ -165,5 +166,61 @@ func TestChangesThatWaitAreAppliedTogether(t *testing.T) {
 	wg.Wait()
 	if router.Table().Len() != n {
 		t.Errorf("got %d endpoints, want %d", router.Table().Len(), n)
+	}
+}
+
+// TestNobodyAppliesTheChangesOfOthersForLong: who has begun to apply returns when its own change is in the table,
+// though others have come meanwhile and theirs take long.
+func TestNobodyAppliesTheChangesOfOthersForLong(t *testing.T) {
+	t.Parallel()
+	router := route.NewRouter()
+	p := New(router)
+	publish := func(host string) chan struct{} {
+		returned := make(chan struct{})
+		go func() {
+			defer close(returned)
+			p.mu.Lock()
+			p.apply(&change{add: &route.Endpoint{Key: endpoint.Key{
+				Binding: endpoint.Public, URL: endpoint.URL{Scheme: endpoint.HTTPS, Host: host, Port: 443},
+			}}})
+		}()
+		return returned
+	}
+	block := func() (release func()) {
+		held, hold := make(chan struct{}), make(chan struct{})
+		go router.Update(func(t *route.Table) *route.Table { close(held); <-hold; return t })
+		<-held
+		return func() { close(hold) }
+	}
+	until := func(what func() bool) {
+		for done := false; !done; {
+			p.mu.Lock()
+			done = what()
+			p.mu.Unlock()
+			runtime.Gosched()
+		}
+	}
+	release := block()
+	first := publish("first.test")
+	until(func() bool { return p.applying && len(p.waiting) == 0 })
+	second := publish("second.test")
+	until(func() bool { return len(p.waiting) == 1 })
+	p.mu.Lock() // the first one cannot go on yet when its change is in the table
+	release()
+	for lookup(router, "first.test") == nil {
+		runtime.Gosched()
+	}
+	release = block()
+	p.mu.Unlock()
+	select {
+	case <-first:
+	case <-time.After(time.Minute):
+		t.Error("the first one does not return while the change of the second one is applied")
+	}
+	release()
+	<-first
+	<-second
+	if lookup(router, "second.test") == nil {
+		t.Error("the second one returned and is not in the table")
 	}
 }
