@@ -8,9 +8,9 @@ import (
 
 // The types of endpoints as answers have them.
 const (
-	// Cloud endpoints stand on the server.
+	// CloudEndpoint is that of endpoints which stand on the server.
 	CloudEndpoint = "cloud"
-	// Ephemeral ones are those of agents. Filters may call them agent.
+	// EphemeralEndpoint is that of agents' endpoints. Filters may call it agent.
 	EphemeralEndpoint = "ephemeral"
 )
 

@@ -20,8 +20,8 @@ type Config struct {
 	// Level is the least severity that is written; it may change while the log
 	// is open. Nil means info.
 	Level  slog.Leveler
-	Stdout io.Writer  // what "stdout" means; nil: nothing is written
-	Stderr io.Writer  // what "stderr" means; nil: nothing is written
+	Stdout io.Writer // what "stdout" means; nil: nothing is written
+	Stderr io.Writer // what "stderr" means; nil: nothing is written
 	// Terminal tells whether a writer is a terminal, and whether it wants
 	// colours. Nil means that none is.
 	Terminal func(io.Writer) (terminal, colours bool)
