@@ -1,6 +1,7 @@
 package control
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strconv"
@@ -136,11 +137,11 @@ func (b *Binder) checkPublic(u endpoint.URL) error {
 }
 
 // owns judges whether an account may have a stored URL that the server has to give: public names have owners.
-func (b *Binder) owns(account string, u endpoint.URL) error {
+func (b *Binder) owns(ctx context.Context, account string, u endpoint.URL) error {
 	if b.cfg.Names == nil || u.Host == "" || u.Scheme == endpoint.TCP || bindingOf(u) == endpoint.Internal {
 		return nil
 	}
-	return b.cfg.Names.Judge(account, u.Host)
+	return b.cfg.Names.Judge(ctx, account, u.Host)
 }
 
 // checkTCP judges a TCP address: the server's name for such addresses and a port of its range.

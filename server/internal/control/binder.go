@@ -70,7 +70,7 @@ type Config struct {
 	// nobody others (decisions.md 18).
 	Names interface {
 		// Judge says whether an account may have an endpoint with a host: nil, or a fault for its agent.
-		Judge(account, host string) error
+		Judge(ctx context.Context, account, host string) error
 		// Reserved returns the id of the reserved name that covers a host for the account, "" if none does.
 		Reserved(account, host string) string
 		// Intend and Withdraw are those of [Names].
@@ -197,7 +197,7 @@ func (b *Binder) Reserve(ctx context.Context, agent wire.Agent, bind wire.Bind) 
 		}
 	}
 	if !resumes {
-		if err := b.owns(agent.Account, u); err != nil {
+		if err := b.owns(ctx, agent.Account, u); err != nil {
 			return nil, err
 		}
 	}
@@ -214,7 +214,7 @@ func (b *Binder) Reserve(ctx context.Context, agent wire.Agent, bind wire.Bind) 
 	if err != nil {
 		return nil, err
 	}
-	if err := b.owns(agent.Account, c.url); err != nil { // somebody has reserved it since it was judged
+	if err := b.owns(ctx, agent.Account, c.url); err != nil { // somebody has reserved it since it was judged
 		b.Release(ctx, c.id, agent, true)
 		return nil, err
 	}
@@ -255,7 +255,7 @@ func (b *Binder) resume(ctx context.Context, agent wire.Agent, r request, t toke
 	u := t.url()
 	err := b.checkPublic(u)
 	if err == nil {
-		err = b.owns(agent.Account, u)
+		err = b.owns(ctx, agent.Account, u)
 	}
 	if err == nil {
 		var c *claim
@@ -286,7 +286,7 @@ func (b *Binder) claimRandom(ctx context.Context, agent wire.Agent, r request, i
 	for {
 		u := endpoint.URL{Scheme: r.scheme, Host: endpoint.RandomLabel() + "." + domain}.WithDefaults()
 		if domain != b.cfg.Domains[0] { // not every name there has to be the account's
-			if err := cmp.Or(b.checkPublic(u), b.owns(agent.Account, u)); err != nil {
+			if err := cmp.Or(b.checkPublic(u), b.owns(ctx, agent.Account, u)); err != nil {
 				return nil, err
 			}
 		}

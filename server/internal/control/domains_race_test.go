@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/culvert-project/culvert/internal/api"
@@ -19,8 +20,8 @@ type judging struct {
 	after func()
 }
 
-func (j *judging) Judge(account, host string) error {
-	err := j.Names.Judge(account, host)
+func (j *judging) Judge(ctx context.Context, account, host string) error {
+	err := j.Names.Judge(ctx, account, host)
 	j.once.Do(j.after)
 	return err
 }
@@ -52,28 +53,34 @@ func TestAPI_41_ANameReservedWhileItIsBound(t *testing.T) {
 	reserve(t, b, agentOf("other", "b"), bind("https", "https://app.example.com"))
 }
 
-// A name that is about to be reserved is nobody else's, until it is known that it was not.
+// A name that is about to be reserved is nobody else's, until it is known that it was not; and for a moment that is
+// waited for, so that who tries to reserve others' names does not have their agents refused.
 func TestNamesAboutToBeReserved(t *testing.T) {
 	t.Parallel()
-	n := control.NewNames("example.com")
-	n.Intend("rd_1", "ac", "app.example.com")
-	for _, tt := range []struct {
-		account, host string
-		code          fault.Code
-	}{
-		{"ac", "app.example.com", ""},
-		{"other", "app.example.com", fault.NameForeign},
-		{"other", "a.app.example.com", fault.NameForeign},
-		{"other", "b.example.com", ""},
-	} {
-		if err := n.Judge(tt.account, tt.host); tt.code == "" && err != nil || tt.code != "" && !fault.Has(err, tt.code) {
-			t.Errorf("%s asks for %s: got %v, want %q", tt.account, tt.host, err, tt.code)
+	synctest.Test(t, func(t *testing.T) {
+		n := control.NewNames("example.com")
+		n.Intend("rd_1", "ac", "app.example.com")
+		for _, tt := range []struct {
+			account, host string
+			code          fault.Code
+		}{
+			{"ac", "app.example.com", ""},
+			{"other", "app.example.com", fault.NameForeign},
+			{"other", "a.app.example.com", fault.NameForeign},
+			{"other", "b.example.com", ""},
+		} {
+			if err := n.Judge(t.Context(), tt.account, tt.host); tt.code == "" && err != nil || tt.code != "" && !fault.Has(err, tt.code) {
+				t.Errorf("%s asks for %s: got %v, want %q", tt.account, tt.host, err, tt.code)
+			}
 		}
-	}
-	n.Withdraw("rd_1")
-	if err := n.Judge("other", "app.example.com"); err != nil {
-		t.Errorf("after it was not reserved: %v", err)
-	}
+		judged := make(chan error, 1)
+		go func() { judged <- n.Judge(t.Context(), "other", "app.example.com") }()
+		synctest.Wait() // it waits for what comes of the intent
+		n.Withdraw("rd_1")
+		if err := <-judged; err != nil {
+			t.Errorf("when it was not reserved: %v", err)
+		}
+	})
 }
 
 // What a domain was reserved as is not judged again when its description changes, whatever names the server has now.

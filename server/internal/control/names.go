@@ -1,11 +1,12 @@
 package control
 
 import (
+	"context"
 	"errors"
 	"iter"
-	"maps"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/culvert-project/culvert/internal/endpoint"
 	"github.com/culvert-project/culvert/internal/fault"
@@ -26,7 +27,13 @@ type Names struct {
 }
 
 // intent is a name that is about to be reserved.
-type intent struct{ name, account string }
+type intent struct {
+	name, account string
+	settled       chan struct{} // closed when it is reserved, or will not be
+}
+
+// intentPatience bounds how long a bind waits for the reservations under way.
+const intentPatience = time.Second
 
 // reservation is a name that is reserved.
 type reservation struct{ id, account string }
@@ -37,16 +44,34 @@ func NewNames(bases ...string) *Names {
 }
 
 // Judge says whether an account may have an endpoint with a public host, which may be a wildcard: nil, or the
-// fault that an agent is told.
-func (n *Names) Judge(account, host string) error {
+// fault that an agent is told. While another account is about to reserve the name it waits for what comes of
+// that: an agent takes a refusal for final, and anybody may try to reserve any name.
+func (n *Names) Judge(ctx context.Context, account, host string) error {
+	ctx, cancel := context.WithTimeout(ctx, intentPatience)
+	defer cancel()
+	for {
+		settled, err := n.judge(account, host)
+		if settled == nil {
+			return err
+		}
+		select {
+		case <-settled:
+		case <-ctx.Done():
+			return fault.New(fault.NameForeign, host)
+		}
+	}
+}
+
+// judge is Judge by what is known now. If settled is not nil it is to be repeated once that is closed.
+func (n *Names) judge(account, host string) (settled <-chan struct{}, err error) {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
 	for _, i := range n.intents {
 		if i.account != account && covers(i.name, host) {
-			return fault.New(fault.NameForeign, host)
+			return i.settled, nil
 		}
 	}
-	return judgeName(n.bases, account, host, reserved{
+	return nil, judgeName(n.bases, account, host, reserved{
 		find:    func(name string) (reservation, error) { return n.domains[name], nil },
 		several: func() (bool, error) { return len(n.accounts) > 1, nil },
 	})
@@ -57,14 +82,23 @@ func (n *Names) Judge(account, host string) error {
 func (n *Names) Intend(id, account, name string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.intents[id] = intent{name, account}
+	n.settle(id)
+	n.intents[id] = intent{name, account, make(chan struct{})}
 }
 
 // Withdraw ends what Intend has begun for a reservation that was not made.
 func (n *Names) Withdraw(id string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	delete(n.intents, id)
+	n.settle(id)
+}
+
+// settle ends an intent, if there is one. It is called with mu held.
+func (n *Names) settle(id string) {
+	if i, ok := n.intents[id]; ok {
+		close(i.settled)
+		delete(n.intents, id)
+	}
 }
 
 // Reserved returns the id of the narrowest reservation of an account that covers a host, "" if there is none.
@@ -109,7 +143,11 @@ func (n *Names) Load(tx store.Tx) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.domains, n.names, n.accounts = fresh.domains, fresh.names, fresh.accounts
-	maps.DeleteFunc(n.intents, func(id string, _ intent) bool { return fresh.names[id] != "" })
+	for id := range n.intents {
+		if fresh.names[id] != "" {
+			n.settle(id)
+		}
+	}
 	return bad.Err()
 }
 
@@ -148,7 +186,7 @@ func (n *Names) Apply(tx store.Tx, changes []store.Change) error {
 // set notes a reservation, whose name never changes. It is called with mu held.
 func (n *Names) set(o *store.Object[domainDoc]) {
 	n.domains[o.Doc.Domain], n.names[o.ID] = reservation{o.ID, o.Account}, o.Doc.Domain
-	delete(n.intents, o.ID)
+	n.settle(o.ID)
 }
 
 // drop forgets a reservation, whose name may have been reserved anew. It is called with mu held.
@@ -157,7 +195,7 @@ func (n *Names) drop(id string) {
 		delete(n.domains, name)
 	}
 	delete(n.names, id)
-	delete(n.intents, id)
+	n.settle(id)
 }
 
 // above yields the names whose reservation covers a host: itself, and what stands above it.
