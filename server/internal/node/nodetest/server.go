@@ -58,6 +58,9 @@ func Begin(tb testing.TB, edit ...func(*node.Config)) *Server {
 	api := cmp.Or(s.cfg.APIAddr, node.DefaultAPIAddr)
 	listen, opened := s.cfg.Listen, make(chan struct{})
 	open := sync.OnceFunc(func() { close(opened) })
+	if listen == nil { // edit wants real sockets
+		listen = new(net.ListenConfig).Listen
+	}
 	s.cfg.Listen = func(ctx context.Context, network, addr string) (net.Listener, error) {
 		if addr == api { // the last one of those that are always there
 			defer open()
