@@ -3,7 +3,7 @@ TOOL = GOWORK=off go tool -modfile=$(CURDIR)/tools/go.mod
 MODULES = . server server/compat
 FUZZTIME ?= 10s
 
-.PHONY: help check build test race lint format tidy vuln fuzz bench bench-path bench-agents bench-table soak suites generate oracles dev
+.PHONY: help check build test race lint format tidy vuln fuzz bench bench-path bench-agents bench-control bench-table soak suites generate oracles dev
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -44,11 +44,15 @@ bench-path: ## the data path beside its peers (nginx, HAProxy, wrk, h2load): mak
 bench-agents: ## memory of idle agents, and their return after a restart: make bench-agents ARGS="-agents 10000 -idle 10m"
 	go run ./server/bench/agents $(ARGS)
 
+bench-control: build ## the control plane, without and with 100 000 endpoints: make bench-control ARGS="-endpoints 1000"
+	go run ./server/bench/control $(ARGS)
+
 bench-table: ## the routing table: look-ups among up to a million names, binds, and the memory they depend on
 	go test -run '^$$' -bench 'Lookup|Bind|Memory' ./server/internal/route
 
-soak: ## half an hour of load with faults, and 10 GiB bodies: make soak ARGS="--for 4m --body 2GiB"
+soak: ## half an hour of load with faults, and 10 GiB bodies: make soak ARGS="--for 4m --body 2GiB"; then 200 kills of each store
 	go run ./server/reliability/soak $(ARGS)
+	go test ./server/internal/store/sqlstore -run TestS3 -count 1 -timeout 30m -store.rounds 200
 
 suites: ## the public suites, whole, and their scores (slowhttptest and testssl.sh have to be there)
 	CULVERT_SUITES=full go test -count=1 -v -parallel 1 -timeout 60m ./server/compat/suites
