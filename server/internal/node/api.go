@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/netip"
 	"strconv"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -56,6 +55,18 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	f.api.Load().ServeHTTP(w, r)
+}
+
+// prover is an authenticator that notes which connections have shown a valid key.
+type prover struct{ rest.Authenticator }
+
+// APIKey returns the caller that a key stands for.
+func (p prover) APIKey(ctx context.Context, key string, from netip.Addr) (*control.Caller, error) {
+	c, err := p.Authenticator.APIKey(ctx, key, from)
+	if err == nil {
+		proven(ctx)
+	}
+	return c, err
 }
 
 // nobody knows no key yet: the database that has them is not open.
@@ -132,8 +143,8 @@ func (n *Node) startAPI(ctx context.Context, lns *listeners, f *files) (*backgro
 	return b, nil
 }
 
-// serveAPI serves the API on ln until ctx ends, to so many connections at once;
-// more wait. With a secure configuration it speaks HTTPS.
+// serveAPI serves the API on ln until ctx ends, to so many connections at once
+// (see apiPlaces). With a secure configuration it speaks HTTPS.
 func serveAPI(ctx context.Context, ln net.Listener, conns int, secure *tls.Config, h http.Handler, logger *slog.Logger) error {
 	srv := &http.Server{
 		Handler:           h,
@@ -146,14 +157,15 @@ func serveAPI(ctx context.Context, ln net.Listener, conns int, secure *tls.Confi
 		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: apiStreams},
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 	}
+	places := newAPIPlaces(ln, conns)
+	srv.ConnState, srv.ConnContext = places.state, withAPIConn
 	ended := make(chan error, 1)
 	go func() {
-		ln := &bounded{Listener: ln, places: make(chan struct{}, conns)}
 		if secure != nil {
-			ended <- srv.ServeTLS(ln, "", "")
+			ended <- srv.ServeTLS(places, "", "")
 			return
 		}
-		ended <- srv.Serve(ln)
+		ended <- srv.Serve(places)
 	}()
 	select {
 	case err := <-ended:
@@ -170,33 +182,4 @@ func serveAPI(ctx context.Context, ln net.Listener, conns int, secure *tls.Confi
 		err = errors.Join(err, served)
 	}
 	return err
-}
-
-// bounded is a listener with a limited number of open connections.
-type bounded struct {
-	net.Listener
-	places chan struct{}
-}
-
-// Accept waits for a place and then for a connection, which gives the place back
-// when it is closed.
-func (b *bounded) Accept() (net.Conn, error) {
-	b.places <- struct{}{}
-	c, err := b.Listener.Accept()
-	if err != nil {
-		<-b.places
-		return nil, err
-	}
-	return &placed{Conn: c, leave: sync.OnceFunc(func() { <-b.places })}, nil
-}
-
-type placed struct {
-	net.Conn
-	leave func()
-}
-
-// Close closes the connection and gives its place back.
-func (p *placed) Close() error {
-	p.leave()
-	return p.Conn.Close()
 }
