@@ -74,7 +74,7 @@ type Config struct {
 		// Reserved returns the id of the reserved name that covers a host for the account, "" if none does.
 		Reserved(account, host string) string
 		// Intend and Withdraw are those of [Names].
-		Intend(id, account, name string)
+		Intend(id, account, name string) (free bool)
 		Withdraw(id string)
 	}
 	// KnowsIPPolicy says whether an account has an IP policy that a traffic policy names. Nil means that it is
@@ -105,6 +105,7 @@ type Binder struct {
 
 	mu    sync.Mutex
 	sites map[place]*site   // guarded by mu, as is all below
+	hosts hostTree          // of the public ones
 	byID  map[string]*claim // by the id of an agent's endpoint
 	held  *list.List        // of *claim, the oldest first
 	// standing are the stored endpoints by their ids, storedClaims counts their claims, and running says that

@@ -118,13 +118,14 @@ func (b *Binder) tryPlace(agent wire.Agent, r request, want claim, free bool) (c
 		return nil, false, s.busy, closing, nil
 	case c != nil:
 		return c, false, nil, closing, b.takeOver(c, s, agent, r)
-	case s != nil && free:
+	case s != nil && free, b.foreign(p, want.account):
 		return nil, false, nil, closing, errTaken
 	case len(b.byID)-b.held.Len()+b.storedClaims >= b.cfg.Limits.Endpoints:
 		return nil, false, nil, closing, errFull
 	}
 	if s == nil {
 		s = &site{scheme: r.scheme}
+		b.addSite(p, s)
 		switch {
 		case !b.listens(at):
 		case want.stored && !b.running:
@@ -139,13 +140,28 @@ func (b *Binder) tryPlace(agent wire.Agent, r request, want claim, free bool) (c
 	c.session, c.pooled = agent.SessionID, r.pooled
 	s.scheme = r.scheme
 	s.members = append(s.members, c)
-	b.sites[p] = s
 	if c.stored {
 		b.storedClaims++
 	} else {
 		b.byID[c.id] = c
 	}
 	return c, opened, nil, closing, nil
+}
+
+// foreign reports whether another account has a place of the same public host, by another scheme or port: a name is
+// one account's, or cookies and redirects of one would reach the other. b.mu is held.
+func (b *Binder) foreign(p place, account string) bool {
+	if p.account != "" || p.host == "" {
+		return false
+	}
+	for q := range b.hosts.at(p.host) {
+		for _, c := range b.sites[q].members {
+			if c.account != account {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // takeOver gives a claim to agent, who has proved by a token that it is its own. Its refusal is final: the
@@ -213,7 +229,7 @@ func (b *Binder) drop(c *claim) (closing []uint16) {
 		s.busy = make(chan struct{})
 		return []uint16{p.port}
 	default:
-		delete(b.sites, p)
+		b.deleteSite(p)
 	}
 	return nil
 }
@@ -252,7 +268,7 @@ func (b *Binder) open(c *claim) error {
 	s.busy = nil
 	if err != nil {
 		b.forget(c, s)
-		delete(b.sites, p)
+		b.deleteSite(p)
 		return openFailure(err)
 	}
 	return nil
@@ -265,7 +281,7 @@ func (b *Binder) close(ports []uint16) {
 		b.mu.Lock()
 		p := place{port: port}
 		close(b.sites[p].busy)
-		delete(b.sites, p)
+		b.deleteSite(p)
 		b.mu.Unlock()
 	}
 }

@@ -34,6 +34,10 @@ func TestEndpoints31_Conflicts(t *testing.T) {
 		{"both pooled, advertised port", pooled(bind("https", h)), pooled(bind("https", h+":9443")), "ac", ""},
 		{"both pooled, another account", pooled(bind("https", h)), pooled(bind("https", h)), "other", fault.URLTaken},
 		{"http beside https", bind("https", h), bind("http", "http://h.example.com"), "ac", ""},
+		{"http beside https of another account", bind("https", h), bind("http", "http://h.example.com"), "other", fault.URLTaken},
+		{"another port beside https of another account", bind("https", h), bind("tls", "tls://h.example.com:5671"), "other", fault.URLTaken},
+		{"name below that of another account", bind("https", h), bind("https", "https://a.h.example.com"), "other", ""},
+		{"internal name of another account", bind("https", "https://h.internal"), bind("http", "http://h.internal"), "other", ""},
 		{"tls on https", bind("https", h), bind("tls", "tls://h.example.com"), "ac", fault.URLTaken},
 		{"https on tls, both pooled", pooled(bind("tls", "tls://h.example.com")), pooled(bind("https", h)), "ac", fault.URLTaken},
 		{"wildcard beside name", bind("https", h), bind("https", "https://*.example.com"), "ac", ""},
@@ -58,6 +62,26 @@ func TestEndpoints31_Conflicts(t *testing.T) {
 			refused(t, b, second, tt.then, tt.code)
 		})
 	}
+}
+
+// A name is free for other accounts once nobody has any part of it, be it an agent's, held for one, or stored.
+func TestANameIsOneAccounts(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	a := agentOf("other", "a")
+	stored := c.must(c.create("https://s.example.com", nil))
+	refused(t, c.binder, a, bind("http", "http://s.example.com"), fault.URLTaken)
+	c.remove(stored.ID)
+	reserve(t, c.binder, a, bind("http", "http://s.example.com"))
+	_, err := c.create("https://s.example.com", nil)
+	wantCode(t, err, fault.EndpointTaken)
+
+	first := reserve(t, c.binder, a, bind("http", "http://h.example.com"))
+	release(c.binder, a, first, false)
+	_, err = c.create("https://h.example.com:8443", nil)
+	wantCode(t, err, fault.EndpointTaken)
+	release(c.binder, a, reserve(t, c.binder, a, bind("http", "http://h.example.com")), true)
+	c.must(c.create("https://h.example.com:8443", nil))
 }
 
 func TestPoolMembersComeAndGo(t *testing.T) {

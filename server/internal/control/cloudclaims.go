@@ -162,7 +162,7 @@ func (b *Binder) opened(p place, ok bool) (closing []uint16) {
 	case ok:
 		return []uint16{p.port}
 	default:
-		delete(b.sites, p)
+		b.deleteSite(p)
 	}
 	close(s.busy)
 	s.busy = nil

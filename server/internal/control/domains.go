@@ -28,16 +28,13 @@ type domainDoc struct {
 	CertificateID string                 `json:"certificate_id,omitempty"`
 	Policy        *api.CertificatePolicy `json:"certificate_management_policy,omitempty"`
 	ResolvesTo    []api.Place            `json:"resolves_to,omitempty"`
-	// Root is the name below which other reservations may cover this one or be covered by it.
-	Root string `json:"root"`
 	api.Texts
 }
 
 func domainCollection() store.Collection[domainDoc] {
 	return store.Collection[domainDoc]{
-		Kind:   "reserved_domain",
-		Keys:   func(o *store.Object[domainDoc]) []store.Key { return []store.Key{domainKey(o.Doc.Domain)} },
-		Parent: func(o *store.Object[domainDoc]) string { return o.Doc.Root },
+		Kind: "reserved_domain",
+		Keys: func(o *store.Object[domainDoc]) []store.Key { return []store.Key{domainKey(o.Doc.Domain)} },
 	}
 }
 
@@ -67,11 +64,12 @@ type DomainsConfig struct {
 	Region string
 }
 
-// Places knows who has endpoints where, as a [Binder] does.
+// Places knows who has names and endpoints where, as a [Binder] does.
 type Places interface {
 	// Intend lets no other account begin an endpoint at or below a name, which may be a wildcard and which an
-	// account is about to reserve by an id. It reports whether none has one there already.
-	Intend(id, account, name string) (free bool)
+	// account is about to reserve by an id. It is refused if another one has an endpoint there already, or a name
+	// below; then it has done nothing.
+	Intend(id, account, name string) error
 	// Withdraw ends that for a reservation that is not there.
 	Withdraw(id string)
 	// StoredBelow returns the URLs of an account's stored endpoints at or below a name.
@@ -136,8 +134,8 @@ func (d *domains) judgeName(c *change, old, o *store.Object[domainDoc]) error {
 	if err != nil {
 		return err
 	}
-	doc.Domain, doc.Name, doc.Root = host, "", d.root(host)
-	return d.judgeOthers(c, o.ID, host, doc.Root)
+	doc.Domain, doc.Name = host, ""
+	return d.judgeOthers(c, o.ID, host)
 }
 
 // parse returns the canonical form of a name, if it may be reserved at all.
@@ -193,20 +191,8 @@ func domainRefusal(f *fault.Error, text string) error {
 	return fault.Wrap(f, code, text)
 }
 
-// root returns the name at or below which all reservations stand that could cover a name or be covered by it:
-// one label under a base domain, or under a public suffix.
-func (d *domains) root(host string) string {
-	name := strings.TrimPrefix(host, "*.")
-	suffix := baseOf(d.cfg.Domains, name)
-	if suffix == "" {
-		suffix, _ = publicsuffix.PublicSuffix(name)
-	}
-	label := strings.TrimSuffix(strings.TrimSuffix(name, suffix), ".")
-	return label[strings.LastIndexByte(label, '.')+1:] + "." + suffix
-}
-
 // judgeOthers refuses a name that other accounts have a part in.
-func (d *domains) judgeOthers(c *change, id, host, root string) error {
+func (d *domains) judgeOthers(c *change, id, host string) error {
 	for name := range above(host) {
 		switch r, err := findDomain(c.tx, name); {
 		case err != nil:
@@ -217,18 +203,10 @@ func (d *domains) judgeOthers(c *change, id, host, root string) error {
 			return fault.New(fault.DomainTaken, host)
 		}
 	}
-	for o, err := range d.docs.List(c.tx, store.Query{Parent: root}) {
-		if err != nil {
-			return err
-		}
-		if o.Account != c.caller.Account && covers(host, o.Doc.Domain) {
-			return fault.New(fault.DomainShadows, host)
-		}
+	if err := d.places.Intend(id, c.caller.Account, host); err != nil {
+		return err
 	}
 	c.undo = append(c.undo, func() { d.places.Withdraw(id) })
-	if !d.places.Intend(id, c.caller.Account, host) {
-		return fault.New(fault.DomainOnline, host)
-	}
 	return nil
 }
 

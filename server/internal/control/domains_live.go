@@ -2,16 +2,24 @@ package control
 
 import (
 	"github.com/culvert-project/culvert/internal/endpoint"
+	"github.com/culvert-project/culvert/internal/fault"
 )
 
 // Intend implements [Places]. An agent whose place this does not find yet is judged once more when it has it.
-func (b *Binder) Intend(id, account, name string) (free bool) {
-	if b.cfg.Names != nil {
-		b.cfg.Names.Intend(id, account, name)
+func (b *Binder) Intend(id, account, name string) error {
+	if b.cfg.Names != nil && !b.cfg.Names.Intend(id, account, name) {
+		return fault.New(fault.DomainShadows, name)
 	}
-	free = true
-	b.below(name, func(c *claim) { free = free && c.account == account })
-	return free
+	online := false
+	b.below(name, func(c *claim) bool {
+		online = c.account != account
+		return !online
+	})
+	if online {
+		b.Withdraw(id) // at once, so that nobody waits for it
+		return fault.New(fault.DomainOnline, name)
+	}
+	return nil
 }
 
 // Withdraw implements [Places].
@@ -24,24 +32,40 @@ func (b *Binder) Withdraw(id string) {
 // StoredBelow implements [Places].
 func (b *Binder) StoredBelow(account, name string) []endpoint.URL {
 	var urls []endpoint.URL
-	b.below(name, func(c *claim) {
+	b.below(name, func(c *claim) bool {
 		if c.stored && c.account == account {
 			urls = append(urls, c.url)
 		}
+		return true
 	})
 	return urls
 }
 
-// below calls f for each claim on a public name that the reservation of name covers.
-func (b *Binder) below(name string, f func(*claim)) {
+// below calls f for each claim on a public name that the reservation of name covers, until f returns false.
+func (b *Binder) below(name string, f func(*claim) bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for p, s := range b.sites {
-		if p.host == "" || p.account != "" || !covers(name, p.host) {
-			continue
+	for p := range b.hosts.below(name) {
+		for _, c := range b.sites[p].members {
+			if !f(c) {
+				return
+			}
 		}
-		for _, c := range s.members {
-			f(c)
-		}
+	}
+}
+
+// addSite notes a place that is taken from now on. b.mu is held.
+func (b *Binder) addSite(p place, s *site) {
+	b.sites[p] = s
+	if p.account == "" && p.host != "" {
+		b.hosts.add(p)
+	}
+}
+
+// deleteSite frees a place. b.mu is held.
+func (b *Binder) deleteSite(p place) {
+	delete(b.sites, p)
+	if p.account == "" && p.host != "" {
+		b.hosts.remove(p)
 	}
 }

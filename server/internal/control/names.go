@@ -21,15 +21,17 @@ type Names struct {
 
 	mu       sync.RWMutex
 	domains  map[string]reservation // by name; guarded by mu, as is all below
-	names    map[string]string      // of reservations, by id
+	names    map[string]holding     // of reservations, by id
 	accounts map[string]bool
 	intents  map[string]intent // by the id that the reservation will have
+	below    holdings          // of reservations and intents
 }
 
 // intent is a name that is about to be reserved.
 type intent struct {
-	name, account string
-	settled       chan struct{} // closed when it is reserved, or will not be
+	holding
+
+	settled chan struct{} // closed when it is reserved, or will not be
 }
 
 // intentPatience bounds how long a bind waits for the reservations under way.
@@ -40,7 +42,10 @@ type reservation struct{ id, account string }
 
 // NewNames returns the names of a server with these base domains.
 func NewNames(bases ...string) *Names {
-	return &Names{bases: bases, domains: map[string]reservation{}, names: map[string]string{}, accounts: map[string]bool{}, intents: map[string]intent{}}
+	return &Names{
+		bases: bases, domains: map[string]reservation{}, names: map[string]holding{}, accounts: map[string]bool{},
+		intents: map[string]intent{}, below: newHoldings(),
+	}
 }
 
 // Judge says whether an account may have an endpoint with a public host, which may be a wildcard: nil, or the
@@ -78,12 +83,18 @@ func (n *Names) judge(account, host string) (settled <-chan struct{}, err error)
 }
 
 // Intend lets nobody else have a name, or one that its reservation covers, from now on: an account is about to
-// reserve it. That ends when the reservation with this id is known, or with Withdraw.
-func (n *Names) Intend(id, account, name string) {
+// reserve it. That ends when the reservation with this id is known, or with Withdraw. It does nothing and reports
+// false if another account has a name below, or is about to.
+func (n *Names) Intend(id, account, name string) (free bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.settle(id)
-	n.intents[id] = intent{name, account, make(chan struct{})}
+	if n.below.others(account, name) {
+		return false
+	}
+	n.intents[id] = intent{holding{name, account}, make(chan struct{})}
+	n.below.add(account, name, 1)
+	return true
 }
 
 // Withdraw ends what Intend has begun for a reservation that was not made.
@@ -98,6 +109,7 @@ func (n *Names) settle(id string) {
 	if i, ok := n.intents[id]; ok {
 		close(i.settled)
 		delete(n.intents, id)
+		n.below.add(i.account, i.name, -1)
 	}
 }
 
@@ -120,15 +132,15 @@ func (n *Names) Load(tx store.Tx) error {
 	var bad store.Unreadable
 	for o, err := range docs.List(tx, store.Query{}) {
 		if u := bad.Skip(err); u != nil {
-			if name, ok := n.names[u.ID]; ok { // it never changes
-				fresh.domains[name], fresh.names[u.ID] = reservation{u.ID, u.Account}, name
+			if known, ok := n.names[u.ID]; ok { // it never changes
+				fresh.set(u.ID, known.account, known.name)
 			}
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		fresh.set(o)
+		fresh.set(o.ID, o.Account, o.Doc.Domain)
 	}
 	for o, err := range accounts.List(tx, store.Query{}) {
 		if u := bad.Skip(err); u != nil {
@@ -142,9 +154,10 @@ func (n *Names) Load(tx store.Tx) error {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.domains, n.names, n.accounts = fresh.domains, fresh.names, fresh.accounts
-	for id := range n.intents {
-		if fresh.names[id] != "" {
+	n.domains, n.names, n.accounts, n.below = fresh.domains, fresh.names, fresh.accounts, fresh.below
+	for id, i := range n.intents {
+		n.below.add(i.account, i.name, 1)
+		if _, made := n.names[id]; made {
 			n.settle(id)
 		}
 	}
@@ -169,7 +182,7 @@ func (n *Names) Apply(tx store.Tx, changes []store.Change) error {
 			if err != nil {
 				n.drop(c.ID)
 			} else {
-				n.set(o)
+				n.set(o.ID, o.Account, o.Doc.Domain)
 			}
 			n.mu.Unlock()
 		case accounts.Kind:
@@ -184,17 +197,24 @@ func (n *Names) Apply(tx store.Tx, changes []store.Change) error {
 }
 
 // set notes a reservation, whose name never changes. It is called with mu held.
-func (n *Names) set(o *store.Object[domainDoc]) {
-	n.domains[o.Doc.Domain], n.names[o.ID] = reservation{o.ID, o.Account}, o.Doc.Domain
-	n.settle(o.ID)
+func (n *Names) set(id, account, name string) {
+	if _, known := n.names[id]; !known {
+		n.names[id] = holding{name, account}
+		n.below.add(account, name, 1)
+	}
+	n.domains[name] = reservation{id, account}
+	n.settle(id)
 }
 
 // drop forgets a reservation, whose name may have been reserved anew. It is called with mu held.
 func (n *Names) drop(id string) {
-	if name := n.names[id]; n.domains[name].id == id {
-		delete(n.domains, name)
+	if old, known := n.names[id]; known {
+		if n.domains[old.name].id == id {
+			delete(n.domains, old.name)
+		}
+		delete(n.names, id)
+		n.below.add(old.account, old.name, -1)
 	}
-	delete(n.names, id)
 	n.settle(id)
 }
 
