@@ -55,7 +55,7 @@ func Endpoints() *Resource {
 		Fields: append([]Field{
 			{Name: "url", Create: Required, Update: Optional, Max: 4096, Missing: fault.EndpointFieldMissing, Invalid: invalid, Doc: "where it is reached, like https://app.example.com; the scheme cannot be changed"},
 			{Name: "type", Create: Optional, Enum: []string{CloudEndpoint}, Invalid: fault.EndpointTypeInvalid, Doc: "cloud; endpoints of agents are ephemeral"},
-			{Name: "traffic_policy", Create: Required, Update: Optional, Max: 1 << 20, Missing: fault.EndpointPolicyMissing, Invalid: invalid, Doc: "the policy that answers every request, in YAML or JSON"},
+			{Name: "traffic_policy", Create: Required, Update: Optional, Max: MaxPolicy, Missing: fault.EndpointPolicyMissing, Invalid: invalid, Doc: "the policy that answers every request, in YAML or JSON"},
 			{Name: "bindings", Type: Strings, Create: Optional, Update: Optional, Invalid: invalid, Doc: "public or internal; if it is absent the URL decides"},
 			{Name: "pooling_enabled", Type: Bool, Create: Optional, Update: Optional, Invalid: invalid, Doc: "whether other endpoints may share the URL"},
 			{Name: "public_url", Doc: "the URL with the port that clients use"},

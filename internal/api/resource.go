@@ -163,7 +163,24 @@ type Texts struct {
 const (
 	MaxDescription = 255
 	MaxMetadata    = 4096
+	MaxPolicy      = 256 << 10 // reliability-security.md 9.3
 )
+
+// maxQuoted is how many bytes JSON may write for one of a text, as \u003c.
+const maxQuoted = 6
+
+// MaxBody is the largest body, in bytes, of a request that makes or changes an object: 1 MiB (api.md 1.3), or as much
+// as the longest texts of its fields may need in JSON.
+func (r *Resource) MaxBody() int64 {
+	const least = 1 << 20
+	texts := 0
+	for i := range r.Fields {
+		if f := &r.Fields[i]; f.Usable(true) || f.Usable(false) {
+			texts += f.Max
+		}
+	}
+	return max(least, int64(texts)*maxQuoted+least/16)
+}
 
 // Error is the body of every answer from 400 up (api.md 1.7).
 type Error struct {

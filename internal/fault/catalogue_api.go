@@ -40,7 +40,7 @@ const (
 	LimitNumber Code = "ERR_NGROK_244"
 	// WriteRefused means that the caller may only read.
 	WriteRefused Code = "ERR_NGROK_1219"
-	// BodyLarge means that a body is larger than the API takes.
+	// BodyLarge means that a body is larger than the API takes. Argument: the limit in KiB.
 	BodyLarge Code = "ERR_NGROK_812"
 )
 
@@ -65,6 +65,6 @@ func apiEntries() []Entry {
 		{Code: LimitRange, Status: 400, Title: "Page size out of range", Message: "A page has 1 to 100 objects, not %d.", Remedy: "Give a limit from 1 to 100 and follow next_page_uri."},
 		{Code: LimitNumber, Status: 400, Title: "Page size is not a number", Message: "The limit %q is not a number.", Remedy: "Give a limit from 1 to 100."},
 		{Code: WriteRefused, Status: 403, Title: "May only read", Message: "The holder of this API key may not change anything in the account.", Remedy: "Ask an administrator of the account for the role of a developer."},
-		{Code: BodyLarge, Status: 413, Title: "Body too large", Message: "The body of the request is larger than 1 MiB.", Remedy: "Send less."},
+		{Code: BodyLarge, Status: 413, Title: "Body too large", Message: "The body of the request is larger than %d KiB.", Remedy: "Send less."},
 	}
 }

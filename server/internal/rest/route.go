@@ -120,7 +120,7 @@ func ownID(r *api.Resource, id string) (string, error) {
 
 // do does what a route says. id is that of the path, "" for none.
 func (s *Server) do(q *request, r route, id string) (answer, error) {
-	raw, err := body(q)
+	raw, err := body(q, r.resource.Spec().MaxBody())
 	if err != nil {
 		return answer{}, err
 	}

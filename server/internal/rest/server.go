@@ -24,8 +24,6 @@ import (
 )
 
 const (
-	// maxBody bounds the body of a request (api.md 1.3).
-	maxBody = 1 << 20
 	// apiVersion is the version of the API that there is.
 	apiVersion = "2"
 	// patience is how long the work of a request may take.
@@ -256,11 +254,11 @@ func (s *Server) origin(r *http.Request) string {
 	return "http://" + r.Host
 }
 
-// body reads the body of a request.
-func body(q *request) ([]byte, error) {
-	raw, err := io.ReadAll(http.MaxBytesReader(nil, q.Body, maxBody))
+// body reads the body of a request, which has so many bytes at most.
+func body(q *request, most int64) ([]byte, error) {
+	raw, err := io.ReadAll(http.MaxBytesReader(nil, q.Body, most))
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return nil, fault.New(fault.BodyLarge)
+		return nil, fault.New(fault.BodyLarge, most>>10)
 	}
 	if err != nil {
 		return nil, fault.Wrap(err, fault.RequestUnreadable, err)
