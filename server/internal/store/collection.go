@@ -2,6 +2,7 @@ package store
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
 	"time"
@@ -52,6 +53,12 @@ func (c *Collection[T]) List(tx Tx, q Query) iter.Seq2[*Object[T], error] {
 	q.Kind = c.Kind
 	return func(yield func(*Object[T], error) bool) {
 		for r, err := range tx.List(q) {
+			if _, ok := errors.AsType[*UnreadableError](err); ok {
+				if !yield(nil, err) {
+					return
+				}
+				continue
+			}
 			if err != nil {
 				yield(nil, err)
 				return

@@ -74,11 +74,12 @@ type Store interface {
 
 // Tx is a view or an update. It is valid until the function that got it returns, for one goroutine.
 type Tx interface {
-	// Get returns a record, or [ErrNotFound].
+	// Get returns a record, or [ErrNotFound], or an [*UnreadableError] for one that is damaged.
 	Get(kind, id string) (Record, error)
-	// Find returns the record that has the key, or [ErrNotFound].
+	// Find returns the record that has the key, or fails as Get does.
 	Find(k Key) (Record, error)
-	// List yields the selected records, by descending ids. Writing meanwhile is allowed.
+	// List yields the selected records, by descending ids. Writing meanwhile is allowed. After an
+	// [*UnreadableError] it goes on with the next one.
 	List(q Query) iter.Seq2[Record, error]
 	// Put writes a record whose Revision is the stored one, 0 if none is stored; it fails with [ErrConflict]
 	// if it is not, and with [*KeyTakenError] if another record has one of its keys. Keys that it had before

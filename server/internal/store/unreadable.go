@@ -6,13 +6,15 @@ import (
 )
 
 // UnreadableError says that a document is there and cannot be decoded: a later version has written it, or somebody
-// by hand. To ask again does not help.
+// by hand, or it does not match its checksum ([ErrDamaged]). To ask again does not help.
 type UnreadableError struct {
 	Kind, ID, Account, Parent string
 	Err                       error
 }
 
-func (e *UnreadableError) Error() string { return fmt.Sprintf("decode %s %s: %v", e.Kind, e.ID, e.Err) }
+func (e *UnreadableError) Error() string {
+	return fmt.Sprintf("decode %s %s of %s: %v", e.Kind, e.ID, e.Account, e.Err)
+}
 
 func (e *UnreadableError) Unwrap() error { return e.Err }
 

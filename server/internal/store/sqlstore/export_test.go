@@ -32,3 +32,11 @@ func one(t *testing.T, db *sql.DB, query string) string {
 	}
 	return text
 }
+
+// Exec changes the database behind the store's back.
+func (s *Store) Exec(t *testing.T, query string, args ...any) {
+	t.Helper()
+	if _, err := s.writer.ExecContext(t.Context(), query, args...); err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+}

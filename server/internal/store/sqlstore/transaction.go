@@ -41,7 +41,7 @@ func (t *transaction) Get(kind, id string) (store.Record, error) {
 	var row row
 	err := t.session.row("SELECT "+columns+" FROM records WHERE kind = $1 AND id = $2", []any{kind, id}, row.into()...)
 	if err == nil {
-		err = row.check()
+		return row.checked()
 	}
 	return row.Record, t.note(err)
 }
@@ -80,8 +80,8 @@ func (t *transaction) List(q store.Query) iter.Seq2[store.Record, error] {
 				yield(store.Record{}, err)
 				return
 			}
-			for _, r := range page {
-				if !yield(r, nil) {
+			for i := range page {
+				if !yield(page[i].checked()) {
 					return
 				}
 			}
@@ -93,7 +93,7 @@ func (t *transaction) List(q store.Query) iter.Seq2[store.Record, error] {
 	}
 }
 
-func (t *transaction) page(q store.Query, n int) ([]store.Record, error) {
+func (t *transaction) page(q store.Query, n int) ([]row, error) {
 	where, args := []string{"kind = $1"}, []any{q.Kind}
 	for _, c := range []struct{ condition, value string }{{"account = ", q.Account}, {"parent = ", q.Parent}, {"id < ", q.Before}} {
 		if c.value != "" {
@@ -103,14 +103,11 @@ func (t *transaction) page(q store.Query, n int) ([]store.Record, error) {
 	}
 	args = append(args, n)
 	query := fmt.Sprintf("SELECT %s FROM records WHERE %s ORDER BY id DESC LIMIT $%d", columns, strings.Join(where, " AND "), len(args)) //nolint:gosec // of constants
-	var page []store.Record
+	var page []row
 	err := t.session.rows(query, args, func(scan func(...any) error) error {
 		var row row
 		err := scan(row.into()...)
-		if err == nil {
-			err = row.check()
-		}
-		page = append(page, row.Record)
+		page = append(page, row)
 		return err
 	})
 	return page, t.note(err)
@@ -125,6 +122,14 @@ type row struct {
 
 func (r *row) into() []any {
 	return []any{&r.Kind, &r.ID, &r.Account, &r.Parent, &r.Revision, &r.created, &r.updated, &r.Body, &r.sum}
+}
+
+// checked is what a transaction reads.
+func (r *row) checked() (store.Record, error) {
+	if err := r.check(); err != nil {
+		return store.Record{}, &store.UnreadableError{Kind: r.Kind, ID: r.ID, Account: r.Account, Parent: r.Parent, Err: err}
+	}
+	return r.Record, nil
 }
 
 // check completes a row that was read, and compares its checksum.
@@ -159,7 +164,9 @@ func (t *transaction) Put(r store.Record) error {
 			return err
 		}
 		holder, err := t.Get(kind, id)
-		if err != nil {
+		if u, ok := errors.AsType[*store.UnreadableError](err); ok {
+			holder.Account = u.Account
+		} else if err != nil {
 			return err
 		}
 		return &store.KeyTakenError{Key: k, Kind: kind, ID: id, Account: holder.Account}

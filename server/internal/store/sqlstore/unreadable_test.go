@@ -100,3 +100,35 @@ func TestFollower_WaitsThroughFailures(t *testing.T) {
 		t.Errorf("Run: %v", err)
 	}
 }
+
+// TestS5_ADamagedRecord: one record that does not match its checksum keeps nothing else from being read, followed or
+// written, and can be deleted, and its keys stay taken until then.
+func TestS5_ADamagedRecord(t *testing.T) {
+	t.Parallel()
+	db := openSQLite(t, t.TempDir()+"/culvert.db")
+	name := store.Key{Space: "name", Value: "b"}
+	put(t, db, thing("a", `{"N":1}`), thing("b", `{"N":2}`, name), thing("c", `{"N":3}`))
+	db.Exec(t, `UPDATE records SET body = '{"N":7}' WHERE id = 'b'`)
+	n := numbers{}
+	if err := store.NewFollower(db, slog.New(slog.DiscardHandler), n).Load(t.Context()); err != nil {
+		t.Fatalf("Load: %v", err)
+	}
+	if len(n) != 2 || n["a"] != 1 || n["c"] != 3 {
+		t.Errorf("got %v, want what is not damaged", n)
+	}
+	_, err := db.Update(t.Context(), func(tx store.Tx) error {
+		_, err := tx.Get("thing", "b")
+		if u, ok := errors.AsType[*store.UnreadableError](err); !ok || u.Account != "ac_1" || !errors.Is(err, store.ErrDamaged) {
+			t.Errorf("Get = %v, want that it is damaged", err)
+		}
+		err = tx.Put(thing("d", `{"N":4}`, name))
+		if e, ok := errors.AsType[*store.KeyTakenError](err); !ok || e.ID != "b" || e.Account != "ac_1" {
+			t.Errorf("Put with its key = %v, want that b has it", err)
+		}
+		return errors.Join(tx.Put(thing("e", `{"N":5}`)), tx.Delete("thing", "b"))
+	})
+	if err != nil {
+		t.Errorf("an update beside it: %v", err)
+	}
+	put(t, db, thing("d", `{"N":4}`, name))
+}
