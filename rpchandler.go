@@ -3,6 +3,7 @@ package culvert
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/culvert-project/culvert/internal/fault"
@@ -51,6 +52,9 @@ func (k *link) remoteCommand(ctx context.Context, t wire.ReqType, body json.RawM
 		return nil, fault.New(fault.CommandUnsupported, req.method, "the application has not enabled remote commands")
 	}
 	if _, err := handler(ctx, k.s.info, req); err != nil {
+		if f, ok := errors.AsType[*fault.Error](err); ok {
+			return nil, f
+		}
 		return nil, fault.Wrap(fmt.Errorf("%s handler: %w", req.method, err), fault.CommandFailed, req.method, err)
 	}
 	if t != wire.TypeUpdate {

@@ -162,6 +162,11 @@ func TestAPI_37_Sessions(t *testing.T) {
 			g.refused(404, "", "POST", "/tunnel_sessions/"+absent+"/"+action, `{}`)
 		}
 	}
+	// An agent that says so only when it is asked, as ours does of updates.
+	first.mu.Lock()
+	first.fails = fault.New(fault.CommandUnsupported, "update", "it cannot: at all").Wire()
+	first.mu.Unlock()
+	g.refused(400, fault.UpdateUnsupported, "POST", path+"/update", `{}`)
 	g.refused(404, "", "GET", "/tunnel_sessions/"+foreign.id, "")
 	g.refused(404, "", "DELETE", path, "")
 	if got := foreign.last(); got != "" {

@@ -3,6 +3,7 @@ package tunnel
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/culvert-project/culvert/internal/fault"
 	"github.com/culvert-project/culvert/internal/wire"
@@ -76,9 +77,9 @@ func (srv *Server) command(ctx context.Context, sessionID string, t wire.ReqType
 	if s == nil {
 		return ErrUnknown
 	}
+	cannot, failed := commandFaults(t)
 	if why := unsupported(s.agent.Auth.Extra, t); why != "" {
-		code, _ := commandFaults(t)
-		return fault.New(code, t, why)
+		return fault.New(cannot, t, why)
 	}
 	ctx, cancel := context.WithTimeout(ctx, srv.limits.Command)
 	defer cancel()
@@ -88,10 +89,26 @@ func (srv *Server) command(ctx context.Context, sessionID string, t wire.ReqType
 	case err != nil: // it was silent for too long, or is gone
 		return fault.Wrap(err, fault.CommandTimeout, t)
 	case resp.Error != "":
-		_, code := commandFaults(t)
-		return fault.New(code, t, resp.Error)
+		code, why := refusal(resp.Error)
+		if code == fault.CommandUnsupported {
+			return fault.New(cannot, t, why)
+		}
+		return fault.New(failed, t, why)
 	}
 	return nil
+}
+
+// refusal returns the code and the reason in the answer of an agent that did not
+// carry a command out. Agents of ours name the command ahead of the reason, as we do.
+func refusal(answer string) (code fault.Code, why string) {
+	f := fault.ParseWire(answer)
+	if f == nil {
+		return "", "it does not say why"
+	}
+	if _, reason, ok := strings.Cut(f.Message, ": "); ok && (f.Code == fault.CommandUnsupported || f.Code == fault.CommandFailed) {
+		return f.Code, reason
+	}
+	return f.Code, f.Message
 }
 
 // commandFaults returns the codes of a command that an agent does not support,
