@@ -101,6 +101,9 @@ func (d *Directory) Accounts(ctx context.Context) ([]Account, error) {
 	docs := identity.Accounts()
 	err := d.view(ctx, func(tx store.Tx) error {
 		for o, err := range docs.List(tx, store.Query{}) {
+			if d.skips(err) {
+				continue
+			}
 			if err != nil {
 				return err
 			}

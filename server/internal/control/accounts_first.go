@@ -122,12 +122,15 @@ func (d *Directory) firstAccount(c *change) (made Made, owner string, err error)
 		made, err = d.newAccount(c, identity.DefaultAccount, "default", firstEmail)
 		return made, made.User, err
 	}
-	if err != nil {
+	if err != nil && !unreadable(err) {
 		return Made{}, "", err
 	}
 	c.caller = &Caller{Account: identity.DefaultAccount, Admin: true, Write: true}
 	active := ""
 	for u, err := range users.List(c.tx, store.Query{Account: identity.DefaultAccount}) { // the newest first
+		if d.skips(err) {
+			continue
+		}
 		if err != nil {
 			return Made{}, "", err
 		}
@@ -181,6 +184,9 @@ func (d *Directory) bootstrap(c *change, docs store.Collection[identity.Token], 
 		return err
 	}
 	for o, err := range docs.List(c.tx, store.Query{Account: c.caller.Account}) {
+		if d.skips(err) {
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -198,6 +204,9 @@ func (d *Directory) bootstrap(c *change, docs store.Collection[identity.Token], 
 
 func empty(c *change, docs store.Collection[identity.Token]) (bool, error) {
 	for _, err := range docs.List(c.tx, store.Query{Limit: 1}) {
+		if unreadable(err) {
+			err = nil
+		}
 		return false, err
 	}
 	return true, nil

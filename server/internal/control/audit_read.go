@@ -26,6 +26,9 @@ func AuditTrail(tx store.Tx, q AuditQuery) iter.Seq2[*store.Object[AuditEvent], 
 	return func(yield func(*store.Object[AuditEvent], error) bool) {
 		n := 0
 		for o, err := range audits().List(tx, store.Query{Account: q.Account}) {
+			if unreadable(err) {
+				continue
+			}
 			if err != nil {
 				yield(nil, err)
 				return

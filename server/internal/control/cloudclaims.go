@@ -170,26 +170,28 @@ func (b *Binder) opened(p place, ok bool) (closing []uint16) {
 }
 
 // Follow gives a stored endpoint the place that it is stored with. One that comes by the API has it already,
-// or is about to; this is for those that were there before, or come otherwise.
-func (b *Binder) Follow(want *Standing) {
+// or is about to; this is for those that were there before, or come otherwise. It fails if that cannot be had now.
+func (b *Binder) Follow(want *Standing) error {
 	b.mu.Lock()
 	s := b.standing[want.ID]
 	known := s != nil && (s.pending > 0 || s.revision >= want.Revision)
-	if known && want.Revision > s.revision && s.holds(want.URL) != nil {
+	holds := known && s.holds(want.URL) != nil
+	if holds && want.Revision > s.revision {
 		// The update under way may never hear that it was stored.
 		s.revision, s.at, s.pooled = want.Revision, want.URL, want.Pooled
 	}
 	b.mu.Unlock()
-	if known {
-		return
+	switch {
+	case holds:
+		return nil
+	case known:
+		return b.storedRefusal(errTaken, want.URL)
 	}
 	if err := b.stand(context.Background(), want); err != nil {
-		if b.cfg.Logger != nil {
-			b.cfg.Logger.Error("a stored endpoint does not get its place", "endpoint", want.ID, "url", b.show(want.URL), "err", err)
-		}
-		return
+		return err
 	}
 	b.settle(want, want.Revision, false)
+	return nil
 }
 
 // Forget gives up the places of a stored endpoint that was deleted.

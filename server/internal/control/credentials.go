@@ -180,7 +180,9 @@ func revoke(c *change, o *store.Object[identity.Token]) error {
 func revokeAll(c *change, owner string) error {
 	for _, docs := range []store.Collection[identity.Token]{identity.Authtokens(), identity.APIKeys()} {
 		for o, err := range docs.List(c.tx, store.Query{Parent: owner}) {
-			if err != nil {
+			if u, ok := errors.AsType[*store.UnreadableError](err); ok {
+				o = &store.Object[identity.Token]{ID: u.ID, Account: u.Account}
+			} else if err != nil {
 				return err
 			}
 			if err := errors.Join(revoke(c, o), dropToken(c, docs, o)); err != nil {

@@ -44,10 +44,12 @@ func domainKey(name string) store.Key { return store.Key{Space: "domain", Value:
 func findDomain(tx store.Tx, name string) (reservation, error) {
 	docs := domainCollection()
 	o, err := docs.Find(tx, domainKey(name))
-	if errors.Is(err, store.ErrNotFound) {
+	switch u, ok := errors.AsType[*store.UnreadableError](err); {
+	case ok: // its key tells all that is asked for
+		return reservation{u.ID, u.Account}, nil
+	case errors.Is(err, store.ErrNotFound):
 		return reservation{}, nil
-	}
-	if err != nil {
+	case err != nil:
 		return reservation{}, err
 	}
 	return reservation{o.ID, o.Account}, nil

@@ -200,6 +200,9 @@ func (e *endpoints) List(ctx context.Context, caller *Caller, p Page) (items []a
 			q.Limit = p.Limit + 1
 		}
 		for o, err := range e.docs.List(tx, q) {
+			if e.skips(err) {
+				continue
+			}
 			if err == nil {
 				err = context.Cause(ctx)
 			}

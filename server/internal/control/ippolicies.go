@@ -23,6 +23,9 @@ func NewIPPolicies(s *Shared) Resource {
 		check: func(*change, *store.Object[ipPolicyDoc], *store.Object[ipPolicyDoc]) error { return nil },
 		remove: func(c *change, o *store.Object[ipPolicyDoc]) error {
 			for r, err := range restrictions.List(c.tx, store.Query{Account: o.Account}) {
+				if s.skips(err) {
+					continue // it may name the policy, which then lets nobody in
+				}
 				if err != nil {
 					return err
 				}
@@ -31,7 +34,9 @@ func NewIPPolicies(s *Shared) Resource {
 				}
 			}
 			for r, err := range rules.List(c.tx, store.Query{Parent: o.ID}) {
-				if err != nil {
+				if u, ok := errors.AsType[*store.UnreadableError](err); ok {
+					r = &store.Object[ipRuleDoc]{ID: u.ID, Account: u.Account}
+				} else if err != nil {
 					return err
 				}
 				if err := errors.Join(rules.Delete(c.tx, r.ID), audit(c, ipRuleNoun+"_deleted", ipRuleOf(c.caller, r), nil)); err != nil {

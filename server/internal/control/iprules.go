@@ -58,7 +58,7 @@ func NewIPPolicyRules(s *Shared) Resource {
 			}
 			n := 0
 			for _, err := range docs.List(c.tx, store.Query{Parent: o.Doc.IPPolicyID, Limit: maxIPRules}) {
-				if err != nil {
+				if err != nil && !unreadable(err) {
 					return err
 				}
 				n++

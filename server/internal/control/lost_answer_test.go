@@ -2,9 +2,12 @@ package control_test
 
 import (
 	"context"
+	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/culvert-project/culvert/internal/api"
 	"github.com/culvert-project/culvert/internal/fault"
 	"github.com/culvert-project/culvert/server/internal/control"
 	"github.com/culvert-project/culvert/server/internal/store"
@@ -26,7 +29,9 @@ func (s lostAnswers) Update(ctx context.Context, f func(store.Tx) error) (store.
 			if err != nil {
 				return err
 			}
-			s.binder.Follow(e)
+			if err := s.binder.Follow(e); err != nil {
+				return err
+			}
 		}
 		return nil
 	})
@@ -56,11 +61,22 @@ func TestF23_ALostAnswerKeepsThePlace(t *testing.T) {
 	reserve(t, c.binder, agent("a"), bind("https", "https://a.example.com"))
 }
 
-// What is stored and cannot be waited for is told as what it is.
+// What is stored and cannot be waited for is done: whoever was told that it failed would do it again.
 func TestF23_StoredAndNotInForce(t *testing.T) {
 	t.Parallel()
 	p := newOffline(t, t.TempDir())
+	var log strings.Builder
+	p.shared.Log = slog.New(slog.NewTextHandler(&log, nil))
 	p.shared.Settle = func(context.Context, store.Revision) error { return store.ErrUnavailable }
-	_, err := control.NewVaults(p.shared).Create(t.Context(), &control.Caller{Account: "ac"}, []byte(`{"name":"a"}`))
-	wantCode(t, err, fault.NotYetInForce)
+	vaults, caller := control.NewVaults(p.shared), &control.Caller{Account: "ac"}
+	made, err := vaults.Create(t.Context(), caller, []byte(`{"name":"a"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := vaults.Get(t.Context(), caller, made.(*api.Vault).ID); err != nil {
+		t.Error(err)
+	}
+	if !strings.Contains(log.String(), "stored and not yet in force") {
+		t.Errorf("logged %q, want that the change is not yet in force", log.String())
+	}
 }

@@ -300,7 +300,7 @@ func judgeNameIn(tx store.Tx, bases []string, account, host string) error {
 		several: func() (bool, error) {
 			n := 0
 			for _, err := range accounts.List(tx, store.Query{Limit: 2}) {
-				if err != nil {
+				if err != nil && !unreadable(err) {
 					return false, err
 				}
 				n++

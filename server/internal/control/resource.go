@@ -4,7 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/culvert-project/culvert/internal/api"
@@ -53,6 +53,8 @@ type Shared struct {
 	Settle func(ctx context.Context, r store.Revision) error
 	// Now is the clock.
 	Now func() time.Time
+	// Log takes what callers are not told. Nil means nobody wants it.
+	Log *slog.Logger
 }
 
 // change is one update of the store on behalf of a caller.
@@ -70,8 +72,8 @@ type change struct {
 	ready any
 }
 
-// update applies f and waits until it is in force. It fails with fault.NotYetInForce if f was applied and that could
-// not be waited for.
+// update applies f and waits until it is in force. If that cannot be waited for it succeeds nevertheless: what was done
+// is done, and whoever is told that it failed does it again.
 func (s *Shared) update(ctx context.Context, caller *Caller, f func(c *change) error) error {
 	c := &change{ctx: ctx, caller: caller, at: s.Now().UTC()}
 	revision, err := s.Store.Update(ctx, func(tx store.Tx) error {
@@ -89,11 +91,24 @@ func (s *Shared) update(ctx context.Context, caller *Caller, f func(c *change) e
 	for _, f := range c.done {
 		f()
 	}
-	if err != nil {
-		// The error is no cause that others may look for: whatever it is, the change was made.
-		return fault.Wrap(fmt.Errorf("wait for revision %d: %v", revision, err), fault.NotYetInForce) //nolint:errorlint // see above
+	if err != nil && s.Log != nil {
+		s.Log.Warn("a change is stored and not yet in force", "revision", uint64(revision), "err", err)
 	}
 	return nil
+}
+
+// unreadable reports whether err says that an object is there and cannot be read.
+func unreadable(err error) bool {
+	_, ok := errors.AsType[*store.UnreadableError](err)
+	return ok
+}
+
+// skips is unreadable for a list, which leaves such an object out and logs that.
+func (s *Shared) skips(err error) bool {
+	if unreadable(err) && s.Log != nil {
+		s.Log.Error("an object in the database cannot be read and is left out of a list", "err", err)
+	}
+	return unreadable(err)
 }
 
 // view calls f with a transaction that only reads.
@@ -179,7 +194,8 @@ func (r *resource[T]) Get(ctx context.Context, caller *Caller, id string) (answe
 // own returns an object of the caller's account.
 func (r *resource[T]) own(tx store.Tx, caller *Caller, id string) (*store.Object[T], error) {
 	o, err := r.docs.Get(tx, id)
-	if err == nil && o.Account != caller.Account {
+	u, unreadable := errors.AsType[*store.UnreadableError](err)
+	if err == nil && o.Account != caller.Account || unreadable && u.Account != caller.Account {
 		err = ErrNotFound
 	}
 	return o, err
@@ -194,6 +210,9 @@ func (r *resource[T]) List(ctx context.Context, caller *Caller, p Page) (items [
 			q.Limit = p.Limit + 1
 		}
 		for o, err := range r.docs.List(tx, q) {
+			if r.skips(err) {
+				continue
+			}
 			if err != nil {
 				return err
 			}
@@ -298,12 +317,13 @@ func (r *resource[T]) write(c *change, old, o *store.Object[T]) (any, error) {
 // Delete removes an object.
 func (r *resource[T]) Delete(ctx context.Context, caller *Caller, id string) error {
 	return r.update(ctx, caller, func(c *change) error {
+		var before any
 		o, err := r.own(c.tx, caller, id)
-		if err != nil {
+		if u, ok := errors.AsType[*store.UnreadableError](err); ok && u.Account == caller.Account {
+			o = &store.Object[T]{ID: u.ID, Account: u.Account} // what cannot be read can go
+		} else if err != nil {
 			return err
-		}
-		before, err := r.render(c.tx, caller, o)
-		if err != nil {
+		} else if before, err = r.render(c.tx, caller, o); err != nil {
 			return err
 		}
 		if r.remove != nil {

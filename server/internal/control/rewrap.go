@@ -34,7 +34,9 @@ func rewrap[T any](ctx context.Context, db store.Store, v Rewrapper, docs *store
 		var page []string
 		_, err := db.View(ctx, func(tx store.Tx) error {
 			for o, err := range docs.List(tx, store.Query{Before: before, Limit: rewrapPage}) {
-				if err != nil {
+				if u, ok := errors.AsType[*store.UnreadableError](err); ok {
+					o = &store.Object[T]{ID: u.ID} // rewrapSome leaves it as it is
+				} else if err != nil {
 					return err
 				}
 				before = o.ID
@@ -63,7 +65,7 @@ func rewrap[T any](ctx context.Context, db store.Store, v Rewrapper, docs *store
 func rewrapSome[T any](tx store.Tx, v Rewrapper, docs *store.Collection[T], ids []string, sealed func(*T) []*string) (n int, err error) {
 	for _, id := range ids {
 		o, err := docs.Get(tx, id)
-		if errors.Is(err, store.ErrNotFound) { // it has gone meanwhile
+		if errors.Is(err, store.ErrNotFound) || unreadable(err) { // it has gone meanwhile, or is of no use to anybody
 			continue
 		}
 		if err != nil {

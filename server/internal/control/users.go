@@ -67,6 +67,9 @@ func (d *Directory) Users(ctx context.Context, account string) ([]User, error) {
 			return err
 		}
 		for o, err := range docs.List(tx, store.Query{Account: account}) {
+			if d.skips(err) {
+				continue
+			}
 			if err != nil {
 				return err
 			}

@@ -45,7 +45,7 @@ func NewVaults(s *Shared) Resource {
 		},
 		remove: func(c *change, o *store.Object[vaultDoc]) error {
 			for _, err := range secrets.List(c.tx, store.Query{Parent: o.ID, Limit: 1}) {
-				if err != nil {
+				if err != nil && !unreadable(err) {
 					return err
 				}
 				return fault.New(fault.VaultNotEmpty, o.Doc.Name)

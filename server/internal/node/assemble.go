@@ -60,7 +60,7 @@ func (n *Node) assemble(ctx context.Context, lns *listeners, files *files, db st
 		n: n, lns: lns, facts: facts, roster: identity.NewRoster(files.keys),
 		lookups: control.NewLookups(files.keys, n.log), names: control.NewNames(c.Domains...),
 	}
-	shared := &control.Shared{Store: db, Settle: p.settle, Now: time.Now}
+	shared := &control.Shared{Store: db, Settle: p.settle, Now: time.Now, Log: n.log}
 	made, err := n.ensureFirst(ctx, shared, files.keys)
 	if err != nil {
 		return nil, err
@@ -87,7 +87,8 @@ func (n *Node) assemble(ctx context.Context, lns *listeners, files *files, db st
 	n.tunnels, n.certs, n.edge = p.tunnels, files.certs, p.edge
 	// What is stored comes in this order: who may do something, what policies look
 	// up, whose names are, endpoints, and their names, which agents then do not get.
-	p.follower = store.NewFollower(db, n.log, p.roster, p.lookups, p.names, snapshot.NewCloud(publisher, policies, p.binder, n.log))
+	p.cloud = snapshot.NewCloud(publisher, policies, p.binder, n.log)
+	p.follower = store.NewFollower(db, n.log, p.roster, p.lookups, p.names, p.cloud)
 	p.openResources(shared, files.keys, publisher)
 	return p, n.awaitDatabase(ctx, func() error { return p.follower.Load(ctx) })
 }

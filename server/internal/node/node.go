@@ -17,6 +17,7 @@ import (
 	"github.com/culvert-project/culvert/server/internal/identity"
 	"github.com/culvert-project/culvert/server/internal/intel"
 	"github.com/culvert-project/culvert/server/internal/rest"
+	"github.com/culvert-project/culvert/server/internal/snapshot"
 	"github.com/culvert-project/culvert/server/internal/store"
 	"github.com/culvert-project/culvert/server/internal/tunnel"
 )
@@ -163,6 +164,8 @@ type parts struct {
 	// public names are.
 	lookups *control.Lookups
 	names   *control.Names
+	// cloud are the endpoints that stand on the server.
+	cloud *snapshot.Cloud
 	// follower keeps what traffic needs of the resources in step with the
 	// database, and rest serves them.
 	follower *store.Follower
@@ -191,6 +194,7 @@ func (p *parts) run(ctx context.Context) error {
 	start("api", p.api.failure)
 	start("resources", p.follower.Run)
 	start("claims", p.binder.Run)
+	start("standing endpoints", p.cloud.Run)
 	start("tokens", func(ctx context.Context) error { return watchTokens(ctx, p.roster, p.tunnels.Revoke) })
 	start("refusals", p.gate.Run)
 	start("memory", keepSmall)

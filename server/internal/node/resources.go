@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/culvert-project/culvert/server/internal/control"
@@ -43,10 +42,5 @@ func (p *parts) openResources(shared *control.Shared, keys *vault.Vault, live co
 func (p *parts) settle(ctx context.Context, r store.Revision) error {
 	waiting, cancel := context.WithTimeout(ctx, settleTime)
 	defer cancel()
-	err := p.follower.Wait(waiting, r)
-	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-		p.n.log.Warn("a change is stored and not yet in force", "revision", uint64(r))
-		return nil
-	}
-	return err
+	return p.follower.Wait(waiting, r)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/culvert-project/culvert/internal/endpoint"
@@ -24,8 +25,8 @@ const Draining = 30 * time.Second
 
 // Places gives stored endpoints their places, so that no agent takes them.
 type Places interface {
-	// Follow gives an endpoint the place that it is stored with.
-	Follow(s *control.Standing)
+	// Follow gives an endpoint the place that it is stored with. It fails if that cannot be had now.
+	Follow(s *control.Standing) error
 	// Forget gives up the places of one that was deleted.
 	Forget(id string)
 }
@@ -39,11 +40,13 @@ type Cloud struct {
 	log       *slog.Logger
 	draining  time.Duration
 
-	// The store's follower is the only one to touch these.
-	standing map[string]*stored
+	mu       sync.Mutex
+	standing map[string]*stored // guarded by mu, as is all below
 	programs map[programKey]*program
 	// suspended are the accounts whose endpoints are kept out of the table, though not out of their places.
 	suspended map[string]bool
+	// waiting are the endpoints whose places others have.
+	waiting map[string]*control.Standing
 }
 
 // stored is a stored endpoint in the table.
@@ -72,11 +75,14 @@ func NewCloud(p *Publisher, policies control.Policies, places Places, log *slog.
 	return &Cloud{
 		publisher: p, policies: policies, places: places, log: log, draining: Draining,
 		standing: map[string]*stored{}, programs: map[programKey]*program{}, suspended: map[string]bool{},
+		waiting: map[string]*control.Standing{},
 	}
 }
 
 // Load puts all stored endpoints into the table at once, and takes others out.
 func (c *Cloud) Load(tx store.Tx) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	accounts := identity.Accounts()
 	suspended := map[string]bool{}
 	var bad store.Unreadable
@@ -108,6 +114,11 @@ func (c *Cloud) Load(tx store.Tx) error {
 		changes = c.put(changes, s)
 	}
 	var gone []string
+	for id := range c.waiting {
+		if !seen[id] {
+			delete(c.waiting, id)
+		}
+	}
 	for id := range c.standing {
 		if !seen[id] {
 			gone = append(gone, id)
@@ -120,6 +131,8 @@ func (c *Cloud) Load(tx store.Tx) error {
 
 // Apply follows changes of stored endpoints and of their accounts.
 func (c *Cloud) Apply(tx store.Tx, changed []store.Change) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	var changes []*change
 	var gone []string
 	var bad store.Unreadable
@@ -142,6 +155,7 @@ func (c *Cloud) Apply(tx store.Tx, changed []store.Change) error {
 		switch {
 		case errors.Is(err, store.ErrNotFound):
 			gone = append(gone, ch.ID)
+			delete(c.waiting, ch.ID)
 			changes = c.remove(changes, ch.ID, c.draining)
 		case bad.Skip(err) != nil: // its old form stays
 		case err != nil:
@@ -201,9 +215,45 @@ func (c *Cloud) apply(changes []*change, gone []string) {
 	}
 }
 
-// put adds the change that brings an endpoint into the table, or its new form into the place of the old one.
+// tryEvery is how often the places of endpoints that wait are asked for.
+const tryEvery = 2 * time.Second
+
+// Run gives endpoints whose places others had their places once these are free, until ctx ends.
+func (c *Cloud) Run(ctx context.Context) error {
+	tick := time.NewTicker(tryEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			c.try()
+		}
+	}
+}
+
+// try puts the endpoints into the table that wait for their places and have them now.
+func (c *Cloud) try() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var changes []*change
+	for _, s := range c.waiting {
+		changes = c.put(changes, s)
+	}
+	c.apply(changes, nil)
+}
+
+// put adds the change that brings an endpoint into the table, or its new form into the place of the old one. One that
+// has not got its place is kept out of it: the place is somebody else's.
 func (c *Cloud) put(changes []*change, s *control.Standing) []*change {
-	c.places.Follow(s)
+	if err := c.places.Follow(s); err != nil {
+		if c.waiting[s.ID] == nil {
+			c.log.Error("a stored endpoint does not get its place and waits for it", "endpoint", s.ID, "url", s.URL.String(), "err", err)
+		}
+		c.waiting[s.ID] = s
+		return c.remove(changes, s.ID, c.draining)
+	}
+	delete(c.waiting, s.ID)
 	if c.suspended[s.Account] {
 		return c.remove(changes, s.ID, 0)
 	}

@@ -1,10 +1,12 @@
 package snapshot
 
 import (
+	"encoding/json"
 	"errors"
 	"iter"
 	"testing"
 
+	"github.com/culvert-project/culvert/internal/wire"
 	"github.com/culvert-project/culvert/server/internal/control"
 	"github.com/culvert-project/culvert/server/internal/store"
 )
@@ -105,5 +107,51 @@ func TestAnUnreadableEndpointStaysAsItWas(t *testing.T) {
 	w.load()
 	if w.at("a.example.com") == nil {
 		t.Error("loading anew took ep_1 out of the table")
+	}
+}
+
+// TestAPlaceOfAnother: an endpoint whose place another account has is not in the table, where it would share it, until
+// the place is free; nor is one that was deleted meanwhile.
+func TestAPlaceOfAnother(t *testing.T) {
+	t.Parallel()
+	w := newStandingWorld(t)
+	agent := wire.Agent{Account: "ac_2", SessionID: "ts_1"}
+	bind := func(host string) (release func()) {
+		bound, err := w.binder.Reserve(t.Context(), agent, wire.Bind{Id: host, Proto: "https", Opts: json.RawMessage(`{"URL":"https://` + host + `"}`)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return func() { w.binder.Release(t.Context(), bound.TunnelID, agent, true) }
+	}
+	free := []func(){bind("a.example.com"), bind("b.example.com"), bind("c.example.com")}
+	w.put(record(t, "ep_1", "a.example.com", says("a"), false), record(t, "ep_2", "b.example.com", says("b"), false))
+	w.load()
+	w.put(record(t, "ep_3", "d.example.com", says("d"), false))
+	w.changed("ep_3")
+	w.put(record(t, "ep_3", "c.example.com", says("d"), false)) // behind the API's back
+	w.changed("ep_3")
+	w.cloud.try()
+	hosts := []string{"a.example.com", "b.example.com", "c.example.com", "d.example.com"}
+	for _, host := range hosts {
+		if w.at(host) != nil {
+			t.Errorf("%s is in the table, and its place another account's", host)
+		}
+	}
+	if _, err := w.db.Update(t.Context(), func(tx store.Tx) error { return tx.Delete(control.EndpointKind, "ep_2") }); err != nil {
+		t.Fatal(err)
+	}
+	w.changed("ep_2")
+	for _, f := range free {
+		f()
+	}
+	w.cloud.try()
+	for i, want := range []bool{true, false, true, false} {
+		if got := w.at(hosts[i]) != nil; got != want {
+			t.Errorf("%s, when the places are free: in the table %v, want %v", hosts[i], got, want)
+		}
+	}
+	bind("d.example.com")() // given up for c.example.com
+	if len(w.cloud.waiting) > 0 {
+		t.Errorf("%v still wait", w.cloud.waiting)
 	}
 }
