@@ -127,6 +127,9 @@ func (s *server) changes(ctx context.Context, samples int) error {
 	return nil
 }
 
+// tenant is the name of the i-th endpoint.
+func tenant(i int) string { return fmt.Sprintf("tenant-%06d.culvert.localhost", i) }
+
 // fill makes all endpoints and domains, 32 at once.
 func (s *server) fill(ctx context.Context, o options) error {
 	if err := atOnce(ctx, o.domains, func(ctx context.Context, i int) error {
@@ -134,8 +137,18 @@ func (s *server) fill(ctx context.Context, o options) error {
 	}, "domains"); err != nil {
 		return err
 	}
+	s.stormy = make([]string, min(o.endpoints, stormEndpoints))
 	return atOnce(ctx, o.endpoints, func(ctx context.Context, i int) error {
-		return s.call(ctx, http.MethodPost, "/endpoints", cloud(fmt.Sprintf("tenant-%06d.culvert.localhost", i), fmt.Sprint("answer ", i%100)), nil)
+		ep := cloud(tenant(i), fmt.Sprint("answer ", i%100))
+		ep["url"] = "http://" + tenant(i)
+		var made struct{ ID string }
+		if err := s.call(ctx, http.MethodPost, "/endpoints", ep, &made); err != nil {
+			return err
+		}
+		if i < len(s.stormy) {
+			s.stormy[i] = made.ID
+		}
+		return nil
 	}, "endpoints")
 }
 
@@ -168,7 +181,7 @@ func (s *server) lists(ctx context.Context, o options) error {
 	for name, query := range map[string]string{
 		"a page of 100 endpoints":     "/endpoints?limit=100",
 		"a page of 100 domains":       "/reserved_domains?limit=100",
-		"one of all by a filter":      "/endpoints?limit=100&filter=" + url.QueryEscape(fmt.Sprintf(`obj.url == "https://tenant-%06d.culvert.localhost"`, o.endpoints/2)),
+		"one of all by a filter":      "/endpoints?limit=100&filter=" + url.QueryEscape(fmt.Sprintf(`obj.url == "http://%s"`, tenant(o.endpoints/2))),
 		"the first 100 of a filter's": "/endpoints?limit=100&filter=" + url.QueryEscape(`obj.url.contains("tenant")`),
 	} {
 		var took times

@@ -28,7 +28,7 @@ func main() {
 	flag.IntVar(&o.endpoints, "endpoints", 100_000, "endpoints that stand on the server")
 	flag.IntVar(&o.domains, "domains", 10_000, "reserved domains")
 	flag.IntVar(&o.samples, "samples", 200, "repetitions of what is timed one by one")
-	flag.Float64Var(&o.seconds, "seconds", 5, "how long agents bind")
+	flag.Float64Var(&o.seconds, "seconds", 5, "how long policies change, and agents bind")
 	flag.StringVar(&o.bin, "bin", "bin", "folder with culvertd (make build)")
 	flag.StringVar(&o.database, "database", "", "URL of an empty PostgreSQL database to use instead of SQLite")
 	flag.Parse()
@@ -74,7 +74,11 @@ func run(ctx context.Context, o options) error {
 	if err := s.lists(ctx, o); err != nil {
 		return err
 	}
-	return s.binds(ctx, time.Duration(o.seconds*float64(time.Second)))
+	limit := time.Duration(o.seconds * float64(time.Second))
+	if err := s.storm(ctx, limit); err != nil {
+		return err
+	}
+	return s.binds(ctx, limit)
 }
 
 // times are those of one step, as it was repeated.

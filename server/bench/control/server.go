@@ -29,6 +29,8 @@ type server struct {
 	dir      string
 	database string // "": SQLite
 
+	stormy []string // ids of the endpoints that a storm changes
+
 	cmd              *exec.Cmd
 	log              bytes.Buffer
 	http, agent, api string
