@@ -80,6 +80,9 @@ type Config struct {
 	// KnowsIPPolicy says whether an account has an IP policy that a traffic policy names. Nil means that it is
 	// not asked.
 	KnowsIPPolicy func(account, id string) bool
+	// KnowsSecret says whether an account has a vault with a name, and a secret with one in it. Nil means that it is
+	// not asked.
+	KnowsSecret func(account, vault, name string) (hasVault, hasSecret bool)
 	// Domains are the base domains; at least one is required. Random names come under the first.
 	Domains []string
 	// HTTPPort and HTTPSPort are the advertised ports, which stand for 80 and 443. Default: 80 and 443.

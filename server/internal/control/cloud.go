@@ -86,7 +86,7 @@ func (b *Binder) compileStored(account, text string, u endpoint.URL) (warnings [
 		return nil, fault.New(fault.EndpointPolicyMissing)
 	}
 	program, found := CompileStored(b.cfg.Policies, text, u)
-	found = append(found, b.unknown(account, program)...)
+	found = append(append(found, b.unknown(account, program)...), b.unknownSecrets(account, text)...)
 	if found.Failed() {
 		return nil, diagnosed(fault.EndpointPolicyInvalid, found.Errors())
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -83,21 +84,17 @@ func decodeObject(within string, fields []api.Field, raw json.RawMessage, create
 		}
 		return nil, fault.New(fault.FieldInvalid, within, "it is no object")
 	}
+	if err := checkNames(within, fields, given, create); err != nil {
+		return nil, err
+	}
 	set := map[string]json.RawMessage{}
 	for i := range fields {
 		f := &fields[i]
-		use := f.Update
-		if create {
-			use = f.Create
+		use := useOf(f, create)
+		if use == api.Never || use == api.Ignored {
+			continue
 		}
 		value, present := given[f.Name]
-		if use == api.Never {
-			continue
-		}
-		delete(given, f.Name)
-		if use == api.Ignored {
-			continue
-		}
 		if string(value) == "null" || create && (f.Ref != "" || f.Enum != nil) && string(value) == `""` {
 			present = false
 		}
@@ -114,13 +111,26 @@ func decodeObject(within string, fields []api.Field, raw json.RawMessage, create
 		}
 		set[f.Name] = value
 	}
-	if within == "" && !create {
-		delete(given, "id") // some clients send it (api.md 1.3)
-	}
-	for name := range given {
-		return nil, fault.New(fault.FieldUnknown, within+name, usable(fields, create))
-	}
 	return set, nil
+}
+
+// checkNames refuses fields that cannot be given. It comes before what is missing, which may be there with a slip in
+// its name.
+func checkNames(within string, fields []api.Field, given map[string]json.RawMessage, create bool) error {
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		known := slices.ContainsFunc(fields, func(f api.Field) bool { return f.Name == name && useOf(&f, create) != api.Never })
+		if !known && (within != "" || create || name != "id") { // some clients send it with updates (api.md 1.3)
+			return fault.New(fault.FieldUnknown, within+name, usable(fields, create))
+		}
+	}
+	return nil
+}
+
+func useOf(f *api.Field, create bool) api.Use {
+	if create {
+		return f.Create
+	}
+	return f.Update
 }
 
 func missing(within string, f *api.Field) error {
@@ -134,7 +144,7 @@ func missing(within string, f *api.Field) error {
 func usable(fields []api.Field, create bool) string {
 	var names []string
 	for _, f := range fields {
-		if use := map[bool]api.Use{true: f.Create, false: f.Update}[create]; use == api.Optional || use == api.Required {
+		if use := useOf(&f, create); use == api.Optional || use == api.Required {
 			names = append(names, f.Name)
 		}
 	}

@@ -161,6 +161,14 @@ func (l *Lookups) warn(account, what string, from netip.Addr) {
 // KnowsIPPolicy reports whether an account has an IP policy.
 func (l *Lookups) KnowsIPPolicy(account, id string) bool { return l.IPPolicy(account, id) != nil }
 
+// KnowsSecret reports whether an account has a vault, and a secret in it, by their names.
+func (l *Lookups) KnowsSecret(account, vault, name string) (hasVault, hasSecret bool) {
+	if a := (*l.accounts.Load())[account]; a != nil && a.byName[vault] != nil {
+		return true, a.byName[vault].secrets[name] != nil
+	}
+	return false, false
+}
+
 // clone returns a copy whose maps may be changed.
 func (a *accountLookups) clone() *accountLookups {
 	if a == nil {

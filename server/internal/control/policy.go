@@ -3,6 +3,7 @@ package control
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strings"
 	"unicode"
 
@@ -69,6 +70,32 @@ func (b *Binder) unknown(account string, p *policy.Program) (found policy.Diagno
 		if !b.cfg.KnowsIPPolicy(account, r.ID) {
 			found = append(found, r.Unknown("IP policy"))
 		}
+	}
+	return found
+}
+
+// secretGet finds the secrets that a policy's text names in so many words, also where its quotes are escaped.
+var secretGet = regexp.MustCompile(`secrets\.get\(\s*\\?['"]([\w/.-]+)\\?['"]\s*,\s*\\?['"]([\w/.-]+)\\?['"]\s*\)`)
+
+// unknownSecrets warns of secrets that a policy names and its account does not have: they may come later, and until
+// then their use is an error (traffic-policy.md 10).
+func (b *Binder) unknownSecrets(account, text string) (found policy.Diagnostics) {
+	if b.cfg.KnowsSecret == nil {
+		return nil
+	}
+	told := map[string]bool{}
+	for _, m := range secretGet.FindAllStringSubmatch(text, -1) {
+		vault, name := m[1], m[2]
+		hasVault, hasSecret := b.cfg.KnowsSecret(account, vault, name)
+		message := fmt.Sprintf("the account has no vault %q", vault)
+		if hasVault {
+			message = fmt.Sprintf("the vault %q has no secret %q", vault, name)
+		}
+		if hasSecret || told[message] {
+			continue
+		}
+		told[message] = true
+		found = append(found, policy.Diagnostic{Code: fault.SecretVaultName, Message: message, Warning: true})
 	}
 	return found
 }

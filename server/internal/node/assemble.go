@@ -69,7 +69,7 @@ func (n *Node) assemble(ctx context.Context, lns *listeners, files *files, db st
 	n.describe(lns, files, made)
 	ports := &ports{}
 	p.binder, err = control.New(control.Config{
-		Sealer: files.keys, Policies: policies, ACL: p.roster, Names: p.names, KnowsIPPolicy: p.lookups.KnowsIPPolicy,
+		Sealer: files.keys, Policies: policies, ACL: p.roster, Names: p.names, KnowsIPPolicy: p.lookups.KnowsIPPolicy, KnowsSecret: p.lookups.KnowsSecret,
 		Domains: c.Domains, HTTPPort: n.info.HTTPPort, HTTPSPort: n.info.HTTPSPort, Extra: controlListeners(c),
 		TCPFirst: c.TCPPorts.First, TCPLast: c.TCPPorts.Last, Ports: ports, Limits: c.Endpoints, Logger: n.log,
 	})

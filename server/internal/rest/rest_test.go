@@ -239,6 +239,7 @@ func TestRefusals(t *testing.T) {
 		{"deep", "POST", "/vaults", strings.Repeat(`{"a":`, 70) + "1" + strings.Repeat("}", 70), nil, 400, fault.BodyUnparsable},
 		{"unknown field", "POST", "/vaults", `{"name":"a","nmae":"b"}`, nil, 400, fault.FieldUnknown},
 		{"answer's field", "POST", "/vaults", `{"name":"a","created_by":"usr_9"}`, nil, 400, fault.FieldUnknown},
+		{"a slip in a required field", "POST", "/vaults", `{"nam":"a"}`, nil, 400, fault.FieldUnknown},
 		{"wrong type", "POST", "/vaults", `{"name":1}`, nil, 400, fault.FieldInvalid},
 		{"missing", "POST", "/vaults", "", nil, 400, fault.VaultNameEmpty},
 		{"null", "POST", "/vaults", `{"name":null}`, nil, 400, fault.VaultNameEmpty},
