@@ -54,6 +54,8 @@ const (
 	EmailTaken Code = "ERR_CULVERT_1623"
 	// IdentityInvalid means that an account or user cannot be made so. Arguments: the field, what is wrong.
 	IdentityInvalid Code = "ERR_CULVERT_1624"
+	// AccountAmbiguous means that several accounts have the name that was given. Arguments: the name, their ids.
+	AccountAmbiguous Code = "ERR_CULVERT_1625"
 )
 
 func identityEntries() []Entry {
@@ -74,7 +76,7 @@ func identityEntries() []Entry {
 		{Code: OwnerRefused, Status: 403, Title: "Only administrators choose owners", Message: "Only an administrator of the account may make credentials for others.", Remedy: "Leave the owner out, or ask an administrator."},
 		{Code: OwnerTwice, Status: 400, Title: "Several owners", Message: "The owner of the credential is named in more than one way.", Remedy: "Give owner_id alone."},
 		{Code: OwnerUnknown, Status: 400, Title: "Owner not found", Message: "There is no user or service user %q in the account.", Remedy: "Give the id of a service user, or the id or e-mail address of a user."},
-		{Code: OwnerReadOnly, Status: 403, Title: "Owner may only read", Message: "The owner of this API key, %s, may only look at the account and not use the API.", Remedy: "Ask an administrator of the account for the role of a developer."},
+		{Code: OwnerReadOnly, Status: 403, Title: "Owner may only read", Message: "The owner of this API key, %s, may run agents and not use the API.", Remedy: "Ask an administrator of the account for the role of a developer."},
 		{Code: OwnerInactive, Status: 403, Title: "Owner inactive", Message: "The owner of this credential, %s, is inactive.", Remedy: "Have an administrator of the account activate it, or use another credential."},
 		{Code: ServiceUserNameEmpty, Status: 400, Title: "Service user without a name", Message: "The service user has no name.", Remedy: "Give it a name."},
 		{Code: ServiceUserNameLong, Status: 400, Title: "Name of service user too long", Message: "The name of a service user has at most 255 bytes.", Remedy: "Choose a shorter name."},
@@ -82,8 +84,9 @@ func identityEntries() []Entry {
 		{Code: ServiceUserNameTaken, Status: 400, Title: "Name of service user taken", Message: "There is a service user called %q already.", Remedy: "Choose another name, or use that one."},
 		{Code: BootstrapKeyInvalid, Title: "The first API key is not usable", Message: "The API key in CULVERT_BOOTSTRAP_API_KEY has %d characters; 20 to 256 are needed.", Remedy: "Set a longer random text, or leave the variable out and use the key that is shown on first start."},
 		{Code: BootstrapTwice, Title: "One text for two credentials", Message: "The first authtoken and the first API key are the same text, or each other's former one.", Remedy: "Set CULVERT_BOOTSTRAP_AUTHTOKEN and CULVERT_BOOTSTRAP_API_KEY to different random texts."},
-		{Code: IdentityUnknown, Title: "Not found", Message: "There is no %s %q on this server.", Remedy: "List what there is with the command list."},
-		{Code: EmailTaken, Title: "E-mail address taken", Message: "The account has a user %q already.", Remedy: "Use another address, or that user: culvertd user list."},
+		{Code: IdentityUnknown, Title: "Not found", Message: "There is no %s %q.", Remedy: "List what there is with the command list; --account names another account than ac_default."},
+		{Code: EmailTaken, Title: "E-mail address taken", Message: "The account has a user %q already.", Remedy: "Use another address, or that user: culvertd user list shows it, with the same --account."},
 		{Code: IdentityInvalid, Title: "Not valid", Message: "The %s is not valid: %s.", Remedy: "Correct it."},
+		{Code: AccountAmbiguous, Title: "Several accounts of that name", Message: "Several accounts are called %q: %s.", Remedy: "Name one by its id."},
 	}
 }

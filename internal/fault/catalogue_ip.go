@@ -50,7 +50,7 @@ const (
 
 func ipEntries() []Entry {
 	return []Entry{
-		{Code: APISourceRefused, Status: 403, Title: "Address not allowed for the API", Message: "The account's IP restriction of the API does not let %s in.", Remedy: "Come from an address that is allowed, or have the account's IP policies changed from one; culvertd can do it on the server."},
+		{Code: APISourceRefused, Status: 403, Title: "Address not allowed for the API", Message: "The account's IP restriction of the API does not let %s in.", Remedy: "Come from an address that is allowed, or have the account's IP policies changed from one. On the server's machine \"culvertd restriction disable api\", with --account for another account than ac_default, stops the restriction."},
 		{Code: IPPolicyUpdateEmpty, Status: 400, Title: "Nothing to update", Message: "The update names no field of the IP policy.", Remedy: "Name at least one field that is to change."},
 		{Code: IPRuleUpdateEmpty, Status: 400, Title: "Nothing to update", Message: "The update names no field of the rule.", Remedy: "Name at least one field that is to change."},
 		{Code: IPPolicyNotFound, Status: 404, Title: "IP policy not found", Message: "There is no IP policy with the id %q.", Remedy: "List yours with culvert api ip-policies list."},

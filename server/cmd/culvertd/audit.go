@@ -54,7 +54,7 @@ what was changed, before and after.`,
 	flags.StringVar(&f.since, "since", "", "entries since then: a duration such as 24h or 7d, a day, or a time as in RFC 3339")
 	flags.IntVar(&f.limit, "limit", auditLines, fmt.Sprintf("how many entries at most, the newest ones; up to %d (default %d)", maxAuditLines, auditLines))
 	flags.StringVar(&f.output, "output", "table", "table or json (default table)")
-	placeholder(flags, "account", "ID")
+	placeholder(flags, "account", "ID|NAME")
 	placeholder(flags, "since", "WHEN")
 	placeholder(flags, "limit", "N")
 	placeholder(flags, "output", "table|json")
@@ -133,6 +133,12 @@ func readAudit(ctx context.Context, o *options, q control.AuditQuery) (entries [
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
+	if q.Account != "" {
+		d := control.NewDirectory(&control.Shared{Store: db, Now: time.Now}, nil)
+		if q.Account, err = accountID(ctx, d, q.Account); err != nil {
+			return nil, err
+		}
+	}
 	_, err = db.View(ctx, func(tx store.Tx) error {
 		entries = nil
 		for e, err := range control.AuditTrail(tx, q) {

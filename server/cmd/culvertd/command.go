@@ -36,7 +36,7 @@ To run a server for agents:
 		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: agentName}
 	}
 	root.AddCommand(p.serveCommand(), p.devCommand(), p.configCommand(), p.policyCommand(),
-		p.accountCommand(), p.userCommand(), p.tokenCommand(), p.apiKeyCommand(), p.auditCommand(),
+		p.accountCommand(), p.userCommand(), p.tokenCommand(), p.apiKeyCommand(), p.restrictionCommand(), p.auditCommand(),
 		p.backupCommand(), p.restoreCommand(), p.dbCommand(), p.rotateKeyCommand(), p.versionCommand())
 	root.CompletionOptions.DisableDescriptions = false
 	return root

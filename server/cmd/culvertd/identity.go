@@ -1,11 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -24,6 +24,7 @@ type people struct {
 	*control.Directory
 	dir              string
 	authtokens, keys control.Resource
+	restrictions     control.Resource
 }
 
 // withPeople runs f on the data of a server, in which the first account is there.
@@ -46,6 +47,7 @@ func (p *program) withPeople(cmd *cobra.Command, f func(ctx context.Context, d *
 	d := &people{
 		Directory: control.NewDirectory(shared, v), dir: o.node.DataDir,
 		authtokens: control.NewCredentials(shared, v), keys: control.NewAPIKeys(shared, v),
+		restrictions: control.NewIPRestrictions(shared),
 	}
 	if _, err := d.Ensure(ctx, control.First{DataDir: o.node.DataDir, Bare: true}); err != nil {
 		return err
@@ -64,7 +66,8 @@ func group(use, short string, commands ...*cobra.Command) *cobra.Command {
 }
 
 // onPeople completes a command that works on the data of a server. named is what
-// its one argument is, "" if it takes none.
+// its one argument is, "" if it takes none. An account that the flags name is known
+// by its id afterwards.
 func (p *program) onPeople(cmd *cobra.Command, named string, f func(ctx context.Context, d *people, arg string) error) *cobra.Command {
 	cmd.Args = noArgs
 	if named != "" {
@@ -79,7 +82,18 @@ func (p *program) onPeople(cmd *cobra.Command, named string, f func(ctx context.
 	cmd.ValidArgsFunction = cobra.NoFileCompletions
 	dataFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return p.withPeople(cmd, func(ctx context.Context, d *people) error { return f(ctx, d, strings.Join(args, "")) })
+		return p.withPeople(cmd, func(ctx context.Context, d *people) error {
+			if account := cmd.Flags().Lookup("account"); account != nil {
+				found, err := accountID(ctx, d.Directory, account.Value.String())
+				if err == nil {
+					err = account.Value.Set(found)
+				}
+				if err != nil {
+					return err
+				}
+			}
+			return f(ctx, d, strings.Join(args, ""))
+		})
 	}
 	return cmd
 }
@@ -89,47 +103,6 @@ func flag(cmd *cobra.Command, name, def, arg, usage string) *string {
 	v := cmd.Flags().String(name, def, usage)
 	placeholder(cmd.Flags(), name, arg)
 	return v
-}
-
-// accountFlag says whose account a command is about.
-func accountFlag(cmd *cobra.Command) *string {
-	return flag(cmd, "account", identity.DefaultAccount, "ID", "the account (default "+identity.DefaultAccount+")")
-}
-
-// accountCommand is about accounts.
-func (p *program) accountCommand() *cobra.Command {
-	made := &cobra.Command{
-		Use: "new", Short: "Make an account with an administrator, and print the credentials, this once",
-		Long: `Make an account with an administrator, who gets an authtoken and an API key. Both
-are printed this once; the server keeps keyed hashes of them.`,
-		Example: `  culvertd account new "Team blue" --email ann@example.com`,
-	}
-	email := flag(made, "email", "", "ADDRESS", "the administrator's e-mail address; required")
-	p.onPeople(made, "NAME", func(ctx context.Context, d *people, name string) error {
-		if *email == "" {
-			return usage(fmt.Errorf("%q needs --email, the administrator's address", made.CommandPath()))
-		}
-		m, err := d.NewAccount(ctx, name, *email)
-		if err != nil {
-			return err
-		}
-		return p.table([]string{"account", m.Account}, []string{"user", m.User}, []string{"authtoken", m.Authtoken}, []string{"api key", m.APIKey})
-	})
-	list := p.onPeople(&cobra.Command{Use: "list", Short: "List the accounts"}, "", func(ctx context.Context, d *people, _ string) error {
-		all, err := d.Accounts(ctx)
-		rows := [][]string{{"ID", "NAME", "STATE", "CREATED"}}
-		for _, a := range all {
-			rows = append(rows, []string{a.ID, a.Name, state(!a.Suspended, "active", "suspended"), day(a.CreatedAt)})
-		}
-		return orTable(p, err, rows)
-	})
-	disable := p.onPeople(&cobra.Command{
-		Use: "disable", Short: "Suspend an account: its credentials are refused and its agents cut off",
-		Example: `  culvertd account disable ac_2Xa0hWm4Qn7Zr1sTqUvB3cD4eF5`,
-	}, "ID", func(ctx context.Context, d *people, arg string) error { return d.Suspend(ctx, arg, false) })
-	enable := p.onPeople(&cobra.Command{Use: "enable", Short: "End the suspension of an account"}, "ID",
-		func(ctx context.Context, d *people, arg string) error { return d.Suspend(ctx, arg, true) })
-	return group("account", "Make, list and suspend accounts", made, list, disable, enable)
 }
 
 // userCommand is about users.
@@ -152,14 +125,13 @@ func (p *program) userCommand() *cobra.Command {
 	})
 	list := &cobra.Command{Use: "list", Short: "List the users of an account"}
 	of := accountFlag(list)
-	p.onPeople(list, "", func(ctx context.Context, d *people, _ string) error {
+	p.listsPeople(list, []string{"ID", "EMAIL", "ROLE", "STATE", "CREATED"}, func(ctx context.Context, d *people, l *listing) error {
 		all, err := d.Users(ctx, *of)
-		rows := [][]string{{"ID", "EMAIL", "ROLE", "STATE", "CREATED"}}
 		for _, u := range all {
 			role := state(u.ReadOnly, "read-only", "developer")
-			rows = append(rows, []string{u.ID, u.Email, state(u.Admin, "admin", role), state(!u.Inactive, "active", "inactive"), day(u.CreatedAt)})
+			l.add(u, u.ID, u.Email, state(u.Admin, "admin", role), state(!u.Inactive, "active", "inactive"), day(u.CreatedAt))
 		}
-		return orTable(p, err, rows)
+		return err
 	})
 	return group("user", "Make, list and disable users", made, list,
 		p.activateCommand("disable", "Refuse all credentials of a user and cut the agents off", false),
@@ -170,7 +142,11 @@ func (p *program) activateCommand(use, short string, active bool) *cobra.Command
 	cmd := &cobra.Command{Use: use, Short: short, Example: "  culvertd user " + use + " ann@example.com"}
 	account := accountFlag(cmd)
 	return p.onPeople(cmd, "ID|EMAIL", func(ctx context.Context, d *people, arg string) error {
-		return d.Activate(ctx, *account, arg, active)
+		err := d.Activate(ctx, *account, arg, active)
+		if fault.Has(err, fault.IdentityUnknown) {
+			err = unknown("user", arg, "user", *account)
+		}
+		return err
 	})
 }
 
@@ -189,7 +165,7 @@ new key within a second.`,
 		return fmt.Sprintf("\nFor the API's clients:\n\n  export CULVERT_API_KEY=%s\n", key)
 	})
 	return group("api-key", "Make, list and revoke API keys", made,
-		p.listTokensCommand("List the API keys of an account", keys),
+		p.listTokensCommand("List the API keys of an account", keys, false),
 		p.revokeCommand("API key", "ak_2Xa0hWm4Qn7Zr1sTqUvB3cD4eF5", keys))
 }
 
@@ -211,7 +187,7 @@ A server that is running knows the new token at once.`,
 		return fmt.Sprintf("\nOn the agent's machine:\n\n  culvert config add-authtoken %s\n", token)
 	})
 	return group("authtoken", "Make, list and revoke authtokens for agents", made,
-		p.listTokensCommand("List the authtokens of an account", authtokens),
+		p.listTokensCommand("List the authtokens of an account", authtokens, true),
 		p.revokeCommand("authtoken", "cr_2Xa0hWm4Qn7Zr1sTqUvB3cD4eF5", authtokens))
 }
 
@@ -265,36 +241,48 @@ func reread(answer, into any) error {
 	return json.Unmarshal(raw, into)
 }
 
-func (p *program) listTokensCommand(short string, of func(*people) control.Resource) *cobra.Command {
+// token is a credential as a list shows it.
+type token struct {
+	ID          string    `json:"id"`
+	Owner       string    `json:"owner_id"`
+	Description string    `json:"description"`
+	Metadata    string    `json:"metadata"`
+	ACL         []string  `json:"acl,omitempty"`
+	CreatedAt   time.Time `json:"created_at"`
+}
+
+// listTokensCommand lists credentials, with their rules if such have any.
+func (p *program) listTokensCommand(short string, of func(*people) control.Resource, rules bool) *cobra.Command {
 	cmd := &cobra.Command{Use: "list", Short: short}
 	account := accountFlag(cmd)
-	return p.onPeople(cmd, "", func(ctx context.Context, d *people, _ string) error {
+	columns := []string{"ID", "OWNER", "CREATED", "NOTE"}
+	if rules {
+		columns = []string{"ID", "OWNER", "CREATED", "ACL", "NOTE"}
+	}
+	return p.listsPeople(cmd, columns, func(ctx context.Context, d *people, l *listing) error {
 		caller, err := d.Caller(ctx, *account)
 		if err != nil {
 			return err
 		}
-		rows := [][]string{{"ID", "OWNER", "NOTE", "ACL", "CREATED"}}
 		for before, more := "", true; more; {
 			var items []any
 			if items, more, err = of(d).List(ctx, caller, control.Page{Before: before, Limit: 100}); err != nil {
 				return err
 			}
 			for _, item := range items {
-				var t struct {
-					ID          string
-					Owner       string `json:"owner_id"`
-					Description string
-					ACL         []string
-					CreatedAt   time.Time `json:"created_at"`
-				}
+				var t token
 				if err := reread(item, &t); err != nil {
 					return err
 				}
-				rows = append(rows, []string{t.ID, t.Owner, t.Description, strings.Join(t.ACL, " "), day(t.CreatedAt)})
+				row := []string{t.ID, t.Owner, day(t.CreatedAt)}
+				if rules {
+					row = append(row, cmp.Or(strings.Join(t.ACL, " "), "-"))
+				}
+				l.add(t, append(row, t.Description)...)
 				before = t.ID
 			}
 		}
-		return p.table(rows...)
+		return nil
 	})
 }
 
@@ -308,37 +296,12 @@ func (p *program) revokeCommand(what, example string, of func(*people) control.R
 		caller := &control.Caller{Account: *account, Admin: true, Write: true}
 		err := of(d).Delete(ctx, caller, id)
 		if err == control.ErrNotFound { //nolint:errorlint // Delete returns it as it is
-			err = fault.New(fault.IdentityUnknown, what, id)
+			err = unknown(what, id, strings.ReplaceAll(strings.ToLower(what), " ", "-"), *account)
 		}
 		return err
 	})
 	cmd.Example = "  " + "culvertd " + strings.ReplaceAll(strings.ToLower(what), " ", "-") + " disable " + example
 	return cmd
-}
-
-// table prints rows in columns.
-func (p *program) table(rows ...[]string) error {
-	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
-	for _, r := range rows {
-		for i, cell := range r {
-			r[i] = strings.Map(func(c rune) rune {
-				if c < ' ' || c == 0x7f {
-					return ' '
-				}
-				return c
-			}, cell)
-		}
-		fmt.Fprintln(w, strings.TrimRight(strings.Join(r, "\t"), "\t"))
-	}
-	return w.Flush()
-}
-
-// orTable prints rows unless there is an error.
-func orTable(p *program, err error, rows [][]string) error {
-	if err != nil {
-		return err
-	}
-	return p.table(rows...)
 }
 
 func state(is bool, yes, no string) string {

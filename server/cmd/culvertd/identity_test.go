@@ -137,7 +137,7 @@ func TestAccountAndUserCommands(t *testing.T) {
 	valid(true)
 	mustIn(t, dir, "account", "disable", account)
 	valid(false)
-	if l := mustIn(t, dir, "account", "list"); !strings.Contains(strings.Join(line(t, l, account), " "), "Team blue suspended") {
+	if l := mustIn(t, dir, "account", "list"); !strings.Contains(strings.Join(line(t, l, account), " "), "Team blue ann@blue.test suspended") {
 		t.Errorf("account list:\n%s", l)
 	}
 	mustIn(t, dir, "account", "enable", account)
@@ -197,7 +197,7 @@ func TestIdentityCommandsRefuse(t *testing.T) {
 func TestIdentityCommandsHaveExamples(t *testing.T) {
 	t.Parallel()
 	p := &program{}
-	for _, group := range []*cobra.Command{p.accountCommand(), p.userCommand(), p.apiKeyCommand(), p.tokenCommand()} {
+	for _, group := range []*cobra.Command{p.accountCommand(), p.userCommand(), p.apiKeyCommand(), p.tokenCommand(), p.restrictionCommand()} {
 		for _, cmd := range group.Commands() {
 			if cmd.Short == "" || cmd.Example == "" && !strings.HasPrefix(cmd.Use, "list") && cmd.Name() != "enable" {
 				t.Errorf("culvertd %s %s has no example", group.Name(), cmd.Name())
