@@ -89,7 +89,8 @@ func New(cfg Config) (*Env, error) {
 const (
 	// maxRange is the longest list that lists.range makes.
 	maxRange = 10_000
-	// maxRegexProgram bounds the compiled form of a regular expression.
+	// maxRegexProgram bounds the compiled form of a regular expression, and of all that stand in one expression, in
+	// instructions.
 	maxRegexProgram = 10_000
 )
 
@@ -125,7 +126,12 @@ type program struct {
 	text   fastText // as above
 	needs  []Need   // what it fails without
 	asks   []string // what it asks for
+
+	patterns int
 }
+
+// Patterns returns the size of the regular expressions that it holds, as PatternSize counts.
+func (p *program) Patterns() int { return p.patterns }
 
 // Reads returns the variables that the expression names, sorted.
 func (p *program) Reads() []string { return p.reads }
@@ -173,7 +179,10 @@ func (e *Env) compile(source string, s Scope) (*program, []Problem) {
 	if issues.Err() != nil {
 		return nil, e.problems(source, issues, s)
 	}
-	p := &program{env: e, scope: s, source: source, out: checked.OutputType(), reads: e.names(checked)}
+	p := &program{env: e, scope: s, source: source, out: checked.OutputType(), reads: e.names(checked), patterns: patternSize(checked)}
+	if p.patterns > maxRegexProgram {
+		return nil, []Problem{tooLarge(0)}
+	}
 	var problems []Problem
 	if e.loose(p.reads) {
 		if _, issues := e.strict[s].Compile(source); issues.Err() != nil {

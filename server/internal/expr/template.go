@@ -10,7 +10,12 @@ type Template struct {
 	source string
 	parts  []part
 	reads  []string
+
+	patterns int
 }
+
+// Patterns returns the size of the regular expressions in its expressions, as PatternSize counts.
+func (t *Template) Patterns() int { return t.patterns }
 
 // part is a literal text or, if value is not nil, an expression.
 type part struct {
@@ -53,6 +58,10 @@ func (e *Env) Template(source string, s Scope) (*Template, []Problem) {
 			} else {
 				t.parts = append(t.parts, part{value: v})
 				t.reads = append(t.reads, v.Reads()...)
+				t.patterns += v.Patterns()
+			}
+			if t.patterns > maxRegexProgram {
+				return nil, append(problems, tooLarge(at))
 			}
 			at = end + 1
 		default:

@@ -110,7 +110,27 @@ type compilation struct {
 	ended [phases]string
 	// identities counts what Build.Nth was asked.
 	identities map[string]int
+	// patterns is the size of all regular expressions so far.
+	patterns int
 }
+
+// maxPatterns bounds the regular expressions of one document together, in instructions of their compiled form, of which
+// a few bytes may make thousands: some 4 MB.
+const maxPatterns = 50_000
+
+// weigh counts patterns of a place in the document, and refuses the first that are too many. Whoever has something to
+// compile asks full before.
+func (c *compilation) weigh(at *node, path string, size int) {
+	if c.full() {
+		return
+	}
+	if c.patterns += size; c.full() {
+		c.problem(at, path, fault.PolicyTooManyElements, "the regular expressions of the policy are too large, all together; shorten them, or their repetitions such as {1000}")
+	}
+}
+
+// full reports whether weigh has refused something: nothing more is compiled.
+func (c *compilation) full() bool { return c.patterns > maxPatterns }
 
 func (c *Compiler) compile(d *Document, t Target) (*Program, Diagnostics) {
 	run := &compilation{
@@ -180,13 +200,14 @@ func (c *compilation) rule(r rule, info RuleInfo) compiledRule {
 		c.warn(r.at, r.path, fault.ActionUnreachable, "this rule is never reached: %s ends the phase for everybody", c.ended[info.Phase])
 	}
 	for i, e := range r.expressions {
-		if !e.scalar() {
-			continue // read has reported it
+		if !e.scalar() || c.full() {
+			continue // read, or weigh, has reported it
 		}
 		b, problems := c.env.Bool(e.text, phaseScopes[info.Phase])
 		c.expressionProblems(e, fmt.Sprintf("%s.expressions[%d]", r.path, i), fault.ExpressionInvalid, problems)
 		if b != nil {
 			c.reads(b.Reads())
+			c.weigh(e, fmt.Sprintf("%s.expressions[%d]", r.path, i), b.Patterns())
 			out.expressions = append(out.expressions, b)
 		}
 	}

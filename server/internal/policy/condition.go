@@ -8,6 +8,10 @@ import (
 // Condition compiles an expression that a setting holds and that has variables
 // of its own; nil, and a fault is reported, if it does not compile.
 func (b *Build) Condition(field, source string, s expr.Scope) *expr.Bool {
+	if b.c.full() {
+		b.failed = true
+		return nil
+	}
 	e, problems := b.c.env.Bool(source, s)
 	at, _ := b.find(field)
 	if b.c.expressionProblems(at, b.path(field), fault.TemplateInvalid, problems) {
@@ -15,6 +19,7 @@ func (b *Build) Condition(field, source string, s expr.Scope) *expr.Bool {
 		return nil
 	}
 	b.c.reads(e.Reads())
+	b.c.weigh(at, b.path(field), e.Patterns())
 	return e
 }
 

@@ -351,12 +351,17 @@ func (d *decoder) template(n *node, path string, code fault.Code) *expr.Template
 		d.wrong(n, path, text)
 		return nil
 	}
+	if d.c.full() {
+		d.failed, d.incomplete = true, true
+		return nil
+	}
 	t, problems := d.c.env.Template(n.text, d.scope)
 	if d.c.expressionProblems(n, path, code, problems) {
 		d.failed, d.incomplete = true, true
 	}
 	if t != nil {
 		d.c.reads(t.Reads())
+		d.c.weigh(n, path, t.Patterns())
 	}
 	return t
 }
@@ -366,12 +371,17 @@ func (d *decoder) expression(n *node, path string) *expr.Value {
 		d.wrong(n, path, text)
 		return nil
 	}
+	if d.c.full() {
+		d.failed, d.incomplete = true, true
+		return nil
+	}
 	v, problems := d.c.env.Value(n.text, d.scope)
 	if d.c.expressionProblems(n, path, fault.ExpressionInvalid, problems) {
 		d.failed, d.incomplete = true, true
 	}
 	if v != nil {
 		d.c.reads(v.Reads())
+		d.c.weigh(n, path, v.Patterns())
 	}
 	return v
 }
@@ -383,6 +393,13 @@ func (d *decoder) pattern(n *node, path string) *Pattern {
 	}
 	p := &Pattern{text: t}
 	if s, ok := t.Static(); ok {
+		if len(s) <= maxPattern {
+			d.c.weigh(n, path, expr.PatternSize(s))
+		}
+		if d.c.full() {
+			d.failed, d.incomplete = true, true
+			return nil
+		}
 		var err error
 		if p.static, err = compilePattern(s); err != nil {
 			d.bad(n, path, fault.PatternInvalid, "%s is no regular expression: %s", named(path), strings.TrimPrefix(err.Error(), "error parsing regexp: "))

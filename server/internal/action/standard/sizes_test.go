@@ -38,6 +38,15 @@ func TestLimit_SizesOfDocuments(t *testing.T) {
 		{"program of a pattern", 900, func(n int) string {
 			return fmt.Sprintf("on_http_request: [{actions: [{type: redirect, config: {from: '(aaaaaaaaaa){%d}', to: /b}}]}]", n)
 		}},
+		{"patterns of an expression", 9, func(n int) string {
+			return "on_http_request: [{expressions: [\"" + strings.Repeat("req.method.matches('(?:aaaaaaaaaa){100}') || ", n) + "false\"], actions: [{type: deny}]}]"
+		}},
+		{"patterns of a document", 49, func(n int) string {
+			return "on_http_request:\n" + strings.Repeat("- {expressions: [\"req.method.matches('(?:aaaaaaaaaa){100}')\"], actions: [{type: deny}]}\n", n)
+		}},
+		{"patterns of actions", 49, func(n int) string {
+			return "on_http_request:\n" + strings.Repeat("- actions: [{type: redirect, config: {from: '(?:aaaaaaaaaa){100}', to: /b}}]\n", n)
+		}},
 	} {
 		for n, sound := range map[int]bool{tt.most: true, tt.most + max(1, tt.most/8): false} {
 			d, found := policy.Parse("", []byte(tt.doc(n)))
