@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -161,6 +162,8 @@ func TestS7_DamagedBackup(t *testing.T) {
 		refused("something else", "PK\x03\x04 no backup", "Line 1")
 		refused("JSON of something else", `{"format":"other"}`+"\n", "Line 1")
 		refused("a later schema", with(0, strings.Replace(lines[0], `"schema":1`, `"schema":9`, 1)), "schema 9")
+		refused("no schema", with(0, strings.Replace(lines[0], `"schema":1`, `"schema":0`, 1)), "Line 1: no version")
+		refused("a revision at the end of numbers", with(0, regexp.MustCompile(`"revision":\d+`).ReplaceAllString(lines[0], `"revision":9223372036854775807`)), "Line 1: no version")
 		for i := 1; i < len(lines)-1; i++ {
 			refused("cut before a line", strings.Join(lines[:i], ""), fmt.Sprintf("Line %d", i+1))
 			refused("cut within a line", strings.Join(lines[:i], "")+lines[i][:len(lines[i])/2], fmt.Sprintf("Line %d", i+1))

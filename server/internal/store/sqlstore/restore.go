@@ -19,6 +19,10 @@ import (
 // maxBackupLine bounds one line of a backup, in bytes; the greatest documents are far smaller.
 const maxBackupLine = 64 << 20
 
+// maxRevision is far beyond what updates reach, and far from where numbers end: a database that began there would
+// be refused after its next update.
+const maxRevision store.Revision = 1 << 62
+
 // Restore writes the records of a backup into an empty database, all of them or none. name is how people know
 // the backup. It fails with fault.BackupUnusable, which names the line, or fault.DatabaseNotEmpty.
 func (s *Store) Restore(ctx context.Context, r io.Reader, name string) (Summary, error) {
@@ -159,6 +163,9 @@ func (b *backupReader) header(schema int) (*backupHeader, error) {
 	}
 	if h.Schema > schema {
 		return nil, &lineError{fmt.Sprintf("a later version of culvertd made it: it has schema %d, and this version knows schemas up to %d", h.Schema, schema)}
+	}
+	if h.Schema < 1 || h.Revision > maxRevision {
+		return nil, &lineError{fmt.Sprintf("no version of culvertd writes schema %d and revision %d", h.Schema, h.Revision)}
 	}
 	return h, nil
 }
