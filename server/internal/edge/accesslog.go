@@ -35,16 +35,17 @@ func (l logEntries) String() string {
 }
 
 // log writes the access log's line for an exchange. The query is left out: it
-// may carry secrets.
+// may carry secrets. What expressions have got of secrets is replaced.
 func (x *exchange) log() {
 	path, _, _ := strings.Cut(x.target, "?")
+	hide := x.redactor()
 	attrs := make([]slog.Attr, 0, 15)
 	attrs = append(attrs,
 		slog.String("client", x.cc.remote.String()),
 		slog.String("method", x.r.Method),
 		slog.String("scheme", string(x.cc.scheme)),
-		slog.String("host", x.host),
-		slog.String("path", path),
+		slog.String("host", hide.Text(x.host)),
+		slog.String("path", hide.Path(path)),
 		slog.String("proto", x.r.Proto),
 		slog.Int("status", x.status),
 		slog.Int64("bytes", x.sent),
@@ -58,10 +59,10 @@ func (x *exchange) log() {
 		attrs = append(attrs, slog.String("endpoint", x.ep.ID))
 	}
 	if x.fault != nil {
-		attrs = append(attrs, slog.String("code", string(x.fault.Code)), slog.String("err", x.fault.Error()))
+		attrs = append(attrs, slog.String("code", string(x.fault.Code)), slog.String("err", hide.Text(x.fault.Error())))
 	}
 	if x.run != nil && len(x.run.px.Logs) > 0 {
-		attrs = append(attrs, slog.Any(logsKey, logEntries(x.run.px.Logs)))
+		attrs = append(attrs, slog.Any(logsKey, logEntries(hide.Logs(x.run.px.Logs))))
 	}
 	x.h.accessLog.LogAttrs(x.r.Context(), slog.LevelInfo, "request", attrs...)
 }
@@ -80,7 +81,7 @@ func (s *Server) logConn(ctx context.Context, ec *edgeConn, ep *route.Endpoint, 
 // connection that gets no line of its own: requests follow, or it was refused.
 func (c *clientConn) logConnect(ctx context.Context, log *slog.Logger, ep *route.Endpoint, conn *policy.Conn, err error) {
 	if log != nil && len(conn.Logs) > 0 {
-		log.LogAttrs(ctx, slog.LevelInfo, "connection", withOutcome(c.attrs(ep, c.start), err, conn.Logs)...)
+		log.LogAttrs(ctx, slog.LevelInfo, "connection", withOutcome(c.attrs(ep, c.start), err, conn.Redactor().Logs(conn.Logs))...)
 	}
 }
 

@@ -175,11 +175,11 @@ func connectPhase(ctx context.Context, ep *route.Endpoint, conn *policy.Conn, se
 	px := policy.NewExchange(ep.Policy.Env(), conn)
 	px.Endpoint, px.Services = policyEndpoint(ep), services
 	v, err := ep.Policy.Run(ctx, policy.OnTCPConnect, px)
-	conn.Logs = px.Logs
+	conn.Logs, conn.Disclosed = px.Logs, px.Disclosed
 	px.UpstreamDone(0, nil)
 	switch {
 	case err != nil:
-		return nil, err
+		return nil, redact(fault.From(err), conn.Redactor())
 	case v == policy.Refuse || v == policy.Close:
 		return nil, errTurnedAway
 	case v == policy.Answer:
@@ -215,7 +215,7 @@ func (s *Server) passConnect(ctx context.Context, ec *edgeConn, ep *route.Endpoi
 	if err != nil || ep.Key.URL.Scheme.IsHTTP() {
 		ec.logConnect(ctx, s.cfg.AccessLog, ep, conn, err)
 	} else {
-		ec.logs = conn.Logs // for the line at the end
+		ec.logs = conn.Redactor().Logs(conn.Logs) // for the line at the end
 	}
 	if err != nil {
 		s.log.Debug("connection refused by the policy", "endpoint", ep.ID, "client", ec.remote.String(), "err", err)

@@ -107,9 +107,23 @@ func weight(params string) int {
 	return 1000
 }
 
+// forStrangers is what a stranger may read of a fault. Why an expression of a policy
+// failed is for the owner alone, who finds it in the access log, or in the server's log at
+// its level debug: the reason may name what the policy is made of, such as vaults.
+func forStrangers(f *fault.Error) *fault.Error {
+	if f.Code != fault.InterpolationFailed {
+		return f
+	}
+	out := *f
+	out.Message = "An expression in the policy of this endpoint failed."
+	out.Remedy = "If it lasts, tell the owner of the endpoint: the reason is in the server's log, under this request id."
+	return &out
+}
+
 // writeFault answers with f. Nothing of the answer may have been written, and
 // the header has nothing but fields of the connection.
 func writeFault(w http.ResponseWriter, r *http.Request, f *fault.Error, requestID string) {
+	f = forStrangers(f)
 	h := w.Header()
 	h["Date"] = nil
 	h[errorCodeField] = []string{string(f.Code)}

@@ -3,6 +3,7 @@ package edge
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -193,9 +194,13 @@ func (x *exchange) finish(err error) {
 
 // fail answers with a fault.
 func (x *exchange) fail(f *fault.Error) {
+	f = x.redacted(f)
 	x.fault = f
 	if f.Code == fault.Internal {
 		x.h.logger.Error("request failed", "err", f.Cause, "request", x.requestID(), "host", x.host)
+	}
+	if f.Code == fault.InterpolationFailed {
+		x.h.logger.Debug("an expression of the policy failed", "err", f, "request", x.requestID(), "host", x.redactor().Text(x.host))
 	}
 	x.wrote = true
 	h := x.w.Header()
@@ -214,7 +219,7 @@ func (x *exchange) contain() {
 	if v == http.ErrAbortHandler { //nolint:errorlint // the value itself is the signal
 		panic(v)
 	}
-	x.h.logger.Error("panic in a request", "panic", v, "request", x.requestID(), "stack", string(debug.Stack()))
+	x.h.logger.Error("panic in a request", "panic", x.redactor().Text(fmt.Sprint(v)), "request", x.requestID(), "stack", string(debug.Stack()))
 	if x.wrote {
 		panic(http.ErrAbortHandler)
 	}

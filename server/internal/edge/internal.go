@@ -155,7 +155,7 @@ func (x *exchange) answer() (*http.Response, error) {
 		resp, err = x.responsePhase(resp, origin)
 	}
 	if x.run != nil {
-		x.inner.of.run.px.AddLogs(x.run.px.Logs)
+		x.inner.of.run.px.AddLogs(x.run.px.Logs, x.run.px.Disclosed)
 	}
 	if err == nil {
 		x.run.px.UpstreamDone(0, nil)
@@ -170,6 +170,7 @@ func (x *exchange) answer() (*http.Response, error) {
 
 // page is the answer with a fault as a value.
 func (x *exchange) page(f *fault.Error) *http.Response {
+	f = x.redacted(f)
 	p := &pageWriter{header: make(http.Header)}
 	writeFault(p, x.r, f, x.requestID())
 	resp := policy.NewResponse(x.r, p.status, "")
@@ -265,7 +266,7 @@ func (c *connecting) forward(ctx context.Context, px *policy.Exchange, to endpoi
 	conn := px.Conn.Fresh()
 	next := &connecting{router: c.router, services: c.services, hops: c.hops + 1}
 	ep, err := connectPhase(context.WithValue(ctx, connectKey{}, next), pool.Pick(), conn, c.services)
-	px.AddLogs(conn.Logs)
+	px.AddLogs(conn.Logs, conn.Disclosed)
 	if err != nil {
 		return err
 	}

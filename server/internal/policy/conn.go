@@ -4,6 +4,6 @@ package policy
 // endpoint, which does not see what that of the first one did.
 func (c *Conn) Fresh() *Conn {
 	fresh := *c
-	fresh.Terminate, fresh.Target, fresh.Logs, fresh.results = nil, nil, nil, nil
+	fresh.Terminate, fresh.Target, fresh.Logs, fresh.Disclosed, fresh.results = nil, nil, nil, nil, nil
 	return &fresh
 }

@@ -39,6 +39,8 @@ type Exchange struct {
 	Services Services
 	// Logs are what log actions have recorded, in order; see Log.
 	Logs []map[string]any
+	// Disclosed are the values of secrets that expressions have got; see Redactor.
+	Disclosed []string
 	// Trace, if not nil, is told what happens.
 	Trace *Trace
 	// Headers of the request that the edge adds and that are not to be sent,
@@ -102,8 +104,10 @@ type Conn struct {
 	Terminate *Terminate
 	// Target is where forward-internal sends a connection of tcp or tls.
 	Target any
-	// Logs are what log actions have recorded in the connect phase.
-	Logs []map[string]any
+	// Logs are what log actions have recorded in the connect phase, and Disclosed
+	// the values of secrets that its expressions have got.
+	Logs      []map[string]any
+	Disclosed []string
 
 	// results are those of the connect phase, which every request sees.
 	results map[string]map[string]any
@@ -249,7 +253,9 @@ func (x *Exchange) Secret(vault, name string) (string, error) {
 	if x.Services.Secret == nil {
 		return "", fmt.Errorf("this server keeps no secrets")
 	}
-	return x.Services.Secret(x.Endpoint.Account, vault, name)
+	v, err := x.Services.Secret(x.Endpoint.Account, vault, name)
+	x.disclose(v)
+	return v, err
 }
 
 // IPPolicy returns the rules of an IP policy of the endpoint's account as they

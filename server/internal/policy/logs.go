@@ -34,8 +34,9 @@ func (x *Exchange) record(entry map[string]any, size int) {
 }
 
 // AddLogs appends what another exchange has recorded, which was a part of this
-// one.
-func (x *Exchange) AddLogs(entries []map[string]any) {
+// one and had got these values of secrets.
+func (x *Exchange) AddLogs(entries []map[string]any, disclosed []string) {
+	x.disclose(disclosed...)
 	for _, entry := range entries {
 		text, _ := entry["metadata"].(json.RawMessage)
 		x.record(entry, len(text))
