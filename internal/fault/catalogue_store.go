@@ -16,6 +16,8 @@ const (
 	DatabaseNotEmpty Code = "ERR_CULVERT_1605"
 	// DatabaseDamaged means that a check has found what does not fit together. Arguments: the database, how much.
 	DatabaseDamaged Code = "ERR_CULVERT_1606"
+	// DatabaseTaken means that another server runs on the database. Argument: the database.
+	DatabaseTaken Code = "ERR_CULVERT_1609"
 	// NotYetInForce means that a change was stored, and that nobody knows when it comes into force.
 	NotYetInForce Code = "ERR_CULVERT_1661"
 )
@@ -41,6 +43,11 @@ func storeEntries() []Entry {
 			Code: BackupUnusable, Status: 0, Title: "The backup cannot be restored",
 			Message: "The backup %s cannot be restored. Line %d: %s. Nothing was changed.",
 			Remedy:  "Take another backup, or copy this one again from where it came.",
+		},
+		{
+			Code: DatabaseTaken, Status: 0, Title: "Another server runs on the database",
+			Message: "Another culvertd has hold of the database %s, and two would hand out the same names.",
+			Remedy:  "Stop the other one first, or give this one a database of its own with CULVERTD_DATABASE_URL. After the crash of a machine, PostgreSQL takes up to half a minute to notice.",
 		},
 		{
 			Code: DatabaseNotEmpty, Status: 0, Title: "The database is not empty",

@@ -77,6 +77,9 @@ func (n *Node) openDatabase(ctx context.Context) (*sqlstore.Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := n.awaitDatabase(ctx, func() error { return db.Hold(ctx) }); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
 	if at := db.Missing(); at > 0 {
 		n.log.Error("the last updates are missing from the database: its log was lost, or an older file was put in its place",
 			"revision", uint64(at))

@@ -19,6 +19,7 @@ import (
 	"github.com/culvert-project/culvert/server/internal/rest"
 	"github.com/culvert-project/culvert/server/internal/snapshot"
 	"github.com/culvert-project/culvert/server/internal/store"
+	"github.com/culvert-project/culvert/server/internal/store/sqlstore"
 	"github.com/culvert-project/culvert/server/internal/tunnel"
 )
 
@@ -129,7 +130,7 @@ func (n *Node) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return errors.Join(unlessEnded(ctx, err), api.stop(), db.Close())
 	}
-	p.api = api
+	p.api, p.db = api, db
 	return errors.Join(p.run(ctx), api.stop(), db.Close())
 }
 
@@ -171,6 +172,7 @@ type parts struct {
 	follower *store.Follower
 	rest     *rest.Server
 	api      *background // the listener of rest
+	db       *sqlstore.Store
 }
 
 // run serves until ctx ends or a part fails, and then shuts down.
@@ -179,7 +181,7 @@ func (p *parts) run(ctx context.Context) error {
 	// exchanges live on until the shutdown is through with them.
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
-	failed := make(chan error, 9) // one for each part below
+	failed := make(chan error, 11) // one for each part below
 	var wg sync.WaitGroup
 	start := func(name string, f func(context.Context) error) {
 		wg.Go(func() {
@@ -193,6 +195,7 @@ func (p *parts) run(ctx context.Context) error {
 	start("agents", func(ctx context.Context) error { defer close(agentsDone); return p.acceptAgents(ctx) })
 	start("api", p.api.failure)
 	start("resources", p.follower.Run)
+	start("database", func(ctx context.Context) error { return p.db.KeepHold(ctx, p.n.log) })
 	start("claims", p.binder.Run)
 	start("standing endpoints", p.cloud.Run)
 	start("tokens", func(ctx context.Context) error { return watchTokens(ctx, p.roster, p.tunnels.Revoke) })

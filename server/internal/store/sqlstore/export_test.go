@@ -40,3 +40,6 @@ func (s *Store) Exec(t *testing.T, query string, args ...any) {
 		t.Fatalf("%s: %v", query, err)
 	}
 }
+
+// ForgetHold forgets the connection of the store's lock, which stands.
+func (s *Store) ForgetHold() { s.hold.conn = nil }

@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -63,6 +64,7 @@ func openPostgres(ctx context.Context, dsn string) (*Store, error) {
 	cfg.ConnectTimeout = postgresTimeout
 	cfg.DialFunc = (&net.Dialer{Timeout: dialTimeout}).DialContext
 	s := newStore(fmt.Sprintf("%s on %s", cfg.Database, net.JoinHostPort(cfg.Host, strconv.Itoa(int(cfg.Port)))), postgresDialect{})
+	s.hold = newHold(cfg, rand.Text())
 	s.writer = stdlib.OpenDB(*cfg)
 	s.writer.SetMaxOpenConns(1)
 	s.reader = stdlib.OpenDB(*cfg)

@@ -37,6 +37,7 @@ type Store struct {
 	dialect        dialect
 	witness        *witness       // nil for PostgreSQL, whose server looks after its log
 	missing        store.Revision // see Missing
+	hold           *hold          // nil for SQLite
 	closing        chan struct{}  // closed by Close
 	work           sync.WaitGroup // the goroutine that applies updates
 
@@ -71,7 +72,7 @@ func (s *Store) Close() error {
 	}
 	close(s.closing)
 	s.work.Wait()
-	errs := []error{s.witness.close()}
+	errs := []error{s.witness.close(), s.hold.drop()}
 	for _, db := range []*sql.DB{s.writer, s.reader, s.feed} {
 		if db != nil {
 			errs = append(errs, db.Close())
