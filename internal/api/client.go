@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -54,10 +55,13 @@ func (e *AnswerError) Error() string {
 }
 
 // NewClient returns a client of the API at a URL. program is what it calls itself, such as "culvert/1.2". A nil
-// transport means [http.DefaultTransport].
+// transport means [http.DefaultTransport]. Errors are faults.
 func NewClient(base, key, program string, transport http.RoundTripper) (*Client, error) {
 	u, err := ParseBase(base)
 	if err != nil {
+		return nil, err
+	}
+	if err := CheckKey(key); err != nil {
 		return nil, err
 	}
 	c := &Client{base: u, key: key, user: program}
@@ -71,6 +75,15 @@ func NewClient(base, key, program string, transport http.RoundTripper) (*Client,
 		return nil
 	}}
 	return c, nil
+}
+
+// CheckKey judges an API key by what needs no server: it is one word of ASCII. Errors are faults with the code
+// [fault.APIKeyUnusable]; they never show the key.
+func CheckKey(key string) error {
+	if key == "" || strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
+		return fault.New(fault.APIKeyUnusable)
+	}
+	return nil
 }
 
 // ParseBase reads the address of an API: a URL with a scheme and a host, and nothing else (api.md 1.1).
@@ -158,13 +171,25 @@ func (c *Client) failure(ctx context.Context, err error) error {
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		err = e.Err
 	}
+	if errors.Is(err, http.ErrSchemeMismatch) {
+		return fault.Wrap(err, fault.APIScheme, c.base, "HTTP", "http://"+c.base.Host)
+	}
+	if bad, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return fault.Wrap(err, fault.APIUntrusted, c.base, strings.TrimPrefix(bad.Err.Error(), "x509: "))
+	}
 	return fault.Wrap(err, fault.APIUnreachable, c.base, err)
 }
+
+// speaksHTTPS is what servers of HTTPS written in Go answer to plain HTTP.
+const speaksHTTPS = "Client sent an HTTP request to an HTTPS server"
 
 // judge makes an answer or error of a status and a body.
 func (c *Client) judge(status int, text []byte) (*Answer, error) {
 	a := Answer{Status: status}
 	if len(bytes.TrimSpace(text)) > 0 {
+		if status == http.StatusBadRequest && c.base.Scheme == "http" && bytes.HasPrefix(text, []byte(speaksHTTPS)) {
+			return nil, fault.New(fault.APIScheme, c.base, "HTTPS", "https://"+c.base.Host)
+		}
 		if !json.Valid(text) {
 			return nil, fault.New(fault.APIAnswer, c.base, fmt.Sprintf("status %d, and the body is no JSON", status))
 		}

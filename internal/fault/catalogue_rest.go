@@ -22,6 +22,12 @@ const (
 	APIAnswer Code = "ERR_CULVERT_1643"
 	// APIElsewhere means that an answer names a URL at another server. Arguments: the URL, the server.
 	APIElsewhere Code = "ERR_CULVERT_1644"
+	// APIScheme means that a server speaks the other one of HTTP and HTTPS. Arguments: the address, what it speaks, the right URL.
+	APIScheme Code = "ERR_CULVERT_1645"
+	// APIUntrusted means that the certificate of the API does not verify. Arguments: its address, the error.
+	APIUntrusted Code = "ERR_CULVERT_1646"
+	// APIKeyUnusable means that a key cannot be sent. No argument: it is not shown.
+	APIKeyUnusable Code = "ERR_CULVERT_1647"
 )
 
 func restEntries() []Entry {
@@ -36,5 +42,8 @@ func restEntries() []Entry {
 		{Code: APIUnreachable, Title: "API not reached", Message: "The API at %s does not answer: %s.", Remedy: "Check that culvertd runs there; --api-url says where it is."},
 		{Code: APIAnswer, Title: "Not an answer of the API", Message: "What %s answered is no answer of the API: %s.", Remedy: "Check with --api-url that the address is that of the API."},
 		{Code: APIElsewhere, Title: "Next page at another server", Message: "The next page is said to be at %s, which is not at %s. The API key is not sent there.", Remedy: "Give the URL under which the server knows itself with --api-url, or correct the server's own setting of it."},
+		{Code: APIScheme, Title: "The other of http and https", Message: "At %s is a server that speaks %s: its URL is %s.", Remedy: "Give this URL with --api-url, CULVERT_API_URL or agent.api_url."},
+		{Code: APIUntrusted, Title: "Certificate of the API not trusted", Message: "The API at %s answers, and its certificate is not trusted: %s.", Remedy: "For a server with a CA of its own name its file, ca.pem in the data directory of culvertd, with --api-cas, CULVERT_API_CAS or agent.api_cas. Else check that --api-url has a name that the certificate is for."},
+		{Code: APIKeyUnusable, Title: "API key cannot be sent", Message: "The API key has spaces, line breaks or other characters that no key has.", Remedy: "Set CULVERT_API_KEY, or agent.api_key in the configuration file, to the key alone, on one line."},
 	}
 }

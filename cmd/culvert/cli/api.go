@@ -3,13 +3,17 @@ package cli
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -25,8 +29,8 @@ const localAPI = "http://127.0.0.1:9400"
 
 // apiFlags are the flags of all commands of culvert api.
 type apiFlags struct {
-	url, key, output string
-	quiet            bool
+	url, key, cas, output string
+	quiet                 bool
 }
 
 func (p *Program) apiCommand() *cobra.Command {
@@ -39,7 +43,9 @@ func (p *Program) apiCommand() *cobra.Command {
 output, its status on standard error; the exit code is 1 when the API refuses.
 
 The API key comes from CULVERT_API_KEY, or agent.api_key in the configuration file; the API's
-address from CULVERT_API_URL or agent.api_url. Without one it is that of a server on this machine.`,
+address from CULVERT_API_URL or agent.api_url. Without one it is that of a server on this machine.
+A server with a CA of its own is recognised by the file that --api-cas, CULVERT_API_CAS or
+agent.api_cas names, else by agent.connect_cas.`,
 		Example: `  culvert api vaults create --name shop
   culvert api vault-secrets create --vault-name shop --name db --value-file password.txt
   culvert api endpoints list --filter 'obj.type == "cloud"' --output table
@@ -51,6 +57,7 @@ address from CULVERT_API_URL or agent.api_url. Without one it is that of a serve
 	fl := cmd.PersistentFlags()
 	fl.StringVar(&f.url, "api-url", "", "`URL` of the API, like https://api.example.com (default "+localAPI+")")
 	fl.StringVar(&f.key, "api-key", "", "API `KEY`; other users of this machine can see it here, unlike CULVERT_API_KEY")
+	fl.StringVar(&f.cas, "api-cas", "", "`FILE` with the CA of the API, or host for the CAs of this machine")
 	fl.StringVar(&f.output, "output", "json", "`FORM` of the answer: json, yaml or table")
 	fl.BoolVar(&f.quiet, "quiet", false, "do not show the status of the answer")
 	values(cmd, "output", "json", "yaml", "table")
@@ -276,7 +283,49 @@ func (p *Program) client(cmd *cobra.Command, f *apiFlags) (*api.Client, error) {
 	if key == "" {
 		return nil, fault.New(fault.APIKeyUnset)
 	}
-	return api.NewClient(cmp.Or(f.url, c.Agent.APIURL, localAPI), key, "culvert/"+version.Read().Version, nil)
+	base := cmp.Or(f.url, c.Agent.APIURL, localAPI)
+	transport := http.DefaultTransport
+	if strings.HasPrefix(base, "https://") {
+		if f.cas != "" {
+			c.Set("api_cas", f.cas, "--api-cas")
+		}
+		cas, err := c.APICAs()
+		if err != nil {
+			return nil, err
+		}
+		if cas != nil {
+			transport = trusting(cas)
+		}
+	}
+	client, err := api.NewClient(base, key, "culvert/"+version.Read().Version, transport)
+	if err == nil && exposes(base) {
+		p.warn("The API key goes to " + base + " unencrypted: who is on the way can read it. Use an https:// address.")
+	}
+	return client, err
+}
+
+// trusting returns a transport that recognises servers by these CAs.
+func trusting(cas *x509.CertPool) http.RoundTripper {
+	t := &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, TLSHandshakeTimeout: handshakePatience}
+	t.TLSClientConfig = &tls.Config{RootCAs: cas, MinVersion: tls.VersionTLS12}
+	return t
+}
+
+// handshakePatience bounds the handshake with the API.
+const handshakePatience = 10 * time.Second
+
+// exposes reports whether a key sent to a URL crosses a network in the clear.
+func exposes(base string) bool {
+	u, err := api.ParseBase(base)
+	if err != nil || u.Scheme != "http" {
+		return false
+	}
+	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return false
+	}
+	addr, err := netip.ParseAddr(host)
+	return err != nil || !addr.Unmap().IsLoopback()
 }
 
 // call asks the API something and shows the answer. r is whose objects it has, nil for none.

@@ -2,8 +2,10 @@ package cli_test
 
 import (
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -94,7 +96,7 @@ func TestAPICommandsAsk(t *testing.T) {
 		{[]string{"vaults", "create", "--name", "shop", "--description", `a "b"`}, `POST /vaults {"description":"a \"b\"","name":"shop"}`},
 		{[]string{"vaults", "create"}, "POST /vaults"},
 		{[]string{"vaults", "update", "vault_1", "--description", ""}, `PATCH /vaults/vault_1 {"description":""}`},
-		{[]string{"vault-secrets", "create", "--name", "db", "--vault-name", "shop", "--value-file", file}, `POST /vault_secrets {"name":"db","value":"line 1\nline 2\n","vault_name":"shop"}`},
+		{[]string{"vault-secrets", "create", "--name", "db", "--vault-name", "shop", "--value-file", file}, `POST /vault_secrets {"name":"db","value":"line 1\nline 2","vault_name":"shop"}`},
 		{[]string{"secrets", "update", "secret_1", "--value-file", "-"}, `PATCH /vault_secrets/secret_1 {"value":"from\nstandard input"}`},
 		{[]string{"secrets", "update", "secret_1", "--value", "x,y"}, `PATCH /vault_secrets/secret_1 {"value":"x,y"}`},
 		{[]string{"root", "get"}, "GET /"},
@@ -124,8 +126,8 @@ func TestAPIOutput(t *testing.T) {
 	}{
 		{[]string{"vault-secrets", "get", "secret_1", "--output", "yaml"}, "id: secret_1\ncount: 3\nshare: 1.5\n\"on\": true\nnone: null\nlist:\n  - a\n  - b\nempty: []\nvault:\n  id: vault_1\n  uri: u\ntext: |-\n  a\n  b\n" + `"yes": "true"` + "\nemoji: \"\\U0001F600\"\n"},
 		{[]string{"vault-secrets", "get", "secret_1", "--output", "table"}, "id     secret_1\ncount  3\nshare  1.5\non     true\nnone   \nlist   a,b\nempty  \nvault  vault_1\ntext   a b\nyes    true\nemoji  😀\n"},
-		{[]string{"vaults", "list", "--output", "table"}, "ID       NAME   CREATED_BY  LAST_UPDATED_BY  UPDATED_AT            METADATA\nvault_2  b [31m  usr_1       usr_1            2026-05-01T12:00:00Z  yes\n"},
-		{[]string{"vaults", "list", "--output", "table", "--all-pages"}, "ID       NAME   CREATED_BY  LAST_UPDATED_BY  UPDATED_AT            METADATA\nvault_2  b [31m  usr_1       usr_1            2026-05-01T12:00:00Z  yes\nvault_1  b [31m  usr_1       usr_1            2026-05-01T12:00:00Z  yes\n"},
+		{[]string{"vaults", "list", "--output", "table"}, "ID       NAME   CREATED_BY  LAST_UPDATED_BY  METADATA  CREATED_AT\nvault_2  b [31m  usr_1       usr_1            yes       2026-05-01T12:00:00Z\n"},
+		{[]string{"vaults", "list", "--output", "table", "--all-pages"}, "ID       NAME   CREATED_BY  LAST_UPDATED_BY  METADATA  CREATED_AT\nvault_2  b [31m  usr_1       usr_1            yes       2026-05-01T12:00:00Z\nvault_1  b [31m  usr_1       usr_1            yes       2026-05-01T12:00:00Z\n"},
 		{[]string{"vaults", "delete", "vault_1"}, ""},
 	} {
 		i := s.api(t, tt.args...)
@@ -178,9 +180,10 @@ func TestAPIRefusals(t *testing.T) {
 		{[]string{"vaults", "list", "x"}, 1, []string{"no arguments"}, ""},
 		{[]string{"vaults", "create", "--nam", "x"}, 1, []string{"--name"}, ""},
 		{[]string{"vaults", "drop"}, 1, []string{"Unknown command"}, ""},
+		{[]string{"vaults", "creat", "--name", "x"}, 1, []string{`Unknown command "creat"`, `the nearest one is "create"`}, ""},
 		{[]string{"valts", "list"}, 1, []string{`the nearest one is "vaults"`}, ""},
 		{[]string{"edge-modules", "list"}, 1, []string{"/endpoints"}, ""},
-		{[]string{"secrets", "create", "--value", "x", "--value-file", "y"}, 1, []string{"value-file"}, ""},
+		{[]string{"secrets", "create", "--value", "x", "--value-file", "y"}, 1, []string{"--value-file", "ERR_CULVERT_"}, ""},
 		{[]string{"secrets", "create", "--value-file", "/nothing/there"}, 1, []string{"/nothing/there"}, ""},
 		{[]string{"vaults", "list", "--api-url", "localhost:1"}, 1, []string{"ERR_CULVERT_1640", "no scheme"}, ""},
 		{[]string{"vaults", "list", "--api-url", "http://127.0.0.1:1"}, 1, []string{"ERR_CULVERT_1642"}, ""},
@@ -236,6 +239,65 @@ func TestAPIKeyAndURL(t *testing.T) {
 	}
 	run([]string{"CULVERT_API_URL=http://127.0.0.1:1"}).check(t, 1, "http://127.0.0.1:1 does not answer")
 	run([]string{"CULVERT_API_URL=http://127.0.0.1:1"}, "--api-url", s.url).check(t, 0)
+}
+
+// A key goes over plain HTTP to this machine without a word, and elsewhere with a warning.
+func TestAPIKeyInTheClear(t *testing.T) {
+	t.Parallel()
+	s := newAPIStub(t, nil)
+	quiet := s.api(t, "vaults", "list")
+	quiet.check(t, 0)
+	if strings.Contains(quiet.err.String(), "unencrypted") {
+		t.Errorf("a warning for loopback: %s", quiet.err)
+	}
+	s.api(t, "vaults", "list", "--api-url", "http://192.0.2.1:99999").check(t, 1, "unencrypted", "http://192.0.2.1:99999")
+}
+
+// The API of a server with a CA of its own is recognised by that, and each way to miss it has its own remedy.
+func TestAPITrust(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "{}") }))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // the refused handshakes
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	plain := newAPIStub(t, nil)
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h := newHome(t)
+	run := func(env []string, args ...string) *invocation {
+		i := h.program(append([]string{"api", "vaults", "list"}, args...)...)
+		i.program.Env = append(append(i.program.Env, "CULVERT_API_KEY=ak_1", "CULVERT_API_URL="+server.URL), env...)
+		i.start(t)
+		i.wait(t)
+		return i
+	}
+	run(nil).check(t, 1, "ERR_CULVERT_1646", "--api-cas")
+	run(nil, "--api-cas", ca).check(t, 0)
+	run([]string{"CULVERT_API_CAS=" + ca}).check(t, 0)
+	run(nil, "--api-cas", "/nothing/there").check(t, 1, "/nothing/there")
+	run(nil, "--api-url", "https"+strings.TrimPrefix(plain.url, "http")).check(t, 1, "ERR_CULVERT_1645", "speaks HTTP", plain.url)
+	run(nil, "--api-url", "http"+strings.TrimPrefix(server.URL, "https")).check(t, 1, "ERR_CULVERT_1645", "speaks HTTPS", server.URL)
+	run([]string{"CULVERT_API_KEY=a\nb"}).check(t, 1, "ERR_CULVERT_1647")
+	h.write(t, "version: 3\nagent:\n  connect_cas: "+ca+"\n")
+	run(nil).check(t, 0)
+	run(nil, "--api-cas", "host").check(t, 1, "ERR_CULVERT_1646")
+}
+
+func TestConfigOfTheAPI(t *testing.T) {
+	t.Parallel()
+	s := newAPIStub(t, nil)
+	h := newHome(t)
+	h.run(t, "config", "add-api-key", "ak_written").check(t, 0)
+	h.run(t, "config", "add-api-url", s.url+"/").check(t, 0)
+	h.run(t, "api", "vaults", "list").check(t, 0)
+	if key := s.keys[0]; key != "Bearer ak_written" {
+		t.Errorf("the key is %q", key)
+	}
+	h.run(t, "config", "add-api-key", "a b").check(t, 1, "ERR_CULVERT_1647")
+	h.run(t, "config", "add-api-url", "localhost").check(t, 1, "ERR_CULVERT_1640")
+	h.run(t, "config", "add-api-url", s.url, "--api-cas", "/nothing/there").check(t, 1, "/nothing/there")
 }
 
 func TestAPICompletion(t *testing.T) {

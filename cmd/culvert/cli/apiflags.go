@@ -71,7 +71,11 @@ func (b *bodyFlags) add(cmd *cobra.Command, within []string, fields []api.Field,
 		}
 		if f.Long() {
 			b.values = append(b.values, bodyValue{flag: name + "-file", path: path, field: f, file: true})
-			b.set.String(name+"-file", "", "`FILE` with the "+strings.ReplaceAll(f.Name, "_", " ")+"; - is standard input")
+			doc := "`FILE` with the " + strings.ReplaceAll(f.Name, "_", " ") + "; - is standard input"
+			if name+"-file" == secretFile {
+				doc += "; one line break at its end is left out"
+			}
+			b.set.String(name+"-file", "", doc)
 			cmd.MarkFlagsMutuallyExclusive(name, name+"-file")
 		}
 	}
@@ -160,6 +164,10 @@ func objects(v bodyValue, list []string) (any, error) {
 	return items, nil
 }
 
+// secretFile is the flag of a file with a secret. One line break at its end is none of the secret: editors and echo
+// add it.
+const secretFile = "value-file"
+
 // readValue reads a value from a file, or from standard input.
 func readValue(flag, path string, stdin io.Reader) (string, error) {
 	from := stdin
@@ -177,6 +185,9 @@ func readValue(flag, path string, stdin io.Reader) (string, error) {
 		return "", fault.Wrap(err, fault.ValueInvalid, path, "--"+flag, "it cannot be read: "+err.Error())
 	case len(text) > maxValue:
 		return "", fault.New(fault.ValueInvalid, path, "--"+flag, "it is larger than 1 MiB")
+	}
+	if value, ok := strings.CutSuffix(string(text), "\n"); ok && flag == secretFile {
+		return strings.TrimSuffix(value, "\r"), nil
 	}
 	return string(text), nil
 }

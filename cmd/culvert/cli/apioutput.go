@@ -141,19 +141,28 @@ func showRows(w *tabwriter.Writer, items []map[string]json.RawMessage, columns [
 }
 
 // columns are the fields that a table of objects shows: the first ones of the manual in which an object has
-// something.
+// something, but for texts of many lines and objects, and when it was made.
 func columns(items []map[string]json.RawMessage, r *api.Resource) []string {
 	names := []string{"id"}
 	for i := range r.Fields {
-		name := r.Fields[i].Name
+		f := &r.Fields[i]
+		name := f.Name
 		if len(names) > maxColumns {
 			break
+		}
+		if name == "created_at" || name == "updated_at" || f.Long() || f.Type == api.Object || f.Type == api.Objects || f.Type == api.Map {
+			continue
 		}
 		for _, item := range items {
 			if cell(item[name]) != "" {
 				names = append(names, name)
 				break
 			}
+		}
+	}
+	for _, item := range items {
+		if cell(item["created_at"]) != "" {
+			return append(names, "created_at")
 		}
 	}
 	return names

@@ -27,7 +27,7 @@ func (p *Program) configCommand() *cobra.Command {
 		Args:    subcommandOnly,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(p.checkCommand(), p.editCommand(), p.addAuthtokenCommand(), p.addConnectURLCommand())
+	cmd.AddCommand(p.checkCommand(), p.editCommand(), p.addAuthtokenCommand(), p.addConnectURLCommand(), p.addAPIKeyCommand(), p.addAPIURLCommand())
 	return cmd
 }
 

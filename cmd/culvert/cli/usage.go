@@ -18,9 +18,15 @@ func usageError(format string, args ...any) error {
 }
 
 // usage makes a fault of what cobra says about a command line: an unknown
-// command gets its nearest match.
+// command gets its nearest match, and flags that exclude each other are named.
 func usage(err error) error {
 	text := err.Error()
+	if rest, ok := strings.CutPrefix(text, "if any flags in the group ["); ok {
+		flags, _, _ := strings.Cut(rest, "]")
+		if one, other, ok := strings.Cut(flags, " "); ok {
+			return fault.Wrap(err, fault.OptionConflict, "--"+one, "--"+other)
+		}
+	}
 	if !strings.HasPrefix(text, "unknown command ") {
 		return err
 	}
@@ -38,6 +44,12 @@ func usage(err error) error {
 // is unknown, and without the words of a parser where a value is no number.
 func flagError(cmd *cobra.Command, err error) error {
 	text := err.Error()
+	if cmd.HasAvailableSubCommands() && cmd.Args != nil {
+		// The word before the flag is no command: that is the mistake.
+		if wrong := cmd.Args(cmd, cmd.Flags().Args()); wrong != nil {
+			return wrong
+		}
+	}
 	if name, ok := strings.CutPrefix(text, "unknown flag: --"); ok {
 		if near := nearestFlag(cmd, name); near != "" {
 			return usageError("Unknown flag --%s; the nearest one is --%s", name, near)

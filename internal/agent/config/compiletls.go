@@ -81,6 +81,33 @@ func LoadCAs(dir, text string) (pem []byte, pool *x509.CertPool, err error) {
 	return pem, pool, nil
 }
 
+// APICAs returns by which authorities the API is recognised: those of api_cas or, if it is not set, of the host and
+// of connect_cas, which may be those of the same server. Nil means those of the host alone. Errors are faults with
+// the code [fault.CAFileInvalid].
+func (c *Config) APICAs() (*x509.CertPool, error) {
+	switch text := c.Agent.APICAs; text {
+	case "":
+	case "host":
+		return nil, nil //nolint:nilnil // as crypto/tls means it
+	default:
+		_, pool, err := LoadCAs(c.dirOf("api_cas"), text)
+		return pool, err
+	}
+	switch c.Agent.ConnectCAs {
+	case "", "host", "trusted":
+		return nil, nil //nolint:nilnil // as crypto/tls means it
+	}
+	pem, pool, err := LoadCAs(c.dirOf("connect_cas"), c.Agent.ConnectCAs)
+	if err != nil {
+		return nil, err
+	}
+	if host, hostErr := x509.SystemCertPool(); hostErr == nil {
+		host.AppendCertsFromPEM(pem)
+		pool = host
+	}
+	return pool, nil
+}
+
 // pair loads a certificate with its key, of which both or neither are given.
 func (c *compiler) pair(certKey, keyKey, cert, key string) (certPEM, keyPEM []byte, pair *tls.Certificate) {
 	if cert == "" && key == "" {

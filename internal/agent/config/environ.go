@@ -19,6 +19,7 @@ var variables = []struct {
 	{"AUTHTOKEN", "authtoken", true},
 	{"API_KEY", "api_key", true},
 	{"API_URL", "api_url", false},
+	{"API_CAS", "api_cas", false},
 	{"CONNECT_URL", "connect_url", false},
 	{"CONNECT_CAS", "connect_cas", false},
 	{"CA_FINGERPRINT", "connect_ca_fingerprint", false},

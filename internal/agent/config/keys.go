@@ -21,6 +21,7 @@ type Agent struct {
 	Authtoken            string        `yaml:"authtoken"`
 	APIKey               string        `yaml:"api_key"`
 	APIURL               string        `yaml:"api_url"`
+	APICAs               string        `yaml:"api_cas"`
 	ConnectURL           string        `yaml:"connect_url"`
 	ConnectCAs           string        `yaml:"connect_cas"`
 	ConnectCAFingerprint string        `yaml:"connect_ca_fingerprint"`

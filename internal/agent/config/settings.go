@@ -53,6 +53,7 @@ var overlays = map[string]func(*Agent, string){
 	"authtoken":              func(a *Agent, v string) { a.Authtoken = v },
 	"api_key":                func(a *Agent, v string) { a.APIKey = v },
 	"api_url":                func(a *Agent, v string) { a.APIURL = v },
+	"api_cas":                func(a *Agent, v string) { a.APICAs = v },
 	"connect_url":            func(a *Agent, v string) { a.ConnectURL = v },
 	"connect_cas":            func(a *Agent, v string) { a.ConnectCAs = v },
 	"connect_ca_fingerprint": func(a *Agent, v string) { a.ConnectCAFingerprint = v },
