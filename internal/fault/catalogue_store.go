@@ -18,8 +18,10 @@ const (
 	DatabaseDamaged Code = "ERR_CULVERT_1606"
 	// DatabaseTaken means that another server runs on the database. Argument: the database.
 	DatabaseTaken Code = "ERR_CULVERT_1609"
-	// NotYetInForce means that a change was stored, and that nobody knows when it comes into force.
-	NotYetInForce Code = "ERR_CULVERT_1661"
+	// BackupExists means that a backup would replace a file. Argument: the file.
+	BackupExists Code = "ERR_CULVERT_1607"
+	// OldKeyInUse means that older master keys are not dropped, because values came with them. Argument: how many.
+	OldKeyInUse Code = "ERR_CULVERT_1608"
 )
 
 func storeEntries() []Entry {
@@ -45,6 +47,16 @@ func storeEntries() []Entry {
 			Remedy:  "Take another backup, or copy this one again from where it came.",
 		},
 		{
+			Code: BackupExists, Status: 0, Title: "There is such a file already",
+			Message: "The file %s exists. Nothing was written.",
+			Remedy:  "Name another file for the backup, or add --force to replace this one once the backup is complete.",
+		},
+		{
+			Code: OldKeyInUse, Status: 0, Title: "An older master key is in use",
+			Message: "Secrets that were sealed with an older master key after the rotation: %d. They are sealed with the newest one now, and no key was removed.",
+			Remedy:  "A server that runs may not have read the new key, which its log says: see that it can read the key file. Then run the command again.",
+		},
+		{
 			Code: DatabaseTaken, Status: 0, Title: "Another server runs on the database",
 			Message: "Another culvertd has hold of the database %s, and two would hand out the same names.",
 			Remedy:  "Stop the other one first, or give this one a database of its own with CULVERTD_DATABASE_URL. After the crash of a machine, PostgreSQL takes up to half a minute to notice.",
@@ -58,11 +70,6 @@ func storeEntries() []Entry {
 			Code: DatabaseDamaged, Status: 0, Title: "The database is damaged",
 			Message: "The database %s is damaged: %d problems were found.",
 			Remedy:  "Keep a copy of its files, and restore the last good backup into an empty database with culvertd restore. Look after the disk and the memory of the machine.",
-		},
-		{
-			Code: NotYetInForce, Status: 503, Title: "The change is stored and not yet in force",
-			Message: "The change was made. It is not yet in force, because the server's database is slow or not available at the moment.",
-			Remedy:  "Do not make it again: read the object to see it. It comes into force by itself once the database works; the server's log says what is wrong.",
 		},
 		{
 			Code: DatabaseFull, Status: 503, Title: "The disk of the database is full",

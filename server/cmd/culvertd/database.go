@@ -26,8 +26,8 @@ func (p *program) backupCommand() *cobra.Command {
 		Long: `Write all that the database holds at one moment to a file, or to standard output.
 The server may run meanwhile. The file is text and the same for SQLite and
 PostgreSQL, so that "culvertd restore" puts it into either; ` + databaseVariable + `
-names a PostgreSQL database, else it is that of --data-dir. A file of that name
-is replaced once the backup is complete.
+names a PostgreSQL database, else it is that of --data-dir. A file that exists
+stays as it is, unless --force says to replace it once the backup is complete.
 
 Secrets in it stay sealed, and the master key is not in it: keep a copy of
 sealing.key from the data directory, in another place.`,
@@ -36,10 +36,14 @@ sealing.key from the data directory, in another place.`,
 		Args: atMostOne,
 	}
 	dataFlags(cmd)
+	force := cmd.Flags().Bool("force", false, "replace a file that exists")
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
 		file := noFile
 		if len(args) == 1 {
 			file = args[0]
+		}
+		if file != noFile && !*force && exists(file) {
+			return fault.New(fault.BackupExists, file)
 		}
 		if file == noFile && p.terminal(p.stdout) {
 			return usage(errors.New("a backup is not for a terminal; name a file for it, or redirect standard output"))
@@ -79,8 +83,9 @@ func (p *program) restoreCommand() *cobra.Command {
 that ` + databaseVariable + ` names. All of it is written or nothing. A damaged
 backup is refused with the line where the damage is.
 
-The backup's secrets open with the master key of the server that it comes from:
-put its sealing.key into the data directory before the server starts.`,
+The backup's secrets and credentials work with the master key of the server that
+it comes from: put its sealing.key into the data directory before the server
+starts.`,
 		Example: `  culvertd restore /backup/culvert.jsonl --data-dir /srv/culvert
   gunzip < culvert.jsonl.gz | culvertd restore -`,
 		Args: exactlyOne,
@@ -105,6 +110,10 @@ put its sealing.key into the data directory before the server starts.`,
 			return err
 		}
 		fmt.Fprintf(p.stdout, "%s: %d documents at revision %d, of the backup from %s.\n", name, sum.Records, sum.Revision, sum.CreatedAt.Format("2006-01-02 15:04:05 UTC"))
+		if key := o.node.KeyFile(); !exists(key) {
+			fmt.Fprintf(p.stderr, "\nThere is no master key here: %s does not exist. Without that of the server that the backup comes from its\n"+
+				"secrets do not open, and its API keys and authtokens are refused. Put it there, with mode 600, before the server starts.\n", key)
+		}
 		return nil
 	}
 	return cmd

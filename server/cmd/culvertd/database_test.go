@@ -84,8 +84,8 @@ func TestS7_Commands(t *testing.T) {
 		{nil, []string{"backup", file, "--data-dir", first}, "3 documents at revision 1"},
 		{away, []string{"restore", file}, "3 documents at revision 1"},
 		{away, []string{"db", "check"}, "nothing is wrong"},
-		{away, []string{"backup", file}, "3 documents at revision 1"}, // replaces the first one
-		{nil, []string{"restore", file, "--data-dir", last}, "3 documents at revision 1"},
+		{away, []string{"backup", "--force", file}, "3 documents at revision 1"},
+		{nil, []string{"restore", file, "--data-dir", last}, "There is no master key here: " + filepath.Join(last, "sealing.key")},
 		{nil, []string{"db", "check", "--data-dir", last}, "3 documents at revision 1, and nothing is wrong"},
 	} {
 		if code, out, complaints := runDatabase(t, tt.env, "", tt.args...); code != 0 || !strings.Contains(out+complaints, tt.want) {
@@ -151,6 +151,7 @@ func TestDatabaseCommands_Refuse(t *testing.T) {
 	t.Parallel()
 	dir, empty := dataDir(t, 1), t.TempDir()
 	damaged := writeFile(t, "damaged.jsonl", "no backup\n")
+	standing := writeFile(t, "standing.jsonl", "a backup of last year\n")
 	for name, tt := range map[string]struct {
 		env  map[string]string
 		args []string
@@ -159,6 +160,7 @@ func TestDatabaseCommands_Refuse(t *testing.T) {
 		"no server here":   {nil, []string{"backup", "-", "--data-dir", empty}, string(fault.DataDirUnusable)},
 		"nothing to check": {nil, []string{"db", "check", "--data-dir", empty}, string(fault.DataDirUnusable)},
 		"no folder for it": {nil, []string{"backup", filepath.Join(empty, "no", "b"), "--data-dir", dir}, "no such file"},
+		"a file there":     {nil, []string{"backup", standing, "--data-dir", dir}, string(fault.BackupExists)},
 		"no backup":        {nil, []string{"restore", damaged, "--data-dir", t.TempDir()}, "Line 1"},
 		"no file":          {nil, []string{"restore", damaged + "x", "--data-dir", t.TempDir()}, "no such file"},
 		"which file":       {nil, []string{"restore", "--data-dir", empty}, "takes one file"},
@@ -171,6 +173,9 @@ func TestDatabaseCommands_Refuse(t *testing.T) {
 		if code != 1 || !strings.Contains(complaints, tt.want) || out != "" || strings.Contains(complaints, "planted") {
 			t.Errorf("%s: code %d\n%s%s\nwant %q", name, code, out, complaints, tt.want)
 		}
+	}
+	if text, err := os.ReadFile(standing); err != nil || string(text) != "a backup of last year\n" {
+		t.Errorf("the file that stood there has %q, %v", text, err)
 	}
 	if left, err := os.ReadDir(empty); err != nil || len(left) > 0 {
 		t.Errorf("the empty directory holds %v, %v", left, err)

@@ -23,10 +23,10 @@ func (p *program) rotateKeyCommand() *cobra.Command {
 		Long: `Put a new master key into the key file and seal every secret in the database
 with it. A server that is running goes on: it works with the new key at once.
 
-The key before stays in the file, because agents and browsers carry things that
-are sealed with it. --drop-old makes no new key: it removes all but the newest,
-which ends what they carry. Wait a day before that, and keep a copy of the file
-for every backup of the database that is older than the rotation.`,
+The keys before stay in the file, eight in all, because agents and browsers carry
+things that are sealed with them. --drop-old makes no new key: it removes all but
+the newest, which ends what they carry. Wait a day before that, and keep a copy
+of the file for every backup of the database that is older than the rotation.`,
 		Example: `  culvertd rotate-key
   culvertd rotate-key --drop-old`,
 		Args: noArgs,
@@ -42,7 +42,7 @@ for every backup of the database that is older than the rotation.`,
 		if err != nil {
 			return err
 		}
-		what := "The new key is in force; the one before still opens what clients carry."
+		what := "The new key is in force; those before still open what clients carry."
 		if *drop {
 			what = "The older keys are gone."
 		}
@@ -60,10 +60,7 @@ func rotateKey(ctx context.Context, o *options, drop bool) (sealed int, err erro
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	path := o.node.MasterKeyFile
-	if path == "" {
-		path = filepath.Join(o.node.DataDir, vault.File)
-	}
+	path := o.node.KeyFile()
 	lock, err := datafile.TryLock(path + ".lock") // two at once would drop a key that is in use
 	if errors.Is(err, datafile.ErrLocked) {
 		return 0, fault.Wrap(err, fault.DataDirLocked, filepath.Dir(path))
@@ -80,8 +77,11 @@ func rotateKey(ctx context.Context, o *options, drop bool) (sealed int, err erro
 	if sealed, err = control.Rewrap(ctx, db, keys); err != nil {
 		return sealed, err
 	}
-	if drop {
-		return sealed, vault.DropOld(path)
+	switch {
+	case drop && sealed > 0: // whoever sealed them may do so again
+		return sealed, fault.New(fault.OldKeyInUse, sealed)
+	case drop:
+		return 0, vault.DropOld(path)
 	}
 	if err := vault.Rotate(path); err != nil {
 		return sealed, err

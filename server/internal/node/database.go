@@ -36,13 +36,16 @@ func OpenDatabase(ctx context.Context, c Config) (*sqlstore.Store, error) {
 	return sqlstore.OpenSQLite(ctx, filepath.Join(c.DataDir, databaseFile))
 }
 
-// OpenKeys reads the keys of a server, or makes them.
-func OpenKeys(c Config) (*vault.Vault, error) {
+// KeyFile is where the keys of a server are.
+func (c Config) KeyFile() string {
 	if c.MasterKeyFile != "" {
-		return vault.OpenFile(c.MasterKeyFile)
+		return c.MasterKeyFile
 	}
-	return vault.Open(c.DataDir)
+	return filepath.Join(c.DataDir, vault.File)
 }
+
+// OpenKeys reads the keys of a server, or makes them.
+func OpenKeys(c Config) (*vault.Vault, error) { return vault.OpenFile(c.KeyFile()) }
 
 // checkKeys warns of keys that whoever gets hold of the data has too
 // (reliability-security.md 10, K5). A server on loopback is one to try things.

@@ -14,16 +14,17 @@ import (
 // Seen is how long after a change of a key file every process that has it open works with the new keys.
 const Seen = 2 * recheck
 
-// Rotate puts a new key in front of those in a key file and keeps the one that was first before, with which
-// cookies of clients may still be sealed. Older ones are dropped: values sealed with them have to be wrapped
-// anew before (see [Vault.Rewrap]). Errors are *fault.Error.
+// Rotate puts a new key in front of those in a key file and keeps the others, with which cookies of clients may
+// still be sealed, and values of a process that could not read the file since. Only what is beyond maxKeys is
+// dropped: values sealed with it have to be wrapped anew before (see [Vault.Rewrap]). Errors are *fault.Error.
 func Rotate(path string) error {
 	return edit(path, func(keys []string) []string {
 		secret, id := make([]byte, keyLen), make([]byte, keyIDLen)
 		for _, b := range [][]byte{secret, id} {
 			_, _ = rand.Read(b) // never fails: crypto/rand ends the program instead
 		}
-		return []string{fmt.Sprintf("key %x %s\n", id, base64.RawURLEncoding.EncodeToString(secret)), keys[0]}
+		fresh := fmt.Sprintf("key %x %s\n", id, base64.RawURLEncoding.EncodeToString(secret))
+		return append([]string{fresh}, keys[:min(len(keys), maxKeys-1)]...)
 	})
 }
 

@@ -149,7 +149,7 @@ func (v *Vault) failed(err error) {
 	case err == nil:
 		v.log.Info("the key file can be read again", "path", v.path)
 	default:
-		v.log.Error("the key file cannot be read: secrets are sealed with the keys of before, which the next rotation but one drops", "path", v.path, "err", err)
+		v.log.Error("the key file cannot be read: secrets are sealed with the keys of before, which culvertd rotate-key --drop-old removes", "path", v.path, "err", err)
 	}
 }
 
