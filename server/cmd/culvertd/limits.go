@@ -7,6 +7,7 @@ import (
 	"github.com/culvert-project/culvert/internal/strictyaml"
 	"github.com/culvert-project/culvert/server/internal/control"
 	"github.com/culvert-project/culvert/server/internal/edge"
+	"github.com/culvert-project/culvert/server/internal/rest"
 	"github.com/culvert-project/culvert/server/internal/tunnel"
 )
 
@@ -16,6 +17,7 @@ type limits struct {
 	Edge      edge.Limits    `yaml:",inline"`
 	Agents    tunnel.Limits  `yaml:",inline"`
 	Endpoints control.Limits `yaml:",inline"`
+	API       rest.Limits    `yaml:",inline"`
 }
 
 // check refuses values that would switch a part of the server off, in limits
@@ -35,6 +37,7 @@ func (l *limits) check(doc *strictyaml.Document, found strictyaml.Problems) stri
 	}
 	each(l.Agents, func(n int64) bool { return n <= 0 }, "must be above zero", "")
 	each(l.Endpoints, func(n int64) bool { return n <= 0 }, "must be above zero", "")
+	each(l.API, func(n int64) bool { return n <= 0 }, "must be above zero", "")
 	each(l.Edge, func(n int64) bool { return n == 0 }, "must not be zero", "a negative value means no limit")
 	return ps
 }

@@ -176,7 +176,8 @@ func (l *loader) readFile(path string, o *options) error {
 	if err != nil && !errors.As(err, &l.problems) {
 		return err
 	}
-	o.node.Edge, o.node.Agents, o.node.Endpoints = keys.Limits.Edge, keys.Limits.Agents, keys.Limits.Endpoints
+	o.node.Edge, o.node.Agents = keys.Limits.Edge, keys.Limits.Agents
+	o.node.Endpoints, o.node.API = keys.Limits.Endpoints, keys.Limits.API
 	if l.file != nil {
 		l.problems = append(l.problems, keys.Limits.check(l.file, l.problems)...)
 	}

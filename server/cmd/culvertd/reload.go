@@ -1,8 +1,10 @@
 package main
 
 import (
+	"slices"
 	"strings"
 
+	"github.com/culvert-project/culvert/internal/report"
 	"github.com/culvert-project/culvert/server/internal/node"
 )
 
@@ -20,9 +22,8 @@ func reload(o *options, n *node.Node, again func() (*options, error)) {
 		later, err = n.Reload(fresh.node)
 	}
 	if err != nil {
-		var text strings.Builder
-		printError(&text, err)
-		log.Error("the settings are refused; the server goes on with those it has", "err", text.String())
+		what, codes := refusal(err)
+		log.Error("the settings are refused; the server goes on with those it has", "err", what, "code", codes)
 		return
 	}
 	o.level.Set(fresh.logLevel)
@@ -39,4 +40,21 @@ func reload(o *options, n *node.Node, again func() (*options, error)) {
 	if len(later) > 0 {
 		log.Warn("some settings that have changed wait for the next start", "settings", later)
 	}
+}
+
+// refusal returns all that is wrong on one line, for the log, and the codes of it.
+func refusal(err error) (what, codes string) {
+	each := []error{err}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // only a join at the top is several errors
+		each = joined.Unwrap()
+	}
+	var lines, names []string
+	for _, e := range each {
+		r := report.Of(e)
+		lines = append(lines, r.Lines...)
+		if r.Code != "" && !slices.Contains(names, r.Code) {
+			names = append(names, r.Code)
+		}
+	}
+	return strings.Join(lines, "; "), strings.Join(names, " ")
 }

@@ -75,6 +75,10 @@ func settings() []setting {
 			usage: "serve the API over HTTPS; auto: unless it listens on loopback (default auto)",
 		},
 		{
+			name: "api-origins", arg: "ORIGIN", list: true, set: (*options).addOrigin,
+			usage: "origin of web pages that may call the API, such as https://console.example.com; repeatable (default none)",
+		},
+		{
 			name: "tcp-addr", arg: "HOST", set: (*options).setTCPAddr,
 			usage: "host that TCP endpoints listen on (default that of https)",
 		},

@@ -109,6 +109,7 @@ limits:
   idle_timeout: 90s
   connections: -1
   agent_streams: 7
+  api_rate: 120
 `, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -122,8 +123,8 @@ limits:
 	if o.node.Region != "here" || o.node.RedirectHTTP != -1 || o.node.ForwardedHeaders != "replace" {
 		t.Errorf("got redirect %d, forwarded headers %q", o.node.RedirectHTTP, o.node.ForwardedHeaders)
 	}
-	if o.node.Edge.IdleTimeout != 90*time.Second || o.node.Edge.Connections != -1 || o.node.Agents.Streams != 7 {
-		t.Errorf("got limits %+v, %+v", o.node.Edge, o.node.Agents)
+	if o.node.Edge.IdleTimeout != 90*time.Second || o.node.Edge.Connections != -1 || o.node.Agents.Streams != 7 || o.node.API.Rate != 120 {
+		t.Errorf("got limits %+v, %+v, %+v", o.node.Edge, o.node.Agents, o.node.API)
 	}
 }
 
@@ -307,4 +308,33 @@ func FuzzLoadFile(f *testing.F) {
 			printError(&strings.Builder{}, err)
 		}
 	})
+}
+
+// TestAPIOrigins: they become what browsers send, and what is none is refused.
+func TestAPIOrigins(t *testing.T) {
+	t.Parallel()
+	o, err := loadFrom(t, "api_origins: [https://Console.example.com:443, http://localhost:3000]\n", nil)
+	if want := []string{"https://console.example.com", "http://localhost:3000"}; err != nil || !reflect.DeepEqual(o.node.APIOrigins, want) {
+		t.Errorf("got %v, %v, want %v", o.node.APIOrigins, err, want)
+	}
+	for _, bad := range []string{"*", "console.example.com", "https://console.example.com/", "https://u@console.example.com", "null", "ftp://x"} {
+		if _, err := loadFrom(t, "api_origins: '"+bad+"'\n", nil); !fault.Has(err, fault.ServerConfigInvalid) {
+			t.Errorf("%q: got %v, want %s", bad, err, fault.ServerConfigInvalid)
+		}
+	}
+}
+
+// TestRefusedSettingsInTheLog: the log has all that is wrong on one line, and nothing of how a terminal shows it.
+func TestRefusedSettingsInTheLog(t *testing.T) {
+	t.Parallel()
+	_, err := loadFrom(t, "htp_addr: x\nlog_level: loud\n", nil, "--tcp-ports", "many")
+	what, codes := refusal(err)
+	for _, want := range []string{"htp_addr", "log_level", "--tcp-ports"} {
+		if !strings.Contains(what, want) {
+			t.Errorf("got %q, want %s in it", what, want)
+		}
+	}
+	if strings.ContainsAny(what, "\n") || strings.Contains(what, "ERROR") || codes != string(fault.ServerConfigInvalid)+" "+string(fault.SettingInvalid) {
+		t.Errorf("got %q, codes %q", what, codes)
+	}
 }

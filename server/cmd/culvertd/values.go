@@ -94,6 +94,24 @@ func (o *options) setAPIURL(v string) error {
 	return nil
 }
 
+func (o *options) addOrigin(v string) error {
+	u, err := url.Parse(v)
+	switch {
+	case v == "*":
+		return errors.New("every page could then call the API with what its reader's browser knows; name the origins")
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
+		return errors.New("it is not an origin such as https://console.example.com")
+	case u.Path != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil:
+		return errors.New("it is scheme, host and port alone, as browsers send it")
+	}
+	host := strings.ToLower(u.Host) // as browsers write it, without the scheme's own port
+	if p := u.Port(); p == "443" && u.Scheme == "https" || p == "80" && u.Scheme == "http" {
+		host = strings.TrimSuffix(host, ":"+p)
+	}
+	o.node.APIOrigins = append(o.node.APIOrigins, u.Scheme+"://"+host)
+	return nil
+}
+
 func (o *options) setMasterKeyFile(v string) error {
 	if v == "" {
 		return errors.New("it is empty")

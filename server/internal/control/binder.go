@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/culvert-project/culvert/internal/endpoint"
@@ -34,6 +35,13 @@ func (l Limits) withDefaults() Limits {
 		Held:      cmp.Or(l.Held, 10_000),
 		Grace:     cmp.Or(l.Grace, 15*time.Minute),
 	}
+}
+
+// Fixed returns the limits that hold for as long as a server runs; those that [Binder.SetLimits] changes are zero in
+// it.
+func (l Limits) Fixed() Limits {
+	l.Endpoints, l.Held = 0, 0
+	return l
 }
 
 // Sealer makes resume tokens that nobody else can read or make.
@@ -103,7 +111,8 @@ type Config struct {
 // Binder decides which URL a bind gets and keeps it for its holder. Make one with [New].
 type Binder struct {
 	cfg     Config
-	tcpHost string // shown in URLs of TCP endpoints
+	limits  atomic.Pointer[Limits] // they may change, unlike those in cfg
+	tcpHost string                 // shown in URLs of TCP endpoints
 	kept    []string
 
 	mu    sync.Mutex
@@ -150,7 +159,15 @@ func New(cfg Config) (*Binder, error) {
 	if isLocalhost(b.tcpHost) {
 		b.tcpHost = localhost
 	}
+	b.limits.Store(&cfg.Limits)
 	return b, nil
+}
+
+// SetLimits changes, while the server runs, the limits that [Limits.Fixed] leaves out. Endpoints that are online stay
+// so.
+func (b *Binder) SetLimits(l Limits) {
+	l = l.withDefaults()
+	b.limits.Store(&l)
 }
 
 // Run gives up held places when their time is over, until ctx ends. Without it they are given up when the

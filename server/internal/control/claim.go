@@ -120,7 +120,7 @@ func (b *Binder) tryPlace(agent wire.Agent, r request, want claim, free bool) (c
 		return c, false, nil, closing, b.takeOver(c, s, agent, r)
 	case s != nil && free, b.foreign(p, want.account):
 		return nil, false, nil, closing, errTaken
-	case len(b.byID)-b.held.Len()+b.storedClaims >= b.cfg.Limits.Endpoints:
+	case len(b.byID)-b.held.Len()+b.storedClaims >= b.limits.Load().Endpoints:
 		return nil, false, nil, closing, errFull
 	}
 	if s == nil {
@@ -238,7 +238,7 @@ func (b *Binder) drop(c *claim) (closing []uint16) {
 func (b *Binder) hold(c *claim, until time.Time) (closing []uint16) {
 	c.until = until
 	c.elem = b.held.PushBack(c)
-	for b.held.Len() > b.cfg.Limits.Held {
+	for b.held.Len() > b.limits.Load().Held {
 		closing = append(closing, b.drop(b.held.Front().Value.(*claim))...) //nolint:forcetypeassert // of claims only
 	}
 	return closing
@@ -298,7 +298,7 @@ func (b *Binder) refusal(err error, u endpoint.URL) error {
 	case errors.Is(err, errFails):
 		return fault.Wrap(err, fault.TCPPortFailed, u.Port, why(err))
 	case errors.Is(err, errFull):
-		return fault.New(fault.TooManyEndpoints, b.cfg.Limits.Endpoints)
+		return fault.New(fault.TooManyEndpoints, b.limits.Load().Endpoints)
 	}
 	return err
 }

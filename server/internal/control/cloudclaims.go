@@ -123,7 +123,7 @@ func (b *Binder) storedRefusal(err error, u endpoint.URL) error {
 	case errors.Is(err, errTaken):
 		return fault.New(fault.EndpointTaken, b.show(u))
 	case errors.Is(err, errFull):
-		return fault.New(fault.EndpointsTooMany, b.cfg.Limits.Endpoints)
+		return fault.New(fault.EndpointsTooMany, b.limits.Load().Endpoints)
 	}
 	return b.refusal(err, u)
 }

@@ -117,12 +117,12 @@ func TestWhichConnectionMakesWay(t *testing.T) {
 		open []apiConn
 		want uint64 // number, 0 for none
 	}{
-		"the oldest": {[]apiConn{{number: 2}, {number: 1}}, 1},
-		"of the source that has most": {[]apiConn{{number: 1, source: few}, {number: 2, source: many}, {number: 3, source: many}}, 2},
-		"without a key before idle": {[]apiConn{{number: 1, proven: true}, {number: 2}}, 2},
-		"idle before being answered": {[]apiConn{{number: 1, active: true}, {number: 2, proven: true}}, 2},
+		"the oldest":                   {[]apiConn{{number: 2}, {number: 1}}, 1},
+		"of the source that has most":  {[]apiConn{{number: 1, source: few}, {number: 2, source: many}, {number: 3, source: many}}, 2},
+		"without a key before idle":    {[]apiConn{{number: 1, proven: true}, {number: 2}}, 2},
+		"idle before being answered":   {[]apiConn{{number: 1, active: true}, {number: 2, proven: true}}, 2},
 		"being answered without a key": {[]apiConn{{number: 1, active: true}, {number: 2, active: true, proven: true}}, 1},
-		"all in use": {[]apiConn{{number: 1, active: true, proven: true}}, 0},
+		"all in use":                   {[]apiConn{{number: 1, active: true, proven: true}}, 0},
 	} {
 		p := newAPIPlaces(nil, len(tt.open))
 		for i := range tt.open {

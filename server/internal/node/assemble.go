@@ -84,7 +84,7 @@ func (n *Node) assemble(ctx context.Context, lns *listeners, files *files, db st
 	})
 	p.edge = n.newEdge(p, files, router, started)
 	ports.Server = p.edge
-	n.tunnels, n.certs, n.edge = p.tunnels, files.certs, p.edge
+	n.tunnels, n.binder, n.certs, n.edge = p.tunnels, p.binder, files.certs, p.edge
 	// What is stored comes in this order: who may do something, what policies look
 	// up, whose names are, endpoints, and their names, which agents then do not get.
 	p.cloud = snapshot.NewCloud(publisher, policies, p.binder, n.log)

@@ -12,6 +12,7 @@ import (
 	"github.com/culvert-project/culvert/internal/endpoint"
 	"github.com/culvert-project/culvert/server/internal/control"
 	"github.com/culvert-project/culvert/server/internal/edge"
+	"github.com/culvert-project/culvert/server/internal/rest"
 	"github.com/culvert-project/culvert/server/internal/tunnel"
 )
 
@@ -73,12 +74,13 @@ type Config struct {
 	Region string
 	// Version is the server's version, shown to agents.
 	Version string
-	// Edge bounds what public clients may cost, Agents what agents may, and
-	// Endpoints what they may hold. Connections and listeners that are not
+	// Edge bounds what public clients may cost, Agents what agents may,
+	// Endpoints what they may hold, and API what its callers may ask. Connections and listeners that are not
 	// bounded get a share of the descriptors that the process may open.
 	Edge      edge.Limits
 	Agents    tunnel.Limits
 	Endpoints control.Limits
+	API       rest.Limits
 	// TrustedProxies are peers that begin their connections to the public
 	// listeners with a PROXY header.
 	TrustedProxies []netip.Prefix
@@ -104,6 +106,9 @@ type Config struct {
 	// APIURL is where clients find the API, such as "https://api.example.com".
 	// Default: as each request came.
 	APIURL string
+	// APIOrigins are the origins of web pages that may call the API, such as
+	// "https://console.example.com". Default: none.
+	APIOrigins []string
 	// BootstrapAuthtoken is the first authtoken. If it is empty and there is no
 	// token yet, one is made.
 	BootstrapAuthtoken string

@@ -35,6 +35,7 @@ type Node struct {
 	killOnce sync.Once
 	info     Info // set before ready is closed, as are the next
 	tunnels  *tunnel.Server
+	binder   *control.Binder
 	certs    *certs.Store
 	edge     *edge.Server
 

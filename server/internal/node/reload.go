@@ -1,11 +1,16 @@
 package node
 
 import (
+	"reflect"
 	"slices"
+
+	"github.com/culvert-project/culvert/server/internal/control"
+	"github.com/culvert-project/culvert/server/internal/edge"
+	"github.com/culvert-project/culvert/server/internal/tunnel"
 )
 
 // Reload takes over what of another configuration can change while the server
-// runs: certificate files, limits of connections, and the grace period. It returns the names of
+// runs: certificate files, most limits, origins of the API, and the grace period. It returns the names of
 // settings that differ and wait for the next start. A configuration with a fault
 // changes nothing: the error joins one fault for each problem, as with [New]. No
 // connection is dropped (reliability-security.md 7, D7). It waits for Ready.
@@ -24,6 +29,9 @@ func (n *Node) Reload(c Config) (later []string, err error) {
 		}
 	}
 	n.edge.SetLimits(c.Edge)
+	n.tunnels.SetLimits(c.Agents)
+	n.binder.SetLimits(c.Endpoints)
+	n.front.api.Load().Change(c.APIOrigins, c.API)
 	n.grace.Store(int64(c.ShutdownGrace))
 	return waiting(n.cfg, c), nil
 }
@@ -60,11 +68,24 @@ func waiting(old, fresh Config) []string {
 		{"extra_listeners", slices.Equal(old.ExtraListeners, fresh.ExtraListeners)},
 		{"redirect_http", old.RedirectHTTP == fresh.RedirectHTTP},
 		{"forwarded_headers", old.ForwardedHeaders == fresh.ForwardedHeaders},
-		{"limits", old.Edge.Fixed() == fresh.Edge.Fixed() && old.Agents == fresh.Agents && old.Endpoints == fresh.Endpoints},
 	} {
 		if !s.same {
 			names = append(names, s.name)
 		}
 	}
-	return names
+	names = append(names, differing(old.Edge.Fixed(), fresh.Edge.Fixed())...)
+	names = append(names, differing(old.Agents.Fixed(), fresh.Agents.Fixed())...)
+	return append(names, differing(old.Endpoints.Fixed(), fresh.Endpoints.Fixed())...)
+}
+
+// differing returns the keys of limits that are not the same in both, in their order in the struct.
+func differing[T edge.Limits | tunnel.Limits | control.Limits](old, fresh T) []string {
+	var keys []string
+	a, b := reflect.ValueOf(old), reflect.ValueOf(fresh)
+	for i := range a.NumField() {
+		if !a.Field(i).Equal(b.Field(i)) {
+			keys = append(keys, "limits."+a.Type().Field(i).Tag.Get("yaml"))
+		}
+	}
+	return keys
 }

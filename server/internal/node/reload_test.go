@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -137,4 +138,41 @@ func closed(c net.Conn) bool {
 	_ = c.SetReadDeadline(time.Now().Add(20 * time.Second)) // fails when it is closed already
 	_, err := c.Read(make([]byte, 1))
 	return err != nil && !errors.Is(err, os.ErrDeadlineExceeded)
+}
+
+// TestD7_LimitsAndOrigins: limits and origins of the API, and most limits of agents, hold at once; of the others the
+// names are told.
+func TestD7_LimitsAndOrigins(t *testing.T) {
+	t.Parallel()
+	var cfg node.Config
+	s := nodetest.Start(t, func(c *node.Config) { cfg = *c })
+	api, a := s.API(), s.Agent()
+	s.ServeHTTP(a, nodetest.Text("hello"))
+	const page = "Origin: https://console.example.com"
+	if _, h, _ := api.Do("GET", "/vaults", "", page); h.Get("Access-Control-Allow-Origin") != "" {
+		t.Errorf("a page may call the API before it is allowed to: %v", h)
+	}
+	cfg.APIOrigins = []string{"https://console.example.com"}
+	cfg.API.Rate, cfg.Agents.Endpoints = 2, 1
+	cfg.Agents.Pending, cfg.Edge.HeadBytes, cfg.Endpoints.Grace = 7, 8<<10, time.Hour
+	later, err := s.Node.Reload(cfg)
+	if want := []string{"limits.head_bytes", "limits.agent_pending", "limits.hold_time"}; err != nil || !slices.Equal(later, want) {
+		t.Errorf("Reload = %v, %v, want %v to wait", later, err, want)
+	}
+	for i, want := range []int{200, 200, 429} {
+		status, h, answer := api.Do("GET", "/vaults", "", page)
+		if status != want || h.Get("Access-Control-Allow-Origin") != "https://console.example.com" {
+			t.Errorf("request %d of two a minute: got %d %v, origin %q", i+1, status, answer, h.Get("Access-Control-Allow-Origin"))
+		}
+	}
+	if _, err := a.Listen(t.Context()); err == nil || !strings.Contains(err.Error(), string(fault.TooManyEndpointsSession)) {
+		t.Errorf("a second endpoint of a session that may have one: got %v", err)
+	}
+	cfg.API.Rate, cfg.Endpoints.Endpoints = 0, 1
+	if _, err := s.Node.Reload(cfg); err != nil {
+		t.Fatal(err)
+	}
+	if status, _, answer := api.Do("POST", "/endpoints", `{"url":"https://one-more.culvert.localhost","traffic_policy":"on_http_request: [{actions: [{type: deny}]}]"}`); status != http.StatusBadRequest || answer["error_code"] != "ERR_NGROK_18021" {
+		t.Errorf("an endpoint more than the server takes: got %d %v", status, answer)
+	}
 }

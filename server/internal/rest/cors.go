@@ -9,12 +9,13 @@ import (
 // cors lets a web page of an allowed origin use the API (api.md 1.2). It reports whether the request was only to
 // find that out, which the headers then answer.
 func (s *Server) cors(h http.Header, r *http.Request) (preflight bool) {
-	if len(s.cfg.Origins) == 0 {
+	origins := *s.origins.Load()
+	if len(origins) == 0 {
 		return false
 	}
 	h.Add("Vary", "Origin")
 	origin := r.Header.Get("Origin")
-	if !slices.Contains(s.cfg.Origins, origin) {
+	if !slices.Contains(origins, origin) {
 		return false
 	}
 	h.Set("Access-Control-Allow-Origin", origin)

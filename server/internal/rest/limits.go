@@ -1,20 +1,28 @@
 package rest
 
 import (
+	"cmp"
 	"sync"
 	"time"
 
 	"github.com/culvert-project/culvert/internal/fault"
 )
 
-// Limits bound what the API answers at once.
+// Limits bound what the API answers at once. A zero field means its default.
 type Limits struct {
 	// Concurrent is how many requests are answered at once, in all. Default: 256.
-	Concurrent int
+	Concurrent int `yaml:"api_requests"`
 	// PerAccount is how many of them may be one account's. Default: 64.
-	PerAccount int
+	PerAccount int `yaml:"api_account_requests"`
 	// Rate is how many requests an account may make within 60 seconds. Default: any number (decisions.md 57).
-	Rate int
+	Rate int `yaml:"api_rate"`
+}
+
+// withDefaults returns l with every zero replaced.
+func (l Limits) withDefaults() Limits {
+	l.Concurrent = cmp.Or(l.Concurrent, 256)
+	l.PerAccount = cmp.Or(l.PerAccount, 64)
+	return l
 }
 
 // rateWindow is the time within which [Limits.Rate] counts.
@@ -22,10 +30,10 @@ const rateWindow = time.Minute
 
 // limits counts requests. Safe for concurrent use.
 type limits struct {
-	Limits
 	now func() time.Time
 
 	mu       sync.Mutex
+	Limits   // guarded by mu, as is all below
 	running  int
 	accounts map[string]*account // those with requests running or, with a rate, ever
 }
@@ -49,13 +57,23 @@ func (e *busyError) Error() string { return e.fault.Error() }
 func (e *busyError) Unwrap() error { return e.fault }
 
 func newLimits(l Limits, now func() time.Time) *limits {
-	if l.Concurrent == 0 {
-		l.Concurrent = 256
+	return &limits{Limits: l.withDefaults(), now: now, accounts: map[string]*account{}}
+}
+
+// set changes the limits. Requests that are under way go on; with another rate the counting begins anew.
+func (l *limits) set(limits Limits) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	limits = limits.withDefaults()
+	if limits.Rate != l.Rate {
+		for id, a := range l.accounts {
+			a.recent, a.next = nil, 0
+			if a.running == 0 {
+				delete(l.accounts, id)
+			}
+		}
 	}
-	if l.PerAccount == 0 {
-		l.PerAccount = 64
-	}
-	return &limits{Limits: l, now: now, accounts: map[string]*account{}}
+	l.Limits = limits
 }
 
 // enter counts a request, whoever makes it. leave has to be called at its end.

@@ -15,6 +15,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/culvert-project/culvert/internal/api"
@@ -69,6 +70,7 @@ type Server struct {
 	byPath   map[string]control.Resource
 	routes   map[string]route // by method and path, with {id}
 	limits   *limits
+	origins  atomic.Pointer[[]string]
 	document []byte // the OpenAPI document
 }
 
@@ -78,6 +80,7 @@ func New(cfg Config) *Server {
 		cfg.Now = time.Now
 	}
 	s := &Server{cfg: cfg, byPath: map[string]control.Resource{}, routes: map[string]route{}, limits: newLimits(cfg.Limits, cfg.Now)}
+	s.origins.Store(&cfg.Origins)
 	var tables []*api.Resource
 	for _, r := range cfg.Resources {
 		s.byPath[r.Spec().Path] = r
@@ -86,6 +89,12 @@ func New(cfg Config) *Server {
 	}
 	s.document = api.OpenAPI(tables)
 	return s
+}
+
+// Change changes, while the API is served, the origins that may use it and its limits.
+func (s *Server) Change(origins []string, l Limits) {
+	s.origins.Store(&origins)
+	s.limits.set(l)
 }
 
 // request is one request on its way.
@@ -301,7 +310,9 @@ func (s *Server) failure(q *request, err error) answer {
 		f := fault.From(err)
 		e.ErrorCode, e.StatusCode, e.Msg = string(f.Code), http.StatusInternalServerError, text(f)
 	}
-	if e.StatusCode >= http.StatusInternalServerError && !errors.Is(err, context.Canceled) {
+	// What fails because the client has gone is nobody's failure.
+	gone := errors.Is(err, context.Canceled) || coded && errors.Is(context.Cause(q.Context()), context.Canceled)
+	if e.StatusCode >= http.StatusInternalServerError && !gone {
 		// The client is told of the database only that it is away; the log has the reason too.
 		s.cfg.Logger.Error("a request to the API failed", "operation", q.id, "method", q.Method, "path", q.URL.Path, "err", err, "cause", fault.From(err).Cause)
 	}

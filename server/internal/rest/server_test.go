@@ -201,7 +201,7 @@ func TestRetiredCollections(t *testing.T) {
 	}
 }
 
-func TestCORS(t *testing.T) {
+func TestT67_CORS(t *testing.T) {
 	t.Parallel()
 	const page = "https://console.example.com"
 	c := serveAs(t, func(cfg *rest.Config) { cfg.Origins = []string{page} })

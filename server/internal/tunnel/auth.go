@@ -39,7 +39,7 @@ func (s *session) auth(ctx context.Context, body json.RawMessage) (any, error) {
 	if err != nil {
 		return s.refuse(fault.Wrap(err, fault.VersionUnsupported, req.Version))
 	}
-	if n := len(req.Extra.Metadata); n > s.srv.limits.Metadata {
+	if n := len(req.Extra.Metadata); n > s.srv.limits.Load().Metadata {
 		return s.refuse(fault.New(fault.MetadataTooLong, n))
 	}
 	agent, err := s.srv.authenticate(ctx, s, req)
@@ -62,7 +62,7 @@ func (srv *Server) authenticate(ctx context.Context, s *session, req wire.Auth) 
 	if srv.failures.exceeded(s.addr.Addr(), token) {
 		srv.log.Warn("agent held back: too many refused tokens", "addr", s.addr)
 		select {
-		case <-time.After(srv.limits.AuthDelay):
+		case <-time.After(srv.limits.Load().AuthDelay):
 		case <-ctx.Done():
 		case <-s.mux.Done():
 		}
@@ -93,7 +93,7 @@ func (s *session) refuse(err error) (any, error) {
 	} else {
 		s.log().Info("agent refused", "code", f.Code, "err", short(f.Message))
 	}
-	s.setTimer(time.AfterFunc(s.srv.limits.Linger, func() {
+	s.setTimer(time.AfterFunc(s.srv.limits.Load().Linger, func() {
 		s.mux.CloseWith(frame.NoError, errors.Join(errRefused, f))
 	}))
 	return wire.AuthResp{Error: f.Wire()}, nil
@@ -136,7 +136,7 @@ func (s *session) accept(req wire.Auth) (any, error) {
 // without having shown that it took them. Our own agent takes streams as they
 // come and shows nothing before it has something to say.
 func (s *session) openLimits() (streams, unacked int) {
-	l := s.srv.limits
+	l := s.srv.limits.Load()
 	switch s.agent.Family {
 	case wire.FamilyRust:
 		return l.RustStreams, l.Unacked

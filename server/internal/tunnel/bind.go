@@ -63,7 +63,7 @@ func (srv *Server) bind(ctx context.Context, s *session, req wire.Bind) (*Tunnel
 	if t := srv.lookup(g, req.Id); t != nil {
 		return srv.join(s, t, req)
 	}
-	if n := srv.numBinds(s); n >= srv.limits.Endpoints {
+	if n := srv.numBinds(s); n >= srv.limits.Load().Endpoints {
 		return nil, fault.New(fault.TooManyEndpointsSession, n)
 	}
 	if req.Id == "" {
@@ -118,7 +118,7 @@ func (s *session) acceptLost(ctx context.Context, req wire.Bind, f *fault.Error)
 	url := wantedURL(req)
 	lost := fault.Wrap(f, fault.EndpointLost, url, f.Message)
 	s.tasks.Go(func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.srv.limits.Command)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.srv.limits.Load().Command)
 		defer cancel()
 		select {
 		case <-time.After(stopAfter):

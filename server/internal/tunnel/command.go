@@ -55,7 +55,7 @@ func (srv *Server) StopTunnel(ctx context.Context, tunnelID string, why *fault.E
 	if !known {
 		return ErrUnknown
 	}
-	ctx, cancel := context.WithTimeout(ctx, srv.limits.Command)
+	ctx, cancel := context.WithTimeout(ctx, srv.limits.Load().Command)
 	defer cancel()
 	for _, s := range paths {
 		if s.version == "2" { // such agents do not know the command
@@ -81,7 +81,7 @@ func (srv *Server) command(ctx context.Context, sessionID string, t wire.ReqType
 	if why := unsupported(s.agent.Auth.Extra, t); why != "" {
 		return fault.New(cannot, t, why)
 	}
-	ctx, cancel := context.WithTimeout(ctx, srv.limits.Command)
+	ctx, cancel := context.WithTimeout(ctx, srv.limits.Load().Command)
 	defer cancel()
 	var resp wire.ErrorResp
 	err := s.peer.Call(ctx, t, req, &resp)

@@ -67,6 +67,15 @@ type Limits struct {
 	Linger time.Duration `yaml:"agent_linger"`
 }
 
+// Fixed returns the limits that hold for as long as a server runs; those that [Server.SetLimits] changes are zero in
+// it.
+func (l Limits) Fixed() Limits {
+	return Limits{
+		Connections: l.Connections, Pending: l.Pending, Queue: l.Queue, PendingPerSource: l.PendingPerSource,
+		AuthFailures: l.AuthFailures, TokenFailures: l.TokenFailures, AllUnread: l.AllUnread,
+	}
+}
+
 // withDefaults returns l with every zero replaced.
 func (l Limits) withDefaults() Limits {
 	conns := cmp.Or(l.Connections, math.MaxInt)

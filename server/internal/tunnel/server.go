@@ -71,8 +71,8 @@ type Config struct {
 type Server struct {
 	cfg       Config
 	log       *slog.Logger
-	limits    Limits
-	tls       *tls.Config // paced; nil without TLS
+	limits    atomic.Pointer[Limits] // they may change
+	tls       *tls.Config            // paced; nil without TLS
 	places    places
 	budget    *mux.Budget
 	admission *admission
@@ -102,7 +102,7 @@ func New(cfg Config) *Server {
 	noWait := ended(make(chan struct{}))
 	close(noWait)
 	s := &Server{
-		cfg: cfg, log: cfg.Logger, limits: limits,
+		cfg: cfg, log: cfg.Logger,
 		places:    places{most: limits.Connections},
 		budget:    mux.NewBudget(limits.AllUnread),
 		admission: newAdmission(limits),
@@ -113,10 +113,18 @@ func New(cfg Config) *Server {
 		tunnels:   map[string]*Tunnel{},
 		conns:     map[*session]struct{}{},
 	}
+	s.limits.Store(&limits)
 	if cfg.TLS != nil {
 		s.tls = newTurns(turnsAtOnce()).pace(cfg.TLS)
 	}
 	return s
+}
+
+// SetLimits changes, while the server runs, the limits that [Limits.Fixed] leaves out. Sessions that there are keep
+// the memory they may take; all else holds for them too.
+func (s *Server) SetLimits(l Limits) {
+	l = l.withDefaults()
+	s.limits.Store(&l)
 }
 
 // ServeConn takes over the connection of an agent: TLS, authentication and then
@@ -143,7 +151,7 @@ func (s *Server) serve(ctx context.Context, conn net.Conn) {
 // begin starts a session on conn. It reports false if there is none.
 func (s *Server) begin(ctx context.Context, conn net.Conn) bool {
 	addr := netx.AddrPort(conn.RemoteAddr())
-	deadline := time.Now().Add(s.limits.AuthTimeout)
+	deadline := time.Now().Add(s.limits.Load().AuthTimeout)
 	leave := s.enter(ctx, addr, deadline)
 	if leave == nil {
 		s.log.Debug("agent connection refused: too many are authenticating", "addr", addr)
@@ -195,7 +203,7 @@ func (s *Server) secure(ctx context.Context, conn net.Conn, deadline time.Time) 
 	if s.tls == nil {
 		return conn, nil
 	}
-	return handshake(ctx, conn, s.tls, deadline.Add(-s.limits.AuthTimeout/3), deadline)
+	return handshake(ctx, conn, s.tls, deadline.Add(-s.limits.Load().AuthTimeout/3), deadline)
 }
 
 // NumSessions returns how many connections of authenticated agents there are.

@@ -66,13 +66,13 @@ type session struct {
 }
 
 func newSession(ctx context.Context, srv *Server, conn net.Conn, addr netip.AddrPort, leave func()) *session {
-	g := newGate(conn, srv.limits.AuthBytes)
+	g := newGate(conn, srv.limits.Load().AuthBytes)
 	s := &session{
 		srv: srv, gate: g, addr: addr, left: leave,
 		done: make(chan struct{}),
 	}
 	s.mux = mux.New(g, mux.Config{
-		Role: mux.Server, MaxStreams: maxAgentStreams, MaxUnread: srv.limits.Unread, Budget: srv.budget,
+		Role: mux.Server, MaxStreams: maxAgentStreams, MaxUnread: srv.limits.Load().Unread, Budget: srv.budget,
 		Ended: func() { srv.end(ctx, s, s.mux.Err()) },
 	})
 	s.peer = wire.NewPeer(s.mux)

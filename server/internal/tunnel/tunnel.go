@@ -154,12 +154,12 @@ func (s *session) open(ctx context.Context, h wire.ProxyHeader) (*mux.Stream, er
 	if !errors.Is(err, mux.ErrBusy) {
 		return st, err
 	}
-	if s.waiting.Add(1) > int64(s.srv.limits.Waiting) {
+	if s.waiting.Add(1) > int64(s.srv.limits.Load().Waiting) {
 		s.waiting.Add(-1)
 		return nil, mux.ErrBusy
 	}
 	defer s.waiting.Add(-1)
-	ctx, cancel := context.WithTimeout(ctx, s.srv.limits.AckWait)
+	ctx, cancel := context.WithTimeout(ctx, s.srv.limits.Load().AckWait)
 	defer cancel()
 	return s.mux.Open(ctx, head)
 }
