@@ -14,7 +14,7 @@ func IPPolicies() *Resource {
 		Name: "IP policy", Path: "/ip_policies", ListKey: "ip_policies", Prefix: "ipp", Verbs: crud(),
 		Fields: texts("", ""), Filter: []string{"id", "created_at", "description", "metadata"},
 		EmptyUpdate: fault.IPPolicyUpdateEmpty, NotFound: fault.IPPolicyNotFound, Answer: IPPolicy{},
-		Doc: "An IP policy says which addresses may come in; restrict-ips, IP restrictions and authtokens use it.",
+		Doc: "An IP policy says which addresses may come in; the action restrict-ips and IP restrictions use it.",
 	}
 }
 
@@ -79,6 +79,6 @@ func IPRestrictions() *Resource {
 			{Name: "ip_policies", Type: Refs, Doc: "these IP policies"},
 		}, texts("", "")...),
 		Filter: []string{"id", "created_at", "description", "metadata"}, Force: true, Answer: IPRestriction{},
-		Doc: "An IP restriction keeps addresses away from all endpoints, the agents, the API or the console of an account.",
+		Doc: "An IP restriction keeps addresses away from all endpoints, the agents, the API or the console of an account. One of the API that would refuse its maker is itself refused, unless the request has `?force=true` (`--force`); `culvertd restriction disable api` on the server's machine is the way back in. One of agents refuses new sessions, and those that are connected stay.",
 	}
 }

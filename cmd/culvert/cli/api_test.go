@@ -5,7 +5,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
-	"log"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -257,7 +257,7 @@ func TestAPIKeyInTheClear(t *testing.T) {
 func TestAPITrust(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "{}") }))
-	server.Config.ErrorLog = log.New(io.Discard, "", 0) // the refused handshakes
+	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // the refused handshakes
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	plain := newAPIStub(t, nil)
