@@ -85,6 +85,9 @@ func run(ctx context.Context, o options) error {
 type times []time.Duration
 
 func (t times) String() string {
+	if len(t) == 0 {
+		return "-"
+	}
 	slices.Sort(t)
 	return fmt.Sprintf("%s (p99 %s)", round(t[len(t)/2]), round(t[len(t)*99/100]))
 }

@@ -17,7 +17,12 @@ const (
 // storm changes policies for a while and prints how soon the edge follows, and what requests for an endpoint that stays
 // take meanwhile and without it.
 func (s *server) storm(ctx context.Context, limit time.Duration) error {
-	calm := tenant(len(s.stormy)) // the first one that stays
+	const calm = "calm.culvert.localhost"
+	ep := cloud(calm, "calm")
+	ep["url"] = "http://" + calm
+	if err := s.call(ctx, http.MethodPost, "/endpoints", ep, nil); err != nil {
+		return err
+	}
 	before, err := s.requests(ctx, calm, limit/2)
 	if err != nil {
 		return err
@@ -34,28 +39,27 @@ func (s *server) storm(ctx context.Context, limit time.Duration) error {
 		}
 		meanwhile = took
 	})
-	tick := time.NewTicker(time.Second / stormRate)
-	defer tick.Stop()
-	for i, begin := 0, time.Now(); time.Since(begin) < limit && ctx.Err() == nil; i++ {
+	// Each endpoint has a writer, and they begin one after the other.
+	pause := time.Second / stormRate
+	for i, id := range s.stormy {
 		wg.Go(func() {
-			at, text := i%len(s.stormy), fmt.Sprint("storm ", i)
-			start := time.Now()
-			err := s.call(ctx, http.MethodPatch, "/endpoints/"+s.stormy[at], map[string]any{"traffic_policy": says(text)}, nil)
-			if err == nil {
-				err = s.seen(ctx, tenant(at), text)
+			begin := time.Now()
+			for n, at := 0, time.Duration(i)*pause; at < limit; n, at = n+1, at+time.Duration(len(s.stormy))*pause {
+				select {
+				case <-time.After(time.Until(begin.Add(at))):
+				case <-ctx.Done():
+					return
+				}
+				took, err := s.change(ctx, id, tenant(i), fmt.Sprint("storm ", n))
+				if err != nil {
+					cancel(err)
+					return
+				}
+				mu.Lock()
+				seen = append(seen, took)
+				mu.Unlock()
 			}
-			if err != nil {
-				cancel(err)
-				return
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			seen = append(seen, time.Since(start))
 		})
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-		}
 	}
 	wg.Wait()
 	if err := context.Cause(ctx); err != nil {
@@ -63,6 +67,16 @@ func (s *server) storm(ctx context.Context, limit time.Duration) error {
 	}
 	fmt.Printf("  %d new policies a second: visible %s; requests for another endpoint meanwhile %s, without them %s\n", stormRate, seen, meanwhile, before)
 	return nil
+}
+
+// change gives an endpoint a policy and returns how long it took until the edge answered by it.
+func (s *server) change(ctx context.Context, id, host, text string) (time.Duration, error) {
+	start := time.Now()
+	if err := s.call(ctx, http.MethodPatch, "/endpoints/"+id, map[string]any{"traffic_policy": says(text)}, nil); err != nil {
+		return 0, err
+	}
+	err := s.seen(ctx, host, text)
+	return time.Since(start), err
 }
 
 // requests asks for a host again and again, one request at a time.
