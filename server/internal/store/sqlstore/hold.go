@@ -124,35 +124,37 @@ func (h *hold) take(ctx context.Context) error {
 	for until := time.Now().Add(holdPatience); ; {
 		var got bool
 		if err := conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1)", int64(serverLock)).Scan(&got); err != nil {
-			return errors.Join(err, h.drop())
+			return h.dropped(err)
 		}
 		if got {
 			return nil
 		}
 		if !time.Now().Before(until) {
-			return errors.Join(errTaken, h.drop())
+			return h.dropped(errTaken)
 		}
 		if _, err := conn.Exec(ctx, `SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity a JOIN pg_locks l ON l.pid = a.pid
 			WHERE l.locktype = 'advisory' AND l.granted AND a.application_name = $1 AND a.pid <> pg_backend_pid()`,
 			h.config.RuntimeParams["application_name"]); err != nil {
-			return errors.Join(err, h.drop())
+			return h.dropped(err)
 		}
 		select {
 		case <-ctx.Done():
-			return errors.Join(ctx.Err(), h.drop())
+			return h.dropped(ctx.Err())
 		case <-time.After(holdRetry):
 		}
 	}
 }
 
-// drop ends the connection, and with it the lock.
-func (h *hold) drop() error {
-	if h == nil || h.conn == nil {
-		return nil
+// drop ends the connection, and with it the lock. A broken one ends as well as another.
+func (h *hold) drop() {
+	if h != nil && h.conn != nil {
+		_ = h.conn.PgConn().Conn().Close() // it may be broken
+		h.conn = nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), dialTimeout)
-	defer cancel()
-	err := h.conn.Close(ctx)
-	h.conn = nil
+}
+
+// dropped is drop because of an error, which it returns.
+func (h *hold) dropped(err error) error {
+	h.drop()
 	return err
 }

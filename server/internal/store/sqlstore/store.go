@@ -72,7 +72,8 @@ func (s *Store) Close() error {
 	}
 	close(s.closing)
 	s.work.Wait()
-	errs := []error{s.witness.close(), s.hold.drop()}
+	s.hold.drop()
+	errs := []error{s.witness.close()}
 	for _, db := range []*sql.DB{s.writer, s.reader, s.feed} {
 		if db != nil {
 			errs = append(errs, db.Close())
