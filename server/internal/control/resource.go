@@ -220,6 +220,9 @@ func (r *resource[T]) List(ctx context.Context, caller *Caller, p Page) (items [
 				return err
 			}
 			item, err := r.render(tx, caller, o)
+			if r.skips(err) { // what it belongs to
+				continue
+			}
 			if err == nil {
 				err = page.add(item)
 			}
@@ -323,7 +326,7 @@ func (r *resource[T]) Delete(ctx context.Context, caller *Caller, id string) err
 			o = &store.Object[T]{ID: u.ID, Account: u.Account} // what cannot be read can go
 		} else if err != nil {
 			return err
-		} else if before, err = r.render(c.tx, caller, o); err != nil {
+		} else if before, err = r.render(c.tx, caller, o); err != nil && !unreadable(err) {
 			return err
 		}
 		if r.remove != nil {

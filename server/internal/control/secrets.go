@@ -103,6 +103,9 @@ func vaultOfSecret(c *change, d *secretDoc, vaults *store.Collection[vaultDoc]) 
 	if err != nil {
 		return err
 	}
+	if d.VaultName != "" && d.VaultName != v.Doc.Name {
+		return fault.New(fault.FieldInvalid, "vault_name", fmt.Sprintf("the vault %s is called %q", v.ID, v.Doc.Name))
+	}
 	d.VaultID, d.VaultName = v.ID, ""
 	return nil
 }

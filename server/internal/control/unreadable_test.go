@@ -5,9 +5,50 @@ import (
 	"testing"
 	"time"
 
+	"github.com/culvert-project/culvert/internal/api"
+	"github.com/culvert-project/culvert/internal/fault"
 	"github.com/culvert-project/culvert/server/internal/control"
 	"github.com/culvert-project/culvert/server/internal/store"
 )
+
+// What belongs to an object that cannot be read is left out of lists with it, and can be deleted.
+func TestASecretOfAnUnreadableVault(t *testing.T) {
+	t.Parallel()
+	p := newOffline(t, t.TempDir())
+	vaults, secrets := control.NewVaults(p.shared), control.NewSecrets(p.shared, newVault(t))
+	caller := owner
+	var ids []string
+	for _, name := range []string{"bad", "good"} {
+		v, err := vaults.Create(t.Context(), &caller, []byte(`{"name":"`+name+`"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := secrets.Create(t.Context(), &caller, []byte(`{"name":"a","value":"b","vault_id":"`+v.(*api.Vault).ID+`","vault_name":"`+name+`"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, v.(*api.Vault).ID, s.(*api.Secret).ID)
+		_, err = secrets.Create(t.Context(), &caller, []byte(`{"name":"c","value":"b","vault_id":"`+v.(*api.Vault).ID+`","vault_name":"other"}`))
+		wantCode(t, err, fault.FieldInvalid)
+	}
+	if _, err := p.shared.Store.Update(t.Context(), func(tx store.Tx) error {
+		r, err := tx.Get("vault", ids[0])
+		if err != nil {
+			return err
+		}
+		r.Body = []byte(`{"name":7}`)
+		return tx.Put(r)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	items, _, err := secrets.List(t.Context(), &caller, control.Page{Limit: 10})
+	if err != nil || len(items) != 1 || items[0].(*api.Secret).ID != ids[3] {
+		t.Errorf("list = %v, %v, want %s alone", items, err, ids[3])
+	}
+	if err := secrets.Delete(t.Context(), &caller, ids[1]); err != nil {
+		t.Error(err)
+	}
+}
 
 // An object that cannot be read is left out of lists, is nobody else's, keeps nothing else from being made and can be
 // deleted.
