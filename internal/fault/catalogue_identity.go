@@ -44,7 +44,7 @@ const (
 	ServiceUserAdmin Code = "ERR_NGROK_4111"
 	// ServiceUserNameTaken means that another service user has the name. Argument: the name.
 	ServiceUserNameTaken Code = "ERR_NGROK_4112"
-	// BootstrapKeyInvalid means that the first API key is no usable one. Argument: its length.
+	// BootstrapKeyInvalid means that the first API key is no usable one. Argument: what is wrong with it.
 	BootstrapKeyInvalid Code = "ERR_CULVERT_1620"
 	// BootstrapTwice means that the first authtoken and the first API key are the same text. No argument.
 	BootstrapTwice Code = "ERR_CULVERT_1621"
@@ -82,7 +82,7 @@ func identityEntries() []Entry {
 		{Code: ServiceUserNameLong, Status: 400, Title: "Name of service user too long", Message: "The name of a service user has at most 255 bytes.", Remedy: "Choose a shorter name."},
 		{Code: ServiceUserAdmin, Status: 403, Title: "Only administrators change service users", Message: "Only an administrator of the account may make, change or delete service users.", Remedy: "Ask an administrator."},
 		{Code: ServiceUserNameTaken, Status: 400, Title: "Name of service user taken", Message: "There is a service user called %q already.", Remedy: "Choose another name, or use that one."},
-		{Code: BootstrapKeyInvalid, Title: "The first API key is not usable", Message: "The API key in CULVERT_BOOTSTRAP_API_KEY has %d characters; 20 to 256 are needed.", Remedy: "Set a longer random text, or leave the variable out and use the key that is shown on first start."},
+		{Code: BootstrapKeyInvalid, Title: "The first API key is not usable", Message: "The API key in CULVERT_BOOTSTRAP_API_KEY is not usable: %s.", Remedy: "Set a random text of 20 to 256 letters, digits, - and _, with a _ inside, or leave the variable out and use the key that is shown on first start."},
 		{Code: BootstrapTwice, Title: "One text for two credentials", Message: "The first authtoken and the first API key are the same text, or each other's former one.", Remedy: "Set CULVERT_BOOTSTRAP_AUTHTOKEN and CULVERT_BOOTSTRAP_API_KEY to different random texts."},
 		{Code: IdentityUnknown, Title: "Not found", Message: "There is no %s %q.", Remedy: "List what there is with the command list; --account names another account than ac_default."},
 		{Code: EmailTaken, Title: "E-mail address taken", Message: "The account has a user %q already.", Remedy: "Use another address, or that user: culvertd user list shows it, with the same --account."},

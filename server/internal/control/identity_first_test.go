@@ -186,7 +186,7 @@ func TestS10_LostSealingKeyIsNoticed(t *testing.T) {
 func TestBootstrapCredentials(t *testing.T) {
 	t.Parallel()
 	p := newOffline(t, t.TempDir())
-	const token, key = "a bootstrap token, any text", "a bootstrap API key, any text"
+	const token, key = "a bootstrap token, any text", "a_bootstrap_API_key-any_text"
 	valid := func(token, key string, wantToken, wantKey bool) {
 		t.Helper()
 		r := p.roster()
@@ -205,9 +205,9 @@ func TestBootstrapCredentials(t *testing.T) {
 		}
 		valid(token, key, true, true)
 	}
-	p.ensure(control.First{Authtoken: token + " 2", APIKey: key + " 2"})
+	p.ensure(control.First{Authtoken: token + " 2", APIKey: key + "_2"})
 	valid(token, key, false, false)
-	valid(token+" 2", key+" 2", true, true)
+	valid(token+" 2", key+"_2", true, true)
 	p.ensure(control.First{Authtoken: token, APIKey: key})
 	valid(token, key, true, true)
 
@@ -246,7 +246,7 @@ func TestBootstrapOwnerIsActive(t *testing.T) {
 	if err := p.directory.Activate(t.Context(), identity.DefaultAccount, "admin@localhost", false); err != nil {
 		t.Fatal(err)
 	}
-	const key = "a bootstrap API key, any text"
+	const key = "a_bootstrap_API_key-any_text"
 	p.ensure(control.First{APIKey: key})
 	if h, err := p.roster().APIKey(t.Context(), key); err != nil || h.Principal != second {
 		t.Errorf("the bootstrap key: %+v, %v, want it to be of %s", h, err, second)
@@ -259,8 +259,8 @@ func TestA1_EveryCredentialIsRecorded(t *testing.T) {
 	t.Parallel()
 	p := newOffline(t, t.TempDir())
 	p.tokenFile("cvat_first_of_the_file_01")
-	p.ensure(control.First{APIKey: "a bootstrap API key, any text"})
-	p.ensure(control.First{APIKey: "another bootstrap API key, any"})
+	p.ensure(control.First{APIKey: "a_bootstrap_API_key-any_text"})
+	p.ensure(control.First{APIKey: "another_bootstrap_API_key"})
 	if _, err := p.directory.NewAccount(t.Context(), "other", "ann@other.test"); err != nil {
 		t.Fatal(err)
 	}
@@ -314,7 +314,7 @@ func TestA1_EveryCredentialIsRecorded(t *testing.T) {
 func TestBootstrapRefusals(t *testing.T) {
 	t.Parallel()
 	p := newOffline(t, t.TempDir())
-	const text = "a text of twenty characters or more"
+	const text = "a_text_of_twenty_characters_or_more"
 	for want, f := range map[fault.Code]control.First{
 		fault.BootstrapTokenInvalid: {Authtoken: "nineteen characters"},
 		fault.BootstrapKeyInvalid:   {APIKey: strings.Repeat("x", 257)},

@@ -14,10 +14,8 @@ func keyRefusal(text string) *fault.Error {
 		return fault.New(fault.AuthtokenAsKey, masked(text))
 	case id.IsSorted(prefix, text):
 		return fault.New(fault.KeyIDAsKey, masked(text))
-	case flaw(text) != "":
-		return fault.New(fault.APIKeyMalformed, masked(text), flaw(text))
-	case !strings.Contains(strings.Trim(text, "_"), "_"):
-		return fault.New(fault.APIKeyMalformed, masked(text), "it has no _ between its parts")
+	case keyFlaw(text) != "":
+		return fault.New(fault.APIKeyMalformed, masked(text), keyFlaw(text))
 	}
 	return fault.New(fault.APIKeyUnknown, masked(text))
 }

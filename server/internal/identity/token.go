@@ -68,13 +68,24 @@ func CheckBootstrap(token string) error {
 	return nil
 }
 
-// CheckBootstrapKey judges an API key given by the environment: any text of at least 20 characters and at most
-// 256 bytes. Otherwise the error is fault.BootstrapKeyInvalid.
+// CheckBootstrapKey judges an API key given by the environment: 20 to 256 of [A-Za-z0-9_-], with a _ inside.
+// Otherwise the error is fault.BootstrapKeyInvalid; it does not show the key.
 func CheckBootstrapKey(key string) error {
-	if n := utf8.RuneCountInString(key); n < id.MinToken || len(key) > id.MaxToken {
-		return fault.New(fault.BootstrapKeyInvalid, n)
+	if why := keyFlaw(key); why != "" {
+		return fault.New(fault.BootstrapKeyInvalid, why)
 	}
 	return nil
+}
+
+// keyFlaw says what keeps text from being an API key, as flaw does.
+func keyFlaw(text string) string {
+	if why := flaw(text); why != "" {
+		return why
+	}
+	if !strings.Contains(strings.Trim(text, "_"), "_") {
+		return "it has no _ between its parts"
+	}
+	return ""
 }
 
 // flaw says what keeps text from being a token of ours: 20 to 256 of [A-Za-z0-9_-]. It is empty for text that
