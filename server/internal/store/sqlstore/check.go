@@ -43,6 +43,9 @@ func (s *Store) Check(ctx context.Context) (*Report, error) {
 	if s.missing > 0 {
 		r.add("the last updates are missing: revision %d was answered once", s.missing)
 	}
+	if err := s.failure(); err != nil {
+		r.add("nothing is written: %v", err)
+	}
 	for _, part := range []func(*session) error{r.structure, r.records, r.changes} {
 		switch err := part(x); {
 		case err == nil:

@@ -2,6 +2,7 @@ package sqlstore_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -193,8 +194,7 @@ func TestS5_WAL(t *testing.T) {
 	t.Logf("noticed: %v", how)
 }
 
-// TestS5_OlderFile puts an older copy of the database in its place. That is said until the next update, and a new
-// database in the same place is none of that.
+// TestS5_OlderFile puts an older copy of the database in its place. That is said until the next update.
 func TestS5_OlderFile(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "culvert.db")
@@ -231,10 +231,65 @@ func TestS5_OlderFile(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Remove(path); err != nil {
-		t.Fatal(err)
-	}
-	if got := openSQLite(t, path).Missing(); got != 0 {
-		t.Errorf("of a new database Missing = %d, want 0", got)
+}
+
+// TestS5_LostFile removes or empties a database. An empty one in its place is not taken for that of a first start, by a
+// server or a command, until a backup is restored into it or the witness is gone.
+func TestS5_LostFile(t *testing.T) {
+	t.Parallel()
+	for name, lose := range map[string]func(path string) error{
+		"gone": os.Remove, "empty": func(path string) error { return os.Truncate(path, 0) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "culvert.db")
+			s := openSQLite(t, path)
+			if err := s.Hold(t.Context()); err != nil {
+				t.Errorf("a first start: %v", err)
+			}
+			put(t, s, thing("a", "1"))
+			var backup bytes.Buffer
+			if _, err := s.Backup(t.Context(), &backup); err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(s.Close(), lose(path)); err != nil {
+				t.Fatal(err)
+			}
+			for range 2 { // the first one sets an empty database up
+				s = openSQLite(t, path)
+				if err := s.Hold(t.Context()); !fault.Has(err, fault.DatabaseUnusable) || !strings.Contains(fault.From(err).Remedy, path+"-seen") {
+					t.Errorf("Hold = %v, want %s and the witness's name", err, fault.DatabaseUnusable)
+				}
+				if _, err := s.Update(t.Context(), func(tx store.Tx) error { return tx.Put(thing("b", "1")) }); !fault.Has(err, fault.DatabaseUnusable) {
+					t.Errorf("Update = %v, want %s", err, fault.DatabaseUnusable)
+				}
+				if r, err := s.Check(t.Context()); err != nil || len(r.Problems) == 0 {
+					t.Errorf("Check = %v, %v, want a problem", r, err)
+				}
+				if err := s.Close(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s = openSQLite(t, path)
+			if _, err := s.Restore(t.Context(), &backup, "b"); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			s = openSQLite(t, path)
+			if err := s.Hold(t.Context()); err != nil {
+				t.Errorf("after a restore: %v", err)
+			}
+			put(t, s, thing("b", "1"))
+			if err := errors.Join(s.Close(), lose(path), os.Remove(path+"-seen")); err != nil {
+				t.Fatal(err)
+			}
+			s = openSQLite(t, path)
+			if err := s.Hold(t.Context()); err != nil {
+				t.Errorf("without the witness: %v", err)
+			}
+			put(t, s, thing("c", "1"))
+		})
 	}
 }

@@ -41,10 +41,11 @@ func newHold(cfg *pgx.ConnConfig, name string) *hold {
 }
 
 // Hold makes this process the one server of the database until Close, and fails with fault.DatabaseTaken if
-// another one is. A file of SQLite needs no such lock: that of the data directory keeps others out.
+// another one is. A file of SQLite needs no such lock: that of the data directory keeps others out. It is refused with
+// fault.DatabaseUnusable when it is empty and was not.
 func (s *Store) Hold(ctx context.Context) error {
 	if s.hold == nil {
-		return nil
+		return s.failure()
 	}
 	if err := s.hold.take(ctx); err != nil {
 		return s.holdError(err)

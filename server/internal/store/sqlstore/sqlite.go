@@ -92,8 +92,11 @@ func (s *Store) startSQLite(ctx context.Context, path string) error {
 	if err := s.reader.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = '"+metaInstance+"'").Scan(&is); err != nil {
 		return err
 	}
-	if at, _ := s.seen(); instance == is && answered > at {
+	switch at, _ := s.seen(); {
+	case instance == is && answered > at:
 		s.missing = answered
+	case instance != is && answered > 0 && at == 0:
+		s.failed = lost(path, answered)
 	}
 	if instance != is { // a new database. Its name goes into the file, so that the log's loss does not make it another
 		if _, err := s.writer.ExecContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)"); err != nil {

@@ -52,6 +52,12 @@ type Store struct {
 	failed           error // set by a failure after which nothing may be written
 }
 
+func (s *Store) failure() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.failed
+}
+
 var errClosed = fmt.Errorf("%w: it has been closed", store.ErrUnavailable)
 
 func newStore(name string, d dialect) *Store {

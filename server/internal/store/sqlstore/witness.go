@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 
+	"github.com/culvert-project/culvert/internal/fault"
 	"github.com/culvert-project/culvert/server/internal/store"
 )
 
@@ -56,6 +57,16 @@ func (w *witness) close() error {
 		return nil
 	}
 	return w.file.Close()
+}
+
+// lost is what every update of a database fails with that is empty where another one was: a server on it would be
+// one that starts for the first time, and would give the names of others away (reliability-security.md 8, S5). A
+// backup may be restored into it.
+func lost(path string, answered store.Revision) error {
+	f := fault.New(fault.DatabaseUnusable, path, fmt.Sprintf("it is empty, and %s%s beside it says that there was one with updates up to revision %d",
+		path, witnessSuffix, answered))
+	f.Remedy = fmt.Sprintf("Put the file back, or restore a backup with culvertd restore. To begin anew, with nothing of what was there, remove %s%s.", path, witnessSuffix)
+	return f
 }
 
 // Missing returns the last revision that was answered once and that the database did not have any more when it was
