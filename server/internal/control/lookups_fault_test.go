@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -118,9 +119,13 @@ func TestSecretIsTriedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	keys := &lateKeys{}
-	l := control.NewLookups(keys, slog.New(slog.DiscardHandler))
+	var log strings.Builder
+	l := control.NewLookups(keys, slog.New(slog.NewTextHandler(&log, nil)))
 	if _, err := db.View(t.Context(), l.Load); err != nil {
 		t.Fatal(err)
+	}
+	if !strings.Contains(log.String(), "secrets=1 of=1") {
+		t.Errorf("the log is %q, want one secret of one", log.String())
 	}
 	if _, err := l.Secret("ac", "v", "s"); err == nil {
 		t.Error("a secret was opened without its key")

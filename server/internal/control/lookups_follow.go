@@ -19,7 +19,27 @@ func (l *Lookups) Load(tx store.Tx) error {
 	}
 	l.owners = d.owners
 	l.accounts.Store(&d.accounts)
+	l.checkKeys()
 	return d.bad.Err()
+}
+
+// checkKeys tells of secrets that the server's keys do not open: those of a backup, beside keys of another time.
+func (l *Lookups) checkKeys() {
+	all, shut := 0, 0
+	for _, a := range *l.accounts.Load() {
+		for _, v := range a.vaults {
+			for _, s := range v.secrets {
+				all++
+				if _, err := s.open(); err != nil {
+					shut++
+				}
+			}
+		}
+	}
+	if shut > 0 {
+		l.log.Error("secrets cannot be opened with the server's keys, and policies that use them fail: put back the master key of the time of the backup, or set them anew",
+			"secrets", shut, "of", all)
+	}
 }
 
 // Apply implements store.Projection.
