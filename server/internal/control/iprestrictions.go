@@ -28,9 +28,14 @@ func restrictionCollection() store.Collection[restrictionDoc] {
 	return store.Collection[restrictionDoc]{
 		Kind: "ip_restriction",
 		Keys: func(o *store.Object[restrictionDoc]) []store.Key {
-			return []store.Key{{Space: "ip restriction", Value: o.Account + "/" + o.Doc.Type}}
+			return []store.Key{restrictionKey(o.Account, o.Doc.Type)}
 		},
 	}
+}
+
+// restrictionKey names the one restriction of a type that an account has.
+func restrictionKey(account, kind string) store.Key {
+	return store.Key{Space: "ip restriction", Value: account + "/" + kind}
 }
 
 // NewIPRestrictions returns the rules of IP restrictions.

@@ -1,6 +1,8 @@
 package control
 
 import (
+	"cmp"
+	"errors"
 	"net/netip"
 	"strings"
 
@@ -47,7 +49,10 @@ func NewIPPolicyRules(s *Shared) Resource {
 		Shared: s, spec: api.IPPolicyRules(), docs: docs, noun: ipRuleNoun,
 		check: func(c *change, old, o *store.Object[ipRuleDoc]) error {
 			o.Doc.CIDR = strings.ToLower(strings.TrimSpace(o.Doc.CIDR))
-			if err := checkCIDR(o.Doc.CIDR); err != nil || old != nil {
+			if err := checkCIDR(o.Doc.CIDR); err != nil {
+				return err
+			}
+			if err := ruleKeepsCaller(c, old, o); err != nil || old != nil {
 				return err
 			}
 			switch ok, err := ownIPPolicy(c.tx, c.caller.Account, o.Doc.IPPolicyID); {
@@ -68,6 +73,7 @@ func NewIPPolicyRules(s *Shared) Resource {
 			}
 			return nil
 		},
+		remove: func(c *change, o *store.Object[ipRuleDoc]) error { return ruleKeepsCaller(c, o, nil) },
 		taken: func(o *store.Object[ipRuleDoc], _ *store.KeyTakenError) error {
 			return fault.New(fault.IPRuleTaken, o.Doc.CIDR)
 		},
@@ -75,6 +81,46 @@ func NewIPPolicyRules(s *Shared) Resource {
 			return ipRuleOf(caller, o), nil
 		},
 	}
+}
+
+// ruleKeepsCaller refuses a change of a rule by which a restriction that is enforced would shut who asks for it out of
+// the API (see keepsCaller). old is nil for a new rule, o for one that goes.
+func ruleKeepsCaller(c *change, old, o *store.Object[ipRuleDoc]) error {
+	concerns := func(r *store.Object[ipRuleDoc], action string) bool {
+		return r != nil && r.Doc.Action == action && r.Doc.prefix().Contains(ipset.Client(c.caller.Address))
+	}
+	if !c.caller.Address.IsValid() || !concerns(old, api.AllowAction) && !concerns(o, api.DenyAction) {
+		return nil
+	}
+	restrictions, docs := restrictionCollection(), ipRuleCollection()
+	restriction, err := restrictions.Find(c.tx, restrictionKey(c.caller.Account, api.RestrictAPI))
+	if errors.Is(err, store.ErrNotFound) || unreadable(err) {
+		return nil
+	}
+	changed := cmp.Or(o, old)
+	if err != nil || !restriction.Doc.Enforced || !restriction.Doc.uses(changed.Doc.IPPolicyID) {
+		return err
+	}
+	rules := &ipset.Rules{}
+	for _, policy := range restriction.Doc.IPPolicyIDs {
+		for r, err := range docs.List(c.tx, store.Query{Parent: policy}) {
+			if err != nil && !unreadable(err) {
+				return err
+			}
+			if err == nil && r.ID != changed.ID {
+				addRule(rules, r.Doc.Action, r.Doc.prefix())
+			}
+		}
+	}
+	if o != nil {
+		addRule(rules, o.Doc.Action, o.Doc.prefix())
+	}
+	if ipset.Admits(c.caller.Address, rules) {
+		return nil
+	}
+	f := fault.New(fault.RestrictionShutsOut, ipset.Client(c.caller.Address))
+	f.Remedy = "Allow this address by another rule first, or set enforced to false in the IP restriction of the API."
+	return f
 }
 
 func ipRuleOf(caller *Caller, o *store.Object[ipRuleDoc]) *api.IPPolicyRule {

@@ -290,6 +290,28 @@ func TestAPI_38_Restrictions(t *testing.T) {
 	}
 }
 
+// TestRulesKeepTheCaller: no change of a rule shuts who makes it out of the API, as none of the restriction does.
+func TestRulesKeepTheCaller(t *testing.T) {
+	t.Parallel()
+	g := guard(t)
+	p := g.make("/ip_policies", `{}`)
+	rule := func(cidr, action string) string {
+		return fmt.Sprintf(`{"ip_policy_id":%q,"cidr":%q,"action":%q}`, p, cidr, action)
+	}
+	mine := "/ip_policy_rules/" + g.make("/ip_policy_rules", rule("127.0.0.0/8", "allow"))
+	others := "/ip_policy_rules/" + g.make("/ip_policy_rules", rule("192.0.2.0/24", "allow"))
+	restriction := "/ip_restrictions/" + g.make("/ip_restrictions", fmt.Sprintf(`{"type":"api","enforced":true,"ip_policy_ids":[%q]}`, p))
+	g.refused(400, fault.RestrictionShutsOut, "DELETE", mine, "")
+	g.refused(400, fault.RestrictionShutsOut, "PATCH", mine, `{"cidr":"198.51.100.0/24"}`)
+	g.refused(400, fault.RestrictionShutsOut, "POST", "/ip_policy_rules", rule("127.0.0.1/32", "deny"))
+	g.must(204, "DELETE", others, "")
+	second := "/ip_policy_rules/" + g.make("/ip_policy_rules", rule("127.0.0.1/32", "allow"))
+	g.must(204, "DELETE", mine, "")
+	g.refused(400, fault.RestrictionShutsOut, "DELETE", second, "")
+	g.must(200, "PATCH", restriction, `{"enforced":false}`)
+	g.must(204, "DELETE", second, "")
+}
+
 // run is what a policy answers for an account.
 func (g *guarded) run(p *policy.Program, account, from string) string {
 	g.t.Helper()
