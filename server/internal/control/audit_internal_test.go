@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -42,9 +43,17 @@ func TestA1_AuditIsBounded(t *testing.T) {
 	write("ac_1", refusalType, 700, 0, nil)        // too many, more than a page
 	write("ac_1", "vault_created", 4, 2*hour, nil) // older than refusals may be
 	write("ac_2", "vault_created", 1, 0, map[string]any{"n": 1, "list": []string{"short", strings.Repeat("x", maxAuditText+1)}})
-	removed, err := trimAudit(t.Context(), db, now, retention{5, 4 * hour}, retention{600, hour})
-	if err != nil || removed != 103 {
-		t.Errorf("trimAudit = %d, %v, want 103", removed, err)
+	var trim auditTrim
+	var each []int
+	for range 4 { // 708 entries, no more than 400 a time; then from the beginning
+		removed, err := trim.run(t.Context(), db, now, 2*trimPage, retention{5, 4 * hour}, retention{600, hour})
+		if err != nil {
+			t.Fatal(err)
+		}
+		each = append(each, removed)
+	}
+	if want := []int{0, 103, 0, 0}; !slices.Equal(each, want) {
+		t.Errorf("removed %v, want %v", each, want)
 	}
 	got := map[string]int{}
 	_, err = db.View(t.Context(), func(tx store.Tx) error {
@@ -71,7 +80,7 @@ func TestA1_AuditIsBounded(t *testing.T) {
 	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := trimAudit(ended, db, now, retention{}, retention{}); err == nil {
+	if _, err := trim.run(ended, db, now, 1, retention{}, retention{}); err == nil {
 		t.Error("it goes on though its context has ended")
 	}
 }

@@ -19,8 +19,10 @@ const (
 	// an attack is looked into.
 	keepChanges  = 400 * 24 * time.Hour
 	keepRefusals = 30 * 24 * time.Hour
-	// trimEvery bounds what comes beyond the numbers.
-	trimEvery = 10 * time.Minute
+	// trimEvery is how often a stretch of the record is looked at, and trimStretch how many entries that is. Ten
+	// million are gone through in less than four days.
+	trimEvery   = 10 * time.Minute
+	trimStretch = 20_000
 	// trimPage is how many entries are looked at or removed at once, so that others get at the store in between.
 	trimPage = 200
 )
@@ -34,43 +36,36 @@ type retention struct {
 	age  time.Duration
 }
 
-// trimAudit removes the entries that are not kept and returns how many.
-func trimAudit(ctx context.Context, db store.Store, now time.Time, changes, refusals retention) (removed int, err error) {
-	docs := audits()
-	type kind struct {
-		account string
-		refusal bool
-	}
-	counts := map[kind]int{}
-	for before := ""; ; {
-		seen := 0
-		var old []string
-		_, err := db.View(ctx, func(tx store.Tx) error {
-			for o, err := range docs.List(tx, store.Query{Before: before, Limit: trimPage}) { // the newest first
-				if err != nil {
-					return err
-				}
-				before = o.ID
-				seen++
-				k, keep := kind{o.Account, o.Doc.Type == refusalType+".v0"}, changes
-				if k.refusal {
-					keep = refusals
-				}
-				if counts[k]++; counts[k] > keep.most || now.Sub(o.CreatedAt) > keep.age {
-					old = append(old, o.ID)
-				}
-			}
-			return nil
-		})
-		if err != nil || seen == 0 {
+// auditTrim removes the entries that are not kept. It walks from the newest to the oldest, a stretch at a time, and then
+// begins again: what it costs does not grow with the record.
+type auditTrim struct {
+	before string // the id that it has come to, "" at the beginning
+	counts map[auditKind]int
+}
+
+// auditKind is what the entries are counted by.
+type auditKind struct {
+	account string
+	refusal bool
+}
+
+// run looks at no more than most entries, which is rounded up to pages, and returns how many it has removed.
+func (a *auditTrim) run(ctx context.Context, db store.Store, now time.Time, most int, changes, refusals retention) (removed int, err error) {
+	for left := most; left > 0; left -= trimPage {
+		old, seen, err := a.page(ctx, db, now, changes, refusals)
+		if err != nil {
 			return removed, err
+		}
+		if seen == 0 {
+			*a = auditTrim{}
+			return removed, nil
 		}
 		if len(old) == 0 {
 			continue
 		}
 		_, err = db.Update(ctx, func(tx store.Tx) error {
 			for _, id := range old {
-				if err := docs.Delete(tx, id); err != nil && !errors.Is(err, store.ErrNotFound) { // another server has done it
+				if err := audits().Delete(tx, id); err != nil && !errors.Is(err, store.ErrNotFound) { // another server has done it
 					return err
 				}
 			}
@@ -81,4 +76,35 @@ func trimAudit(ctx context.Context, db store.Store, now time.Time, changes, refu
 		}
 		removed += len(old)
 	}
+	return removed, nil
+}
+
+// page looks at the next entries and returns those that are not kept.
+func (a *auditTrim) page(ctx context.Context, db store.Store, now time.Time, changes, refusals retention) (old []string, seen int, err error) {
+	if a.counts == nil {
+		a.counts = map[auditKind]int{}
+	}
+	_, err = db.View(ctx, func(tx store.Tx) error {
+		for o, err := range audits().List(tx, store.Query{Before: a.before, Limit: trimPage}) { // the newest first
+			if bad, ok := errors.AsType[*store.UnreadableError](err); ok {
+				a.before = bad.ID
+				seen++
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			a.before = o.ID
+			seen++
+			k, keep := auditKind{o.Account, o.Doc.Type == refusalType+".v0"}, changes
+			if k.refusal {
+				keep = refusals
+			}
+			if a.counts[k]++; a.counts[k] > keep.most || now.Sub(o.CreatedAt) > keep.age {
+				old = append(old, o.ID)
+			}
+		}
+		return nil
+	})
+	return old, seen, err
 }

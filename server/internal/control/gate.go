@@ -102,6 +102,7 @@ func (g *Gate) Run(ctx context.Context) error {
 	defer minute.Stop()
 	trim := time.NewTicker(trimEvery)
 	defer trim.Stop()
+	var old auditTrim
 	for {
 		select {
 		case <-ctx.Done():
@@ -109,7 +110,7 @@ func (g *Gate) Run(ctx context.Context) error {
 		case r := <-g.waiting:
 			g.record(ctx, r)
 		case <-trim.C:
-			_, err := trimAudit(ctx, g.Store, g.Now(), retention{maxChanges, keepChanges}, retention{maxRefusals, keepRefusals})
+			_, err := old.run(ctx, g.Store, g.Now(), trimStretch, retention{maxChanges, keepChanges}, retention{maxRefusals, keepRefusals})
 			if err != nil && ctx.Err() == nil {
 				g.log.Warn("old entries of the record of changes are not removed", "err", err)
 			}
