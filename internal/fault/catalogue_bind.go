@@ -111,7 +111,7 @@ func bindEntries() []Entry {
 		},
 		{
 			Code: DescriptionTooLong, Status: 400, Title: "Description too long",
-			Message: "The description is too long: it may have 255 characters.",
+			Message: "The description is too long: it may have 255 bytes.",
 			Remedy:  "Shorten the description.",
 		},
 		{
@@ -125,7 +125,7 @@ func bindEntries() []Entry {
 			Remedy:  "Correct the path or URL. A policy is at most 256 KiB; a URL is fetched once, over https, or over http from this machine.",
 		},
 		{
-			Code: BindingNotBuilt, Status: 501, Title: "The binding is not built yet",
+			Code: BindingNotBuilt, Status: 400, Title: "The binding is not built yet",
 			Message: "This server does not support the binding %s yet.",
 			Remedy:  "Use a public endpoint.",
 		},
@@ -156,7 +156,7 @@ func bindEntries() []Entry {
 				"a higher limit of descriptors (ulimit -n, LimitNOFILE= of the service), or of \"tcp_listeners\" under \"limits\".",
 		},
 		{
-			Code: NameKept, Status: 403, Title: "The name is kept for the server",
+			Code: NameKept, Status: 400, Title: "The name is kept for the server",
 			Message: "The name %s is kept for the server's own use.",
 			Remedy:  "Use another name.",
 		},

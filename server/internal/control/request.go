@@ -101,7 +101,7 @@ func checkTexts(name, description, metadata string) error {
 		return fault.New(fault.DescriptionTooLong, n)
 	}
 	if utf8.RuneCountInString(name) > maxName {
-		return fault.New(fault.OptionInvalid, "Name", "it is longer than 255 characters")
+		return fault.New(fault.OptionInvalid, "Name", "it is longer than 255 bytes")
 	}
 	return nil
 }
