@@ -135,6 +135,9 @@ func (r bindRule) names(u endpoint.URL) bool {
 	return u.Host != r.host && endpoint.Under(u.Host, r.host)
 }
 
+// noName stands for the name in the refusal of one that the server was to choose.
+const noName = "of the server's choice"
+
 // randomDomain returns the domain under which a random name for a scheme is allowed: the first base domain if
 // it can be, else one that a rule names.
 func (a acl) randomDomain(scheme endpoint.Scheme, bases []string) (string, error) {
@@ -154,7 +157,7 @@ func (a acl) randomDomain(scheme endpoint.Scheme, bases []string) (string, error
 			return r.host, nil
 		}
 	}
-	return "", fault.New(fault.ACLName, "of the server's choice")
+	return "", fault.New(fault.ACLName, noName)
 }
 
 // aclOf returns the rules that an agent's binds are held against now.

@@ -1,6 +1,7 @@
 package control_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -48,6 +49,26 @@ func TestAPI_34_ACLAtBind(t *testing.T) {
 	}
 	other := wire.Agent{Account: "ac", SessionID: "ts_other", TokenID: "cr_other"}
 	reserve(t, b, other, bind("tcp", "tcp://"))
+}
+
+// nested has no name for anybody but what is right under a base domain, as a server with two accounts.
+type nested struct{ *control.Names }
+
+func (nested) Judge(_ context.Context, _, name string) error {
+	return fault.New(fault.NameNested, name, "dev."+base)
+}
+
+// A random name that the rules can only place where the account has none is refused by the rules: the agent has named
+// nothing.
+func TestACLOfARandomNameOfOthers(t *testing.T) {
+	t.Parallel()
+	cfg := config(t)
+	cfg.ACL, cfg.Names = acls{"cr_dev": {"bind:*.dev." + base}}, nested{}
+	a := agent("dev")
+	a.TokenID = "cr_dev"
+	if _, err := newBinder(t, cfg).Reserve(t.Context(), a, bind("https", "")); !fault.Has(err, fault.ACLName) {
+		t.Errorf("got %v, want %s", err, fault.ACLName)
+	}
 }
 
 // A resume token is no way around the rules.

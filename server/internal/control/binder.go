@@ -307,7 +307,11 @@ func (b *Binder) claimRandom(ctx context.Context, agent wire.Agent, r request, i
 	for {
 		u := endpoint.URL{Scheme: r.scheme, Host: endpoint.RandomLabel() + "." + domain}.WithDefaults()
 		if domain != b.cfg.Domains[0] { // not every name there has to be the account's
-			if err := cmp.Or(b.checkPublic(u), b.owns(ctx, agent.Account, u)); err != nil {
+			err := cmp.Or(b.checkPublic(u), b.owns(ctx, agent.Account, u))
+			if fault.Has(err, fault.NameNested) || fault.Has(err, fault.NameForeign) || fault.Has(err, fault.NameNotReserved) { // nobody has asked for it
+				return nil, fault.Wrap(err, fault.ACLName, noName)
+			}
+			if err != nil {
 				return nil, err
 			}
 		}
