@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/culvert-project/culvert/internal/fault"
 	"github.com/culvert-project/culvert/server/internal/store"
 )
 
@@ -43,8 +44,8 @@ func (s *Store) Check(ctx context.Context) (*Report, error) {
 	if s.missing > 0 {
 		r.add("the last updates are missing: revision %d was answered once", s.missing)
 	}
-	if err := s.failure(); err != nil {
-		r.add("nothing is written: %v", err)
+	if err := s.failure(); fault.Has(err, fault.DatabaseUnusable) {
+		r.add("%s", fault.From(err).Message)
 	}
 	for _, part := range []func(*session) error{r.structure, r.records, r.changes} {
 		switch err := part(x); {
