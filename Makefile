@@ -3,7 +3,7 @@ TOOL = GOWORK=off go tool -modfile=$(CURDIR)/tools/go.mod
 MODULES = . server server/compat
 FUZZTIME ?= 10s
 
-.PHONY: help check build test race lint format tidy vuln fuzz bench bench-path bench-agents bench-control bench-table soak suites generate oracles dev
+.PHONY: help check build test race lint format tidy vuln fuzz fuzz-corpus bench bench-path bench-agents bench-control bench-table soak suites generate oracles dev
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -34,6 +34,9 @@ vuln: ## known vulnerabilities in what the code calls
 
 fuzz: ## every fuzz target for FUZZTIME each
 	bash .ci/fuzz $(FUZZTIME)
+
+fuzz-corpus: ## put the inputs that long runs have kept where go test -fuzz begins from them
+	mkdir -p "$$(go env GOCACHE)/fuzz" && tar -xzf .ci/fuzz-corpus.tar.gz -C "$$(go env GOCACHE)/fuzz"
 
 bench: ## every benchmark, once
 	go test -run '^$$' -bench . -benchmem work
