@@ -47,6 +47,7 @@ func (s *Store) Changes(ctx context.Context, since store.Revision) iter.Seq2[[]s
 				return
 			}
 			since = page[len(page)-1].Revision
+			s.see(since) // who wrote it may not have got to it, or is another process
 			if !yield(page, nil) {
 				return
 			}

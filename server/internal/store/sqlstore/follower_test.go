@@ -161,6 +161,33 @@ func TestS2_Order(t *testing.T) {
 	})
 }
 
+// TestChangesAheadOfTheStore: what another process has written is read before the store has heard of it, and nothing
+// is taken for lost.
+func TestChangesAheadOfTheStore(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, db database) {
+		other := db.open(t)
+		put(t, other, thing("a", "{}"))
+		s := db.open(t) // knows of a
+		put(t, other, thing("b", "{}"))
+		var got []string
+		for changes, err := range s.Changes(t.Context(), 0) {
+			if err != nil {
+				t.Fatalf("after %q: %v", got, err)
+			}
+			for _, c := range changes {
+				got = append(got, c.ID)
+			}
+			switch len(got) {
+			case 2:
+				put(t, other, thing("c", "{}"))
+			case 3:
+				return
+			}
+		}
+	})
+}
+
 // TestClose ends those who wait, and refuses what comes later.
 func TestClose(t *testing.T) {
 	t.Parallel()
