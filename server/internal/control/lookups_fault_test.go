@@ -30,11 +30,9 @@ func (a awayAt) Get(kind, id string) (store.Record, error) {
 	return a.Tx.Get(kind, id)
 }
 
-// TestF23_ADeletedRuleGoesThoughTheDatabaseWasAway: a rule that was deleted lets nobody in any more, also when the
-// change could not be applied at first.
-func TestF23_ADeletedRuleGoesThoughTheDatabaseWasAway(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
+// openDir opens the database and the keys of a data directory, and makes them if need be.
+func openDir(t *testing.T, dir string) (*sqlstore.Store, *vault.Vault) {
+	t.Helper()
 	db, err := sqlstore.OpenSQLite(t.Context(), filepath.Join(dir, "culvert.db"))
 	if err != nil {
 		t.Fatal(err)
@@ -44,6 +42,14 @@ func TestF23_ADeletedRuleGoesThoughTheDatabaseWasAway(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return db, keys
+}
+
+// TestF23_ADeletedRuleGoesThoughTheDatabaseWasAway: a rule that was deleted lets nobody in any more, also when the
+// change could not be applied at first.
+func TestF23_ADeletedRuleGoesThoughTheDatabaseWasAway(t *testing.T) {
+	t.Parallel()
+	db, keys := openDir(t, t.TempDir())
 	now := time.Now()
 	if _, err := db.Update(t.Context(), func(tx store.Tx) error {
 		return errors.Join(
@@ -102,11 +108,7 @@ func (k *lateKeys) OpenValue(string, string) (vault.Secret, error) {
 // A secret that could not be opened is there as soon as the key is.
 func TestSecretIsTriedAgain(t *testing.T) {
 	t.Parallel()
-	db, err := sqlstore.OpenSQLite(t.Context(), filepath.Join(t.TempDir(), "culvert.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
+	db, _ := openDir(t, t.TempDir())
 	now := time.Now()
 	if _, err := db.Update(t.Context(), func(tx store.Tx) error {
 		return errors.Join(

@@ -4,31 +4,19 @@ import (
 	"errors"
 	"log/slog"
 	"net/netip"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/culvert-project/culvert/server/internal/control"
 	"github.com/culvert-project/culvert/server/internal/ipset"
 	"github.com/culvert-project/culvert/server/internal/store"
-	"github.com/culvert-project/culvert/server/internal/store/sqlstore"
-	"github.com/culvert-project/culvert/server/internal/vault"
 )
 
 // TestUnreadableRestrictionsLetNobodyIn: a rule or a restriction that cannot be decoded closes what it was about, and
 // nothing of others, whether it is read at the start or when it changes.
 func TestUnreadableRestrictionsLetNobodyIn(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	db, err := sqlstore.OpenSQLite(t.Context(), filepath.Join(dir, "culvert.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
-	keys, err := vault.Open(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	db, keys := openDir(t, t.TempDir())
 	now := time.Now()
 	rec := func(kind, id, account, parent, body string) store.Record {
 		return store.Record{Kind: kind, ID: id, Account: account, Parent: parent, CreatedAt: now, UpdatedAt: now, Body: []byte(body)}

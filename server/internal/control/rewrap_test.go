@@ -9,7 +9,6 @@ import (
 
 	"github.com/culvert-project/culvert/server/internal/control"
 	"github.com/culvert-project/culvert/server/internal/store"
-	"github.com/culvert-project/culvert/server/internal/store/sqlstore"
 	"github.com/culvert-project/culvert/server/internal/vault"
 )
 
@@ -18,15 +17,7 @@ import (
 func storedSecrets(t *testing.T, n int) (db store.Store, dir string, caller *control.Caller) {
 	t.Helper()
 	dir = t.TempDir()
-	opened, err := sqlstore.OpenSQLite(t.Context(), filepath.Join(dir, "culvert.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = opened.Close() })
-	v, err := vault.Open(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	opened, v := openDir(t, dir)
 	shared := &control.Shared{Store: opened, Now: time.Now, Settle: func(context.Context, store.Revision) error { return nil }}
 	caller = &control.Caller{Account: "ac_1", Principal: "usr_1", Write: true, Admin: true}
 	if _, err := control.NewVaults(shared).Create(t.Context(), caller, []byte(`{"name":"v"}`)); err != nil {
