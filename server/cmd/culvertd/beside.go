@@ -8,6 +8,7 @@ import (
 	"slices"
 	"syscall"
 
+	"github.com/culvert-project/culvert/internal/netx"
 	"github.com/culvert-project/culvert/server/internal/node"
 )
 
@@ -44,7 +45,7 @@ func (d *devRun) tell(note string) {
 // stay as they are.
 func (d *devRun) freePorts(listen func(context.Context, string, string) (net.Listener, error)) func(context.Context, string, string) (net.Listener, error) {
 	if listen == nil {
-		listen = new(net.ListenConfig).Listen
+		listen = netx.Listen
 	}
 	c := d.o.node
 	var defaults []string

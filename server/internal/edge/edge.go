@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/culvert-project/culvert/internal/endpoint"
+	"github.com/culvert-project/culvert/internal/netx"
 	"github.com/culvert-project/culvert/server/internal/h1"
 	"github.com/culvert-project/culvert/server/internal/policy"
 	"github.com/culvert-project/culvert/server/internal/route"
@@ -45,7 +46,7 @@ type Config struct {
 	Extra []ExtraListener
 	// TCPHost is the host on which Claim opens ports.
 	TCPHost string
-	// Listen opens listeners. Default: a net.ListenConfig.
+	// Listen opens listeners. Default: netx.Listen.
 	Listen func(ctx context.Context, network, addr string) (net.Listener, error)
 	// TrustedProxies are peers whose connections to the listeners have to
 	// begin with a PROXY header, version 1 or 2.
@@ -131,7 +132,7 @@ type Server struct {
 // New returns a server that is not running yet.
 func New(cfg Config) *Server {
 	if cfg.Listen == nil {
-		cfg.Listen = new(net.ListenConfig).Listen
+		cfg.Listen = netx.Listen
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)

@@ -17,6 +17,10 @@ import (
 	"github.com/culvert-project/culvert/internal/netx"
 )
 
+// maxUnsent bounds what the system keeps for a client that does not read, in
+// bytes (reliability-security.md T09).
+const maxUnsent = 128 << 10
+
 // listener is one open port.
 type listener struct {
 	net.Listener
@@ -77,6 +81,7 @@ func (s *Server) listen(ctx context.Context) error {
 			}
 			return fault.Wrap(err, fault.ListenFailed, w.addr, string(w.scheme), cause(err), w.flag)
 		}
+		netx.LimitUnsent(nl, maxUnsent)
 		l := &listener{Listener: nl, scheme: w.scheme, port: w.port}
 		if l.port == 0 {
 			l.port = netx.AddrPort(nl.Addr()).Port()
@@ -119,6 +124,7 @@ func (s *Server) Claim(port uint16) error {
 	if err != nil {
 		return err
 	}
+	netx.LimitUnsent(nl, maxUnsent)
 	l := &listener{Listener: netx.Sockets(nl), scheme: endpoint.TCP, port: port}
 	s.tcp[port] = l
 	ctx := s.ctx

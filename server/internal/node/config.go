@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/culvert-project/culvert/internal/endpoint"
+	"github.com/culvert-project/culvert/internal/netx"
 	"github.com/culvert-project/culvert/server/internal/control"
 	"github.com/culvert-project/culvert/server/internal/edge"
 	"github.com/culvert-project/culvert/server/internal/rest"
@@ -119,7 +120,7 @@ type Config struct {
 	Logger *slog.Logger
 	// AccessLog gets one record for each request and connection. Default: none.
 	AccessLog *slog.Logger
-	// Listen opens listeners. Default: a net.ListenConfig.
+	// Listen opens listeners. Default: netx.Listen.
 	Listen func(ctx context.Context, network, addr string) (net.Listener, error)
 
 	apiConns int // connections of the API
@@ -183,7 +184,7 @@ func (c Config) withDefaults() Config {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	if c.Listen == nil {
-		c.Listen = new(net.ListenConfig).Listen
+		c.Listen = netx.Listen
 	}
 	return c.shared(descriptors())
 }

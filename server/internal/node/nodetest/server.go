@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/culvert-project/culvert/internal/netx"
 	"github.com/culvert-project/culvert/internal/netx/memnet"
 	"github.com/culvert-project/culvert/server/internal/node"
 )
@@ -59,7 +60,7 @@ func Begin(tb testing.TB, edit ...func(*node.Config)) *Server {
 	listen, opened := s.cfg.Listen, make(chan struct{})
 	open := sync.OnceFunc(func() { close(opened) })
 	if listen == nil { // edit wants real sockets
-		listen = new(net.ListenConfig).Listen
+		listen = netx.Listen
 	}
 	s.cfg.Listen = func(ctx context.Context, network, addr string) (net.Listener, error) {
 		if addr == api { // the last one of those that are always there

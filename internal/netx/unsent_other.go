@@ -1,0 +1,7 @@
+//go:build !linux
+
+package netx
+
+import "syscall"
+
+func limitUnsent(syscall.RawConn, int) {}
