@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/culvert-project/culvert"
+	"github.com/culvert-project/culvert/internal/netx"
 	"github.com/culvert-project/culvert/server/internal/edge"
 	"github.com/culvert-project/culvert/server/internal/node"
 	"github.com/culvert-project/culvert/server/internal/node/nodetest"
@@ -54,10 +55,12 @@ func (w *world) forward(t *testing.T, url, upstream string, opts ...culvert.Upst
 // web is an upstream that answers with h. It returns its URL.
 func web(t *testing.T, h http.Handler) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	ln, err := netx.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
+	// It shares the system's memory for sockets with the server that is attacked, which elsewhere it would not.
+	netx.LimitUnsent(ln, 16<<10)
 	srv := &http.Server{Handler: h, ReadHeaderTimeout: time.Minute}
 	go func() { _ = srv.Serve(ln) }() // ends with the server
 	t.Cleanup(func() { _ = srv.Close() })
