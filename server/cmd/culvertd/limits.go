@@ -5,7 +5,7 @@ import (
 	"slices"
 
 	"github.com/culvert-project/culvert/internal/strictyaml"
-	"github.com/culvert-project/culvert/server/internal/control"
+	"github.com/culvert-project/culvert/server/internal/claims"
 	"github.com/culvert-project/culvert/server/internal/edge"
 	"github.com/culvert-project/culvert/server/internal/rest"
 	"github.com/culvert-project/culvert/server/internal/tunnel"
@@ -14,10 +14,10 @@ import (
 // limits are the keys under limits: in the file. Each part of the server names
 // its own.
 type limits struct {
-	Edge      edge.Limits    `yaml:",inline"`
-	Agents    tunnel.Limits  `yaml:",inline"`
-	Endpoints control.Limits `yaml:",inline"`
-	API       rest.Limits    `yaml:",inline"`
+	Edge      edge.Limits   `yaml:",inline"`
+	Agents    tunnel.Limits `yaml:",inline"`
+	Endpoints claims.Limits `yaml:",inline"`
+	API       rest.Limits   `yaml:",inline"`
 }
 
 // check refuses values that would switch a part of the server off, in limits

@@ -2,43 +2,23 @@ package control
 
 import (
 	"iter"
-	"strings"
 
-	"github.com/culvert-project/culvert/internal/endpoint"
-	"github.com/culvert-project/culvert/internal/fault"
-	"github.com/culvert-project/culvert/server/internal/policy"
+	"github.com/culvert-project/culvert/server/internal/claims"
 	"github.com/culvert-project/culvert/server/internal/store"
 )
 
 // EndpointKind is the kind of the records of stored endpoints.
 const EndpointKind = "endpoint"
 
-// Standing is a stored endpoint as traffic needs it.
-type Standing struct {
-	ID, Account string
-	// Revision is that of its last change.
-	Revision store.Revision
-	// URL has its stored port.
-	URL    endpoint.URL
-	Pooled bool
-	// Policy is the text of its policy.
-	Policy string
-}
-
-// Key is where the endpoint is found.
-func (s *Standing) Key() endpoint.Key {
-	return endpoint.Key{Account: s.Account, Binding: bindingOf(s.URL), URL: s.URL}
-}
-
-func standingOf(o *store.Object[endpointDoc]) *Standing {
-	return &Standing{
+func standingOf(o *store.Object[endpointDoc]) *claims.Standing {
+	return &claims.Standing{
 		ID: o.ID, Account: o.Account, Revision: o.Revision, URL: o.Doc.at(), Pooled: o.Doc.PoolingEnabled,
 		Policy: o.Doc.TrafficPolicy,
 	}
 }
 
 // StoredEndpoint returns a stored endpoint, or [ErrNotFound].
-func StoredEndpoint(tx store.Tx, id string) (*Standing, error) {
+func StoredEndpoint(tx store.Tx, id string) (*claims.Standing, error) {
 	docs := endpointCollection()
 	o, err := docs.Get(tx, id)
 	if err != nil {
@@ -49,11 +29,11 @@ func StoredEndpoint(tx store.Tx, id string) (*Standing, error) {
 
 // StoredEndpoints yields the stored endpoints of an account, or of all if account is "". After a
 // [store.UnreadableError] it goes on with the next one.
-func StoredEndpoints(tx store.Tx, account string) iter.Seq2[*Standing, error] {
-	return func(yield func(*Standing, error) bool) {
+func StoredEndpoints(tx store.Tx, account string) iter.Seq2[*claims.Standing, error] {
+	return func(yield func(*claims.Standing, error) bool) {
 		docs := endpointCollection()
 		for o, err := range docs.List(tx, store.Query{Account: account}) {
-			var s *Standing
+			var s *claims.Standing
 			if err == nil {
 				s = standingOf(o)
 			}
@@ -61,82 +41,5 @@ func StoredEndpoints(tx store.Tx, account string) iter.Seq2[*Standing, error] {
 				return
 			}
 		}
-	}
-}
-
-// CompileStored makes the program of the policy of a stored endpoint at u, which has to answer every request
-// (traffic-policy.md 2.2). The program is nil if a diagnostic is no warning.
-func CompileStored(p Policies, text string, u endpoint.URL) (*policy.Program, policy.Diagnostics) {
-	target := policy.Target{Scheme: u.Scheme, Binding: bindingOf(u), Cloud: true}
-	doc, found := policy.Parse("", []byte(text))
-	if found.Failed() {
-		return nil, found
-	}
-	program, more := p.Compile(doc, target)
-	found = append(found, more...)
-	if program == nil && !found.Failed() { // it has no rule, or is switched off
-		found = append(found, policy.Diagnostic{Code: fault.PolicyMayNotAnswer, Message: "the policy says nothing, and nobody stands behind the endpoint"})
-	}
-	return program, found
-}
-
-// compileStored is CompileStored with what its owner is told: warnings, or a *fault.Error.
-func (b *Binder) compileStored(account, text string, u endpoint.URL) (warnings []string, err error) {
-	if strings.TrimSpace(text) == "" {
-		return nil, fault.New(fault.EndpointPolicyMissing)
-	}
-	program, found := CompileStored(b.cfg.Policies, text, u)
-	found = append(append(found, b.unknown(account, program)...), b.unknownSecrets(account, text)...)
-	if found.Failed() {
-		return nil, diagnosed(fault.EndpointPolicyInvalid, found.Errors())
-	}
-	for _, w := range found[:min(len(found), maxWarnings)] {
-		line := oneLine(w.String())
-		warnings = append(warnings, strings.ToValidUTF8(line[:min(len(line), maxDiagnoses)], ""))
-	}
-	b.warn(u, found)
-	return warnings, nil
-}
-
-// storedURL returns the URL that a stored endpoint asks for, with its stored port. It infers a port, but
-// neither scheme nor host (endpoints.md 3.2). Errors are *fault.Error.
-func (b *Binder) storedURL(text string, bindings []string) (endpoint.URL, error) {
-	u, err := endpoint.ParseURL(text, "")
-	if err == nil && !strings.Contains(text, "://") {
-		return u, fault.New(fault.EndpointScheme, text)
-	}
-	if err == nil && u.Host == "" {
-		return u, fault.New(fault.EndpointURLInvalid, text, "it has no host")
-	}
-	if err == nil {
-		u, err = b.stored(u, bindings)
-	}
-	if err != nil {
-		return endpoint.URL{}, b.urlRefusal(fault.From(err), text, u)
-	}
-	return u, nil
-}
-
-// urlRefusal turns what an agent is told about a URL into what the API says (api.md 2.1).
-func (b *Binder) urlRefusal(f *fault.Error, text string, u endpoint.URL) *fault.Error {
-	why := strings.TrimSuffix(f.Message, ".")
-	switch f.Code {
-	case fault.URLUnparseable:
-		return fault.Wrap(f, fault.EndpointURLUnreadable, text, why)
-	case fault.SchemeRefused:
-		return fault.Wrap(f, fault.EndpointScheme, text)
-	case fault.PortRefused:
-		return fault.Wrap(f, fault.EndpointPort, int(u.Port), string(u.Scheme), b.allowedPorts(u.Scheme))
-	case fault.NameNotReserved, fault.TCPAddressUnknown, fault.WildcardNotReserved, fault.NameForeign, fault.NameNested, fault.NameOfAdministrator:
-		return fault.Wrap(f, fault.EndpointNotReserved, text, why)
-	case fault.BindingInvalid, fault.BindingRepeated:
-		return fault.Wrap(f, fault.EndpointBinding, why)
-	case fault.KubernetesScheme:
-		return fault.Wrap(f, fault.EndpointKubernetesScheme)
-	case fault.URLExtraPart, fault.URLTrailingSlash, fault.PortMissing, fault.NameKept, fault.BindingNotBuilt,
-		fault.PublicInternal, fault.InternalSuffix, fault.InternalDepth, fault.KubernetesHost:
-		return f
-	default:
-		return fault.Wrap(f, fault.EndpointURLInvalid, text, why+" ("+string(f.Code)+")")
 	}
 }

@@ -106,19 +106,19 @@ func TestAPI31_AnotherURLInPlace(t *testing.T) {
 	if status := fault.From(err).Status; status != 503 { // it passes by itself
 		t.Errorf("a port that another program has: got %d, want 503", status)
 	}
-	if got := fmt.Sprint(c.ports.opened(t)); got != "[20001 20002]" {
+	if got := fmt.Sprint(c.ports.Opened(t)); got != "[20001 20002]" {
 		t.Errorf("open ports %s", got)
 	}
 	b := c.must(c.update(a.ID, `{"url":"tcp://example.com:20003"}`))
 	if b.ID != a.ID || b.URL != "tcp://example.com:20003" || b.Description != "" || b.Port != 20003 {
 		t.Errorf("got %+v", b)
 	}
-	if got := fmt.Sprint(c.ports.opened(t)); got != "[20002 20003]" {
+	if got := fmt.Sprint(c.ports.Opened(t)); got != "[20002 20003]" {
 		t.Errorf("open ports %s", got)
 	}
 	reserve(t, c.binder, agent("a"), bind("tcp", "tcp://example.com:20001")) // it is free
 	c.remove(a.ID)
-	if got := fmt.Sprint(c.ports.opened(t)); got != "[20001 20002]" {
+	if got := fmt.Sprint(c.ports.Opened(t)); got != "[20001 20002]" {
 		t.Errorf("open ports %s", got)
 	}
 }
@@ -162,8 +162,8 @@ func TestUpdatesAtOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if port := got.(*api.Endpoint).Port; !slices.Equal(c.ports.opened(t), []uint16{port}) {
-		t.Errorf("open ports %v, want %d", c.ports.opened(t), port)
+	if port := got.(*api.Endpoint).Port; !slices.Equal(c.ports.Opened(t), []uint16{port}) {
+		t.Errorf("open ports %v, want %d", c.ports.Opened(t), port)
 	}
 }
 
@@ -180,7 +180,7 @@ func TestStoredEndpointsHaveTheirPlacesAfterARestart(t *testing.T) {
 	refused(t, again.binder, agent("a"), bind("https", "https://a.example.com"), fault.URLTaken)
 	reserve(t, again.binder, agent("a"), pooled(bind("https", "https://p.example.com")))
 	reserve(t, again.binder, agent("a"), bind("https", "https://g.example.com"))
-	if got := again.ports.opened(t); !slices.Equal(got, []uint16{20001}) {
+	if got := again.ports.Opened(t); !slices.Equal(got, []uint16{20001}) {
 		t.Errorf("open ports %v", got)
 	}
 }
@@ -201,7 +201,27 @@ func TestWhatIsNotStoredHoldsNothing(t *testing.T) {
 	}
 	reserve(t, c.binder, agent("a"), bind("tcp", "tcp://example.com:20002"))
 	reserve(t, c.binder, agent("a"), bind("tcp", "tcp://example.com:20003"))
-	if got := c.ports.opened(t); !slices.Equal(got, []uint16{20001, 20002, 20003}) {
+	if got := c.ports.Opened(t); !slices.Equal(got, []uint16{20001, 20002, 20003}) {
 		t.Errorf("open ports %v", got)
 	}
+}
+
+// A name is free for other accounts once nobody has any part of it, be it an agent's, held for one, or stored.
+func TestANameIsOneAccounts(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	a := agentOf("other", "a")
+	stored := c.must(c.create("https://s.example.com", nil))
+	refused(t, c.binder, a, bind("http", "http://s.example.com"), fault.URLTaken)
+	c.remove(stored.ID)
+	reserve(t, c.binder, a, bind("http", "http://s.example.com"))
+	_, err := c.create("https://s.example.com", nil)
+	wantCode(t, err, fault.EndpointTaken)
+
+	first := reserve(t, c.binder, a, bind("http", "http://h.example.com"))
+	release(c.binder, a, first, false)
+	_, err = c.create("https://h.example.com:8443", nil)
+	wantCode(t, err, fault.EndpointTaken)
+	release(c.binder, a, reserve(t, c.binder, a, bind("http", "http://h.example.com")), true)
+	c.must(c.create("https://h.example.com:8443", nil))
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/culvert-project/culvert/internal/api"
 	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/server/internal/claims"
 	"github.com/culvert-project/culvert/server/internal/identity"
 	"github.com/culvert-project/culvert/server/internal/store"
 	"github.com/culvert-project/culvert/server/internal/vault"
@@ -32,10 +33,10 @@ type tokens struct {
 func NewCredentials(s *Shared, v *vault.Vault) Resource {
 	t := newTokens(s, v, api.Credentials(), identity.Authtokens(), tokenNoun, identity.NewAuthtoken)
 	t.check = func(c *change, old, o *store.Object[identity.Token]) error {
-		if n := len(o.Doc.ACL); n > maxACLRules && (old == nil || !slices.Equal(old.Doc.ACL, o.Doc.ACL)) {
-			return fault.New(fault.FieldInvalid, "acl", fmt.Sprintf("it has %d rules, and at most %d are allowed", n, maxACLRules))
+		if n := len(o.Doc.ACL); n > claims.MaxACLRules && (old == nil || !slices.Equal(old.Doc.ACL, o.Doc.ACL)) {
+			return fault.New(fault.FieldInvalid, "acl", fmt.Sprintf("it has %d rules, and at most %d are allowed", n, claims.MaxACLRules))
 		}
-		if _, err := parseACL(o.Doc.ACL); err != nil {
+		if err := claims.CheckACL(o.Doc.ACL); err != nil {
 			return err
 		}
 		return checkOwner(c, old, o)

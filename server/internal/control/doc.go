@@ -1,32 +1,13 @@
-// Package control holds the rules of endpoints: which URL a bind gets, who may have it, and how long it is
-// kept for an agent that has lost its connection.
+// Package control holds the rules of the control plane: what each resource of the API may be, who may change it, and what
+// follows from a change.
 //
-// A [Binder] turns a bind request into a claim. A claim holds one place, that is a host and port, or a TCP
-// port; several claims share a place only as a pool. Claims are found again by the endpoint's id, which
-// travels in a sealed resume token, so that an agent that comes back, also to a server that was restarted,
-// gets the same URL and id.
+// A [Resource] creates, reads, changes and deletes the objects of one kind. Each write is one update of the store: the
+// object is judged by what the update sees, stored together with its entry in the audit trail, and answered once it is in
+// force. What was claimed for it is given back if it is not stored.
 //
-// Rules worth knowing:
+// [Names] and [Lookups] are copies in memory of what traffic asks for: whose a public name is, and IP policies, IP
+// restrictions and secrets by account. [Gate] knows who may connect or call the API. They follow the store and are never
+// waited for.
 //
-//   - Stored places carry the scheme's own port (80, 443) or that of an extra listener. Advertised ports
-//     are accepted as synonyms and used wherever a URL is shown.
-//   - A claim that was lost uncleanly is held for a grace period. The resume token restores it. Nobody gets
-//     a held place by chance, and no other account gets it at all; but an agent of the same account that asks
-//     for exactly this place takes it, so that restarting a killed agent works at once.
-//   - A resume token takes its claim over from a stale holder at once.
-//   - If a URL cannot be had again, only an agent that said it can take another one is given one, and
-//     only if the server had chosen the URL in the first place. All others get the fault; the tunnel layer
-//     knows how to tell each kind of agent.
-//   - Options for what the actions of policies do, modules, become rules ahead of the endpoint's policy.
-//   - Options that would protect something and are not built are refused, never ignored.
-//
-// Stored endpoints have claims as well, which know no session and no end. An update claims its place before it
-// is stored, beside the place that the endpoint has; when the last update under way is through, what is stored
-// keeps its place and everything else is given up. So places are never held twice, whatever fails in between.
-// Ports of stored endpoints are opened once the edge runs.
-//
-// All state is in memory under one mutex that is a leaf: ports are opened and closed outside of it, while
-// their place is marked busy. Every operation costs the same whatever the number of claims, but for the
-// search for a free TCP port. A Binder is safe for concurrent use. It does not route: endpoints are
-// published by others once they are reserved.
+// The places of endpoints, stored ones and those of agents, are given by package claims.
 package control

@@ -15,6 +15,7 @@ import (
 	"github.com/culvert-project/culvert/internal/api"
 	"github.com/culvert-project/culvert/internal/endpoint"
 	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/server/internal/claims"
 	"github.com/culvert-project/culvert/server/internal/store"
 )
 
@@ -66,7 +67,7 @@ type DomainsConfig struct {
 	Region string
 }
 
-// Places knows who has names and endpoints where, as a [Binder] does.
+// Places knows who has names and endpoints where, as a [claims.Binder] does.
 type Places interface {
 	// Intend lets no other account begin an endpoint at or below a name, which may be a wildcard and which an
 	// account is about to reserve by an id. It is refused if another one has an endpoint there already, or a name
@@ -77,6 +78,9 @@ type Places interface {
 	// StoredBelow returns the URLs of an account's stored endpoints at or below a name.
 	StoredBelow(account, name string) []endpoint.URL
 }
+
+// localhost is the name below which names are free for all to reserve, as they are under base domains (decisions.md 18).
+const localhost = "localhost"
 
 // domains are the reserved names.
 type domains struct {
@@ -151,15 +155,15 @@ func (d *domains) parse(text string) (string, error) {
 		return "", domainRefusal(fault.From(err), text)
 	}
 	name := strings.TrimPrefix(host, "*.")
-	base := baseOf(d.cfg.Domains, name)
+	base := claims.BaseOf(d.cfg.Domains, name)
 	switch {
 	case base == name:
 		return "", fault.New(fault.DomainBroad, host)
-	case slices.Contains(KeptNames(d.cfg.Domains), host):
+	case slices.Contains(claims.KeptNames(d.cfg.Domains), host):
 		return "", fault.New(fault.NameKept, host)
 	case endpoint.Under(name, strings.TrimPrefix(endpoint.InternalSuffix, ".")):
 		return "", fault.New(fault.DomainInternal, host)
-	case base != "" || isLocalhost(name) && name != localhost: // decisions.md 18
+	case base != "" || endpoint.Under(name, localhost) && name != localhost: // decisions.md 18
 		return host, nil
 	case slices.ContainsFunc(d.cfg.Domains, func(b string) bool { return endpoint.Under(b, name) }):
 		return "", fault.New(fault.DomainBroad, host) // it would cover a base domain
@@ -195,7 +199,7 @@ func domainRefusal(f *fault.Error, text string) error {
 
 // judgeOthers refuses a name that other accounts have a part in.
 func (d *domains) judgeOthers(c *change, id, host string) error {
-	for name := range above(host) {
+	for name := range claims.Above(host) {
 		switch r, err := findDomain(c.tx, name); {
 		case err != nil:
 			return err
@@ -217,7 +221,7 @@ func (d *domains) judgeOthers(c *change, id, host string) error {
 func (d *domains) judgeCertificate(old *store.Object[domainDoc], doc *domainDoc) error {
 	certificate := doc.CertificateID
 	doc.CertificateID = ""
-	base := baseOf(d.cfg.Domains, doc.Domain) != ""
+	base := claims.BaseOf(d.cfg.Domains, doc.Domain) != ""
 	given := doc.Policy != nil && (old == nil || old.Doc.Policy == nil || *old.Doc.Policy != *doc.Policy)
 	switch {
 	case base && given:
@@ -261,7 +265,7 @@ func (d *domains) judgePlaces(doc *domainDoc) error {
 // unused refuses to give up a name that a stored endpoint has (api.md 2.2).
 func (d *domains) unused(c *change, o *store.Object[domainDoc]) error {
 	for _, u := range d.places.StoredBelow(o.Account, o.Doc.Domain) {
-		for name := range above(u.Host) {
+		for name := range claims.Above(u.Host) {
 			r, err := findDomain(c.tx, name)
 			if err != nil {
 				return err
@@ -285,7 +289,7 @@ func (d *domains) show(caller *Caller, o *store.Object[domainDoc]) *api.Domain {
 		Meta: meta(caller, "/reserved_domains", o), Texts: doc.Texts, Domain: doc.Domain, Region: doc.Region,
 		CertificateManagementPolicy: doc.Policy, ResolvesTo: doc.ResolvesTo,
 	}
-	if baseOf(d.cfg.Domains, doc.Domain) == "" {
+	if claims.BaseOf(d.cfg.Domains, doc.Domain) == "" {
 		target := labelOf("name", o.ID) + "." + labelOf("account", o.Account) + "." + d.cfg.Zone
 		a.CNAMETarget = &target
 		if strings.HasPrefix(doc.Domain, "*.") {

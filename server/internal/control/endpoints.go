@@ -8,6 +8,7 @@ import (
 	"github.com/culvert-project/culvert/internal/api"
 	"github.com/culvert-project/culvert/internal/endpoint"
 	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/server/internal/claims"
 	"github.com/culvert-project/culvert/server/internal/store"
 )
 
@@ -39,12 +40,12 @@ func endpointCollection() store.Collection[endpointDoc] {
 // endpoints are stored endpoints, and views of those that agents have online.
 type endpoints struct {
 	resource[endpointDoc]
-	binder *Binder
+	binder *claims.Binder
 	agents AgentEndpoints
 }
 
 // NewEndpoints returns the rules of endpoints. The binder gives them their places.
-func NewEndpoints(s *Shared, b *Binder, agents AgentEndpoints) Resource {
+func NewEndpoints(s *Shared, b *claims.Binder, agents AgentEndpoints) Resource {
 	e := &endpoints{binder: b, agents: agents}
 	e.resource = resource[endpointDoc]{
 		Shared: s, spec: api.Endpoints(), docs: endpointCollection(), noun: "endpoint",
@@ -73,7 +74,7 @@ func (e *endpoints) judge(c *change, old, o *store.Object[endpointDoc]) error {
 	d.Scheme, d.Host, d.Port = u.Scheme, u.Host, u.Port
 	if text := d.TrafficPolicy; needsProgram(old, text, u) {
 		judged, ok := c.ready.(*judgedPolicy)
-		if !ok || judged.text != text || judged.scheme != u.Scheme || judged.binding != bindingOf(u) {
+		if !ok || judged.text != text || judged.scheme != u.Scheme || judged.binding != claims.BindingOf(u) {
 			judged = e.judgePolicy(c.caller, text, u) // somebody else has changed the endpoint meanwhile
 		}
 		if judged.err != nil {
@@ -82,11 +83,11 @@ func (e *endpoints) judge(c *change, old, o *store.Object[endpointDoc]) error {
 		d.warnings = judged.warnings
 	}
 	want := standingOf(o)
-	if err := e.binder.stand(c.ctx, want); err != nil {
+	if err := e.binder.Stand(c.ctx, want); err != nil {
 		return err
 	}
-	c.undo = append(c.undo, func() { e.binder.settle(want, 0, false) })
-	c.done = append(c.done, func() { e.binder.settle(want, c.revision, false) })
+	c.undo = append(c.undo, func() { e.binder.Settle(want, 0) })
+	c.done = append(c.done, func() { e.binder.Settle(want, c.revision) })
 	return nil
 }
 
@@ -96,9 +97,9 @@ func (e *endpoints) place(c *change, old *store.Object[endpointDoc], d *endpoint
 	if old != nil && old.Doc.URL == d.URL && slices.Equal(old.Doc.Bindings, d.Bindings) {
 		return d.at(), nil
 	}
-	u, err := e.binder.storedURL(d.URL, d.Bindings)
+	u, err := e.binder.StoredURL(d.URL, d.Bindings)
 	if err == nil {
-		err = e.binder.ownsIn(c, d.URL, u)
+		err = e.binder.OwnsIn(c.tx, c.caller.Account, d.URL, u)
 	}
 	return u, err
 }
@@ -114,12 +115,12 @@ type judgedPolicy struct {
 
 // needsProgram reports whether the policy of an endpoint at u has to be compiled to be judged.
 func needsProgram(old *store.Object[endpointDoc], text string, u endpoint.URL) bool {
-	return old == nil || old.Doc.TrafficPolicy != text || bindingOf(old.Doc.at()) != bindingOf(u)
+	return old == nil || old.Doc.TrafficPolicy != text || claims.BindingOf(old.Doc.at()) != claims.BindingOf(u)
 }
 
 // prepare compiles the policy of a new or changed endpoint, for judge.
 func (e *endpoints) prepare(caller *Caller, old, o *store.Object[endpointDoc]) any {
-	u, err := e.binder.storedURL(o.Doc.URL, o.Doc.Bindings)
+	u, err := e.binder.StoredURL(o.Doc.URL, o.Doc.Bindings)
 	if err != nil || !needsProgram(old, o.Doc.TrafficPolicy, u) {
 		return nil // judge tells what is wrong
 	}
@@ -127,8 +128,8 @@ func (e *endpoints) prepare(caller *Caller, old, o *store.Object[endpointDoc]) a
 }
 
 func (e *endpoints) judgePolicy(caller *Caller, text string, u endpoint.URL) *judgedPolicy {
-	warnings, err := e.binder.compileStored(caller.Account, text, u)
-	return &judgedPolicy{text: text, scheme: u.Scheme, binding: bindingOf(u), warnings: warnings, err: err}
+	warnings, err := e.binder.JudgePolicy(caller.Account, text, u)
+	return &judgedPolicy{text: text, scheme: u.Scheme, binding: claims.BindingOf(u), warnings: warnings, err: err}
 }
 
 // show returns an endpoint as callers see it.
@@ -146,15 +147,10 @@ func (e *endpoints) show(_ store.Tx, caller *Caller, o *store.Object[endpointDoc
 
 // derive fills in what follows from an endpoint's stored URL.
 func (e *endpoints) derive(caller *Caller, a *api.Endpoint, u endpoint.URL) {
-	a.PublicURL, a.Bindings = e.binder.show(u), []string{string(bindingOf(u))}
-	a.Proto, a.Scheme, a.Host, a.Port = string(u.Scheme), string(u.Scheme), u.Host, u.Port
-	if bindingOf(u) == endpoint.Public && u.Scheme != endpoint.TCP && u.Port == u.Scheme.DefaultPort() {
-		a.Port = e.binder.advertised(u.Scheme)
-	}
+	a.PublicURL, a.Bindings = e.binder.Show(u), []string{string(claims.BindingOf(u))}
+	a.Proto, a.Scheme, a.Host, a.Port = string(u.Scheme), string(u.Scheme), u.Host, e.binder.Port(u)
 	a.Hostport = a.Host + ":" + strconv.Itoa(int(a.Port))
-	if names := e.binder.cfg.Names; names != nil && bindingOf(u) == endpoint.Public && u.Scheme != endpoint.TCP {
-		a.Domain = caller.ref("/reserved_domains", names.Reserved(caller.Account, u.Host))
-	}
+	a.Domain = caller.ref("/reserved_domains", e.binder.Reserved(caller.Account, u))
 }
 
 // Get returns an endpoint, whoever it belongs to.

@@ -13,6 +13,8 @@ import (
 	"github.com/culvert-project/culvert/internal/api"
 	"github.com/culvert-project/culvert/internal/fault"
 	"github.com/culvert-project/culvert/internal/wire"
+	"github.com/culvert-project/culvert/server/internal/claims"
+	"github.com/culvert-project/culvert/server/internal/claims/claimstest"
 	"github.com/culvert-project/culvert/server/internal/control"
 	"github.com/culvert-project/culvert/server/internal/route"
 	"github.com/culvert-project/culvert/server/internal/snapshot"
@@ -46,8 +48,8 @@ func (o online) Endpoint(id string) (control.AgentEndpoint, bool) {
 type cloud struct {
 	t      *testing.T
 	db     *sqlstore.Store
-	binder *control.Binder
-	ports  *ports
+	binder *claims.Binder
+	ports  *claimstest.Ports
 	agents online
 	control.Resource
 }

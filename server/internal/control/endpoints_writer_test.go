@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/culvert-project/culvert/server/internal/claims"
 	"github.com/culvert-project/culvert/server/internal/control"
 	"github.com/culvert-project/culvert/server/internal/policy"
 	"github.com/culvert-project/culvert/server/internal/store"
@@ -27,7 +28,7 @@ func (w *oneWriter) Update(ctx context.Context, f func(store.Tx) error) (store.R
 
 // watched counts what is compiled, and what of it while an update is under way.
 type watched struct {
-	control.Policies
+	claims.Policies
 	writer      *oneWriter
 	all, within atomic.Int32
 }

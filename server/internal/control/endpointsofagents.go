@@ -7,6 +7,7 @@ import (
 	"github.com/culvert-project/culvert/internal/api"
 	"github.com/culvert-project/culvert/internal/endpoint"
 	"github.com/culvert-project/culvert/internal/wire"
+	"github.com/culvert-project/culvert/server/internal/claims"
 )
 
 // AgentEndpoint is an endpoint that an agent has online.
@@ -51,7 +52,7 @@ func (e *endpoints) showOnline(caller *Caller, on AgentEndpoint) *api.Endpoint {
 		ref := principal(owner)
 		a.Principal = &ref
 	}
-	a.TrafficPolicy, _ = policyOf(b.Opts) // it was read when it was bound
+	a.TrafficPolicy, _ = claims.PolicyOf(b.Opts) // it was read when it was bound
 	e.derive(caller, a, endpoint.URL{Scheme: endpoint.Scheme(b.Scheme), Host: b.Host, Port: b.Port})
 	switch {
 	case b.HTTP2:

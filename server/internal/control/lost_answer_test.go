@@ -9,6 +9,7 @@ import (
 
 	"github.com/culvert-project/culvert/internal/api"
 	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/server/internal/claims"
 	"github.com/culvert-project/culvert/server/internal/control"
 	"github.com/culvert-project/culvert/server/internal/store"
 )
@@ -17,7 +18,7 @@ import (
 // the caller hears of the loss.
 type lostAnswers struct {
 	store.Store
-	binder *control.Binder
+	binder *claims.Binder
 }
 
 func (s lostAnswers) Update(ctx context.Context, f func(store.Tx) error) (store.Revision, error) {

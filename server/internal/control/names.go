@@ -3,13 +3,12 @@ package control
 import (
 	"context"
 	"errors"
-	"iter"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/culvert-project/culvert/internal/endpoint"
 	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/server/internal/claims"
 	"github.com/culvert-project/culvert/server/internal/identity"
 	"github.com/culvert-project/culvert/server/internal/store"
 )
@@ -72,7 +71,7 @@ func (n *Names) judge(account, host string) (settled <-chan struct{}, err error)
 	n.mu.RLock()
 	defer n.mu.RUnlock()
 	for _, i := range n.intents {
-		if i.account != account && covers(i.name, host) {
+		if i.account != account && claims.Covers(i.name, host) {
 			return i.settled, nil
 		}
 	}
@@ -117,7 +116,7 @@ func (n *Names) settle(id string) {
 func (n *Names) Reserved(account, host string) string {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
-	for name := range above(host) {
+	for name := range claims.Above(host) {
 		if r := n.domains[name]; r.account == account {
 			return r.id
 		}
@@ -218,37 +217,6 @@ func (n *Names) drop(id string) {
 	n.settle(id)
 }
 
-// above yields the names whose reservation covers a host: itself, and what stands above it.
-func above(host string) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		if !yield(host) {
-			return
-		}
-		rest, wild := strings.CutPrefix(host, "*.")
-		if wild && !yield(rest) {
-			return
-		}
-		for {
-			_, parent, ok := strings.Cut(rest, ".")
-			if !ok {
-				return
-			}
-			if !yield("*."+parent) || !yield(parent) {
-				return
-			}
-			rest = parent
-		}
-	}
-}
-
-// covers reports whether the reservation of a name covers a host.
-func covers(name, host string) bool {
-	if suffix, wild := strings.CutPrefix(name, "*."); wild {
-		return host != suffix && endpoint.Under(host, suffix)
-	}
-	return endpoint.Under(host, name)
-}
-
 // reserved is how the reservations are asked, in memory or in a transaction.
 type reserved struct {
 	// find returns the reservation of exactly a name, the zero value if there is none.
@@ -259,7 +227,7 @@ type reserved struct {
 
 // judgeName is [Names.Judge].
 func judgeName(bases []string, account, host string, r reserved) error {
-	for name := range above(host) {
+	for name := range claims.Above(host) {
 		switch found, err := r.find(name); {
 		case err != nil:
 			return err
@@ -269,7 +237,7 @@ func judgeName(bases []string, account, host string, r reserved) error {
 			return fault.New(fault.NameForeign, host)
 		}
 	}
-	base := baseOf(bases, host)
+	base := claims.BaseOf(bases, host)
 	if base == "" {
 		if strings.HasPrefix(host, "*.") {
 			return fault.New(fault.WildcardNotReserved, host)
@@ -292,10 +260,10 @@ func judgeName(bases []string, account, host string, r reserved) error {
 	return nil
 }
 
-// judgeNameIn is [Names.Judge] by what a transaction sees.
-func judgeNameIn(tx store.Tx, bases []string, account, host string) error {
+// JudgeIn is Judge by what a transaction sees, which waits for nobody.
+func (n *Names) JudgeIn(tx store.Tx, account, host string) error {
 	accounts := identity.Accounts()
-	return judgeName(bases, account, host, reserved{
+	return judgeName(n.bases, account, host, reserved{
 		find: func(name string) (reservation, error) { return findDomain(tx, name) },
 		several: func() (bool, error) {
 			n := 0
@@ -308,28 +276,4 @@ func judgeNameIn(tx store.Tx, bases []string, account, host string) error {
 			return n > 1, nil
 		},
 	})
-}
-
-// baseOf returns the longest base domain that a host is, or stands under; "" if there is none.
-func baseOf(bases []string, host string) string {
-	longest := ""
-	for _, b := range bases {
-		if endpoint.Under(host, b) && len(b) > len(longest) {
-			longest = b
-		}
-	}
-	return longest
-}
-
-// ownsIn is owns for a stored endpoint, by what its update sees, as the API tells it. text is the URL as its owner
-// wrote it.
-func (b *Binder) ownsIn(c *change, text string, u endpoint.URL) error {
-	if b.cfg.Names == nil || u.Scheme == endpoint.TCP || bindingOf(u) == endpoint.Internal {
-		return nil
-	}
-	err := judgeNameIn(c.tx, b.cfg.Domains, c.caller.Account, u.Host)
-	if f, ok := errors.AsType[*fault.Error](err); ok {
-		return b.urlRefusal(f, text, u)
-	}
-	return err
 }

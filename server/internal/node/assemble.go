@@ -11,6 +11,7 @@ import (
 	"github.com/culvert-project/culvert/server/internal/action/fetch"
 	"github.com/culvert-project/culvert/server/internal/action/standard"
 	"github.com/culvert-project/culvert/server/internal/certs"
+	"github.com/culvert-project/culvert/server/internal/claims"
 	"github.com/culvert-project/culvert/server/internal/control"
 	"github.com/culvert-project/culvert/server/internal/edge"
 	"github.com/culvert-project/culvert/server/internal/identity"
@@ -68,7 +69,7 @@ func (n *Node) assemble(ctx context.Context, lns *listeners, files *files, db st
 	p.gate = control.NewGate(shared, p.roster, n.log)
 	n.describe(lns, files, made)
 	ports := &ports{}
-	p.binder, err = control.New(control.Config{
+	p.binder, err = claims.New(claims.Config{
 		Sealer: files.keys, Policies: policies, ACL: p.roster, Names: p.names, KnowsIPPolicy: p.lookups.KnowsIPPolicy, KnowsSecret: p.lookups.KnowsSecret,
 		Domains: c.Domains, HTTPPort: n.info.HTTPPort, HTTPSPort: n.info.HTTPSPort, Extra: controlListeners(c),
 		TCPFirst: c.TCPPorts.First, TCPLast: c.TCPPorts.Last, Ports: ports, Limits: c.Endpoints, Logger: n.log,
@@ -76,7 +77,7 @@ func (n *Node) assemble(ctx context.Context, lns *listeners, files *files, db st
 	if err != nil {
 		return nil, err
 	}
-	router := route.NewRouter(control.KeptNames(c.Domains)...)
+	router := route.NewRouter(claims.KeptNames(c.Domains)...)
 	publisher := snapshot.New(router)
 	p.tunnels = tunnel.New(tunnel.Config{ //nolint:contextcheck // handshakes have contexts of their own
 		Auth: authenticator{p.gate, p.lookups}, Binder: p.binder, Publisher: publisher, Cookies: files.keys,
@@ -160,10 +161,10 @@ func (n *Node) openCerts(connect string, tickets certs.Sealer) (*certs.Store, er
 	})
 }
 
-func controlListeners(c Config) []control.Listener {
-	all := make([]control.Listener, 0, len(c.ExtraListeners))
+func controlListeners(c Config) []claims.Listener {
+	all := make([]claims.Listener, 0, len(c.ExtraListeners))
 	for _, x := range c.ExtraListeners {
-		all = append(all, control.Listener{Scheme: x.Scheme, Port: x.Port})
+		all = append(all, claims.Listener{Scheme: x.Scheme, Port: x.Port})
 	}
 	return all
 }

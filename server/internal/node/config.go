@@ -11,7 +11,7 @@ import (
 
 	"github.com/culvert-project/culvert/internal/endpoint"
 	"github.com/culvert-project/culvert/internal/netx"
-	"github.com/culvert-project/culvert/server/internal/control"
+	"github.com/culvert-project/culvert/server/internal/claims"
 	"github.com/culvert-project/culvert/server/internal/edge"
 	"github.com/culvert-project/culvert/server/internal/rest"
 	"github.com/culvert-project/culvert/server/internal/tunnel"
@@ -80,7 +80,7 @@ type Config struct {
 	// bounded get a share of the descriptors that the process may open.
 	Edge      edge.Limits
 	Agents    tunnel.Limits
-	Endpoints control.Limits
+	Endpoints claims.Limits
 	API       rest.Limits
 	// TrustedProxies are peers that begin their connections to the public
 	// listeners with a PROXY header.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/culvert-project/culvert/internal/fault"
 	"github.com/culvert-project/culvert/server/internal/certs"
+	"github.com/culvert-project/culvert/server/internal/claims"
 	"github.com/culvert-project/culvert/server/internal/control"
 	"github.com/culvert-project/culvert/server/internal/edge"
 	"github.com/culvert-project/culvert/server/internal/identity"
@@ -35,7 +36,7 @@ type Node struct {
 	killOnce sync.Once
 	info     Info // set before ready is closed, as are the next
 	tunnels  *tunnel.Server
-	binder   *control.Binder
+	binder   *claims.Binder
 	certs    *certs.Store
 	edge     *edge.Server
 
@@ -155,7 +156,7 @@ func closeLock(lock io.Closer) error {
 type parts struct {
 	n       *Node
 	lns     *listeners
-	binder  *control.Binder
+	binder  *claims.Binder
 	tunnels *tunnel.Server
 	edge    *edge.Server
 	facts   *intel.Intel

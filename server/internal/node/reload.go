@@ -4,7 +4,7 @@ import (
 	"reflect"
 	"slices"
 
-	"github.com/culvert-project/culvert/server/internal/control"
+	"github.com/culvert-project/culvert/server/internal/claims"
 	"github.com/culvert-project/culvert/server/internal/edge"
 	"github.com/culvert-project/culvert/server/internal/tunnel"
 )
@@ -79,7 +79,7 @@ func waiting(old, fresh Config) []string {
 }
 
 // differing returns the keys of limits that are not the same in both, in their order in the struct.
-func differing[T edge.Limits | tunnel.Limits | control.Limits](old, fresh T) []string {
+func differing[T edge.Limits | tunnel.Limits | claims.Limits](old, fresh T) []string {
 	var keys []string
 	a, b := reflect.ValueOf(old), reflect.ValueOf(fresh)
 	for i := range a.NumField() {

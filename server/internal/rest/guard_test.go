@@ -18,6 +18,7 @@ import (
 	"github.com/culvert-project/culvert/internal/id"
 	"github.com/culvert-project/culvert/internal/wire"
 	"github.com/culvert-project/culvert/server/internal/action/standard"
+	"github.com/culvert-project/culvert/server/internal/claims"
 	"github.com/culvert-project/culvert/server/internal/control"
 	"github.com/culvert-project/culvert/server/internal/identity"
 	"github.com/culvert-project/culvert/server/internal/policy"
@@ -32,7 +33,7 @@ type guarded struct {
 	*client
 	lookups  *control.Lookups
 	names    *control.Names
-	binder   *control.Binder
+	binder   *claims.Binder
 	shared   *control.Shared
 	compiler *policy.Compiler
 	logged   *lines
@@ -81,7 +82,7 @@ func guard(t *testing.T, more ...func(g *guarded) control.Resource) *guarded {
 		t.Fatal(err)
 	}
 	g.lookups, g.names = control.NewLookups(keys, log), control.NewNames(guardBase)
-	g.binder, err = control.New(control.Config{
+	g.binder, err = claims.New(claims.Config{
 		Sealer: keys, Policies: g.compiler, Domains: []string{guardBase}, Names: g.names, KnowsIPPolicy: g.lookups.KnowsIPPolicy, Logger: log,
 	})
 	if err != nil {

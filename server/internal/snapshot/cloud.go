@@ -12,6 +12,7 @@ import (
 	"github.com/culvert-project/culvert/internal/endpoint"
 	"github.com/culvert-project/culvert/internal/fault"
 	"github.com/culvert-project/culvert/internal/wire"
+	"github.com/culvert-project/culvert/server/internal/claims"
 	"github.com/culvert-project/culvert/server/internal/control"
 	"github.com/culvert-project/culvert/server/internal/identity"
 	"github.com/culvert-project/culvert/server/internal/policy"
@@ -26,7 +27,7 @@ const Draining = 30 * time.Second
 // Places gives stored endpoints their places, so that no agent takes them.
 type Places interface {
 	// Follow gives an endpoint the place that it is stored with. It fails if that cannot be had now.
-	Follow(s *control.Standing) error
+	Follow(s *claims.Standing) error
 	// Forget gives up the places of one that was deleted.
 	Forget(id string)
 }
@@ -35,7 +36,7 @@ type Places interface {
 // [NewCloud].
 type Cloud struct {
 	publisher *Publisher
-	policies  control.Policies
+	policies  claims.Policies
 	places    Places
 	log       *slog.Logger
 	draining  time.Duration
@@ -46,7 +47,7 @@ type Cloud struct {
 	// suspended are the accounts whose endpoints are kept out of the table, though not out of their places.
 	suspended map[string]bool
 	// waiting are the endpoints whose places others have.
-	waiting map[string]*control.Standing
+	waiting map[string]*claims.Standing
 }
 
 // stored is a stored endpoint in the table.
@@ -71,11 +72,11 @@ type programKey struct {
 }
 
 // NewCloud returns a projection without endpoints. The publisher has the router.
-func NewCloud(p *Publisher, policies control.Policies, places Places, log *slog.Logger) *Cloud {
+func NewCloud(p *Publisher, policies claims.Policies, places Places, log *slog.Logger) *Cloud {
 	return &Cloud{
 		publisher: p, policies: policies, places: places, log: log, draining: Draining,
 		standing: map[string]*stored{}, programs: map[programKey]*program{}, suspended: map[string]bool{},
-		waiting: map[string]*control.Standing{},
+		waiting: map[string]*claims.Standing{},
 	}
 }
 
@@ -181,7 +182,7 @@ func (c *Cloud) account(tx store.Tx, id string, bad *store.Unreadable) (changes 
 	if suspended == c.suspended[id] {
 		return nil, nil
 	}
-	var all []*control.Standing
+	var all []*claims.Standing
 	var lost []string
 	for s, err := range control.StoredEndpoints(tx, id) {
 		if u := bad.Skip(err); u != nil {
@@ -245,7 +246,7 @@ func (c *Cloud) try() {
 
 // put adds the change that brings an endpoint into the table, or its new form into the place of the old one. One that
 // has not got its place is kept out of it: the place is somebody else's.
-func (c *Cloud) put(changes []*change, s *control.Standing) []*change {
+func (c *Cloud) put(changes []*change, s *claims.Standing) []*change {
 	if err := c.places.Follow(s); err != nil {
 		if c.waiting[s.ID] == nil {
 			c.log.Error("a stored endpoint does not get its place and waits for it", "endpoint", s.ID, "url", s.URL.String(), "err", err)
@@ -289,12 +290,12 @@ func (c *Cloud) remove(changes []*change, id string, after time.Duration) []*cha
 }
 
 // use returns the program of an endpoint's policy, which all endpoints of its kind with the same text share.
-func (c *Cloud) use(s *control.Standing) *program {
+func (c *Cloud) use(s *claims.Standing) *program {
 	k := programKey{text: sha256.Sum256([]byte(s.Policy)), scheme: s.URL.Scheme, binding: s.Key().Binding}
 	p := c.programs[k]
 	if p == nil {
 		p = &program{key: k}
-		code, found := control.CompileStored(c.policies, s.Policy, s.URL)
+		code, found := claims.CompileStored(c.policies, s.Policy, s.URL)
 		if found.Failed() {
 			// What is stored was sound once. It must not take the others along, and must let nothing through.
 			c.log.Error("the policy of a stored endpoint is not valid any more", "endpoint", s.ID, "url", s.URL.String(), "err", found.Errors())

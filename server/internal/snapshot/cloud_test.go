@@ -11,6 +11,7 @@ import (
 	"github.com/culvert-project/culvert/internal/fault"
 	"github.com/culvert-project/culvert/internal/wire"
 	"github.com/culvert-project/culvert/server/internal/action/standard"
+	"github.com/culvert-project/culvert/server/internal/claims"
 	"github.com/culvert-project/culvert/server/internal/control"
 	"github.com/culvert-project/culvert/server/internal/policy"
 	"github.com/culvert-project/culvert/server/internal/route"
@@ -24,7 +25,7 @@ type standingWorld struct {
 	testing.TB
 	db       *sqlstore.Store
 	router   *route.Router
-	binder   *control.Binder
+	binder   *claims.Binder
 	cloud    *Cloud
 	follower *store.Follower
 }
@@ -57,7 +58,7 @@ func (w *standingWorld) begin() {
 	if err != nil {
 		w.Fatal(err)
 	}
-	w.binder, err = control.New(control.Config{Sealer: v, Policies: compiler, Domains: []string{"example.com"}})
+	w.binder, err = claims.New(claims.Config{Sealer: v, Policies: compiler, Domains: []string{"example.com"}})
 	if err != nil {
 		w.Fatal(err)
 	}
