@@ -5,9 +5,9 @@
 // object is judged by what the update sees, stored together with its entry in the audit trail, and answered once it is in
 // force. What was claimed for it is given back if it is not stored.
 //
-// [Names] and [Lookups] are copies in memory of what traffic asks for: whose a public name is, and IP policies, IP
-// restrictions and secrets by account. [Gate] knows who may connect or call the API. They follow the store and are never
-// waited for.
+// [Names] is the copy in memory of whose a public name is, and [Gate] knows who may connect or call the API. They follow
+// the store and are never waited for.
 //
-// The places of endpoints, stored ones and those of agents, are given by package claims.
+// The places of endpoints, stored ones and those of agents, are given by package claims. What traffic asks for by account,
+// IP rules and secrets, is kept by package lookups.
 package control

@@ -5,23 +5,17 @@ import (
 
 	"github.com/culvert-project/culvert/internal/api"
 	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/server/internal/lookups"
 	"github.com/culvert-project/culvert/server/internal/store"
 )
 
-// ipPolicyDoc is an IP policy as it is stored. Its rules are documents of their own.
-type ipPolicyDoc struct{ api.Texts }
-
-func ipPolicyCollection() store.Collection[ipPolicyDoc] {
-	return store.Collection[ipPolicyDoc]{Kind: "ip_policy"}
-}
-
 // NewIPPolicies returns the rules of IP policies. With a policy go its rules (api.md 2.6).
 func NewIPPolicies(s *Shared) Resource {
-	restrictions, rules := restrictionCollection(), ipRuleCollection()
-	return &resource[ipPolicyDoc]{
-		Shared: s, spec: api.IPPolicies(), docs: ipPolicyCollection(), noun: "ip_policy",
-		check: func(*change, *store.Object[ipPolicyDoc], *store.Object[ipPolicyDoc]) error { return nil },
-		remove: func(c *change, o *store.Object[ipPolicyDoc]) error {
+	restrictions, rules := lookups.Restrictions(), lookups.IPRules()
+	return &resource[lookups.IPPolicy]{
+		Shared: s, spec: api.IPPolicies(), docs: lookups.IPPolicies(), noun: "ip_policy",
+		check: func(*change, *store.Object[lookups.IPPolicy], *store.Object[lookups.IPPolicy]) error { return nil },
+		remove: func(c *change, o *store.Object[lookups.IPPolicy]) error {
 			for r, err := range restrictions.List(c.tx, store.Query{Account: o.Account}) {
 				if s.skips(err) {
 					continue // it may name the policy, which then lets nobody in
@@ -29,13 +23,13 @@ func NewIPPolicies(s *Shared) Resource {
 				if err != nil {
 					return err
 				}
-				if r.Doc.uses(o.ID) {
+				if r.Doc.Uses(o.ID) {
 					return fault.New(fault.IPPolicyInUse, o.ID, r.Doc.Type)
 				}
 			}
 			for r, err := range rules.List(c.tx, store.Query{Parent: o.ID}) {
 				if u, ok := errors.AsType[*store.UnreadableError](err); ok {
-					r = &store.Object[ipRuleDoc]{ID: u.ID, Account: u.Account}
+					r = &store.Object[lookups.IPRule]{ID: u.ID, Account: u.Account}
 				} else if err != nil {
 					return err
 				}
@@ -45,14 +39,8 @@ func NewIPPolicies(s *Shared) Resource {
 			}
 			return nil
 		},
-		render: func(_ store.Tx, caller *Caller, o *store.Object[ipPolicyDoc]) (any, error) {
+		render: func(_ store.Tx, caller *Caller, o *store.Object[lookups.IPPolicy]) (any, error) {
 			return &api.IPPolicy{Meta: meta(caller, "/ip_policies", o), Texts: o.Doc.Texts}, nil
 		},
 	}
-}
-
-// ownIPPolicy reports whether an account has an IP policy.
-func ownIPPolicy(tx store.Tx, account, id string) (bool, error) {
-	policies := ipPolicyCollection()
-	return owned(&policies, tx, account, id)
 }

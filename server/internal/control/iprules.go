@@ -9,6 +9,7 @@ import (
 	"github.com/culvert-project/culvert/internal/api"
 	"github.com/culvert-project/culvert/internal/fault"
 	"github.com/culvert-project/culvert/server/internal/ipset"
+	"github.com/culvert-project/culvert/server/internal/lookups"
 	"github.com/culvert-project/culvert/server/internal/store"
 )
 
@@ -18,36 +19,12 @@ const maxIPRules = 1000
 // ipRuleNoun is what the record calls such a rule.
 const ipRuleNoun = "ip_policy_rule"
 
-// ipRuleDoc is a rule of an IP policy as it is stored.
-type ipRuleDoc struct {
-	IPPolicyID string `json:"ip_policy_id"`
-	CIDR       string `json:"cidr"`
-	Action     string `json:"action"`
-	api.Texts
-}
-
-// prefix returns the range of a rule that was checked.
-func (d *ipRuleDoc) prefix() netip.Prefix {
-	p, _ := netip.ParsePrefix(d.CIDR) // checked before it was stored
-	return ipset.Canonical(p)
-}
-
-func ipRuleCollection() store.Collection[ipRuleDoc] {
-	return store.Collection[ipRuleDoc]{
-		Kind: "ip_policy_rule",
-		Keys: func(o *store.Object[ipRuleDoc]) []store.Key {
-			return []store.Key{{Space: "ip policy rule", Value: o.Doc.IPPolicyID + "/" + o.Doc.prefix().String()}}
-		},
-		Parent: func(o *store.Object[ipRuleDoc]) string { return o.Doc.IPPolicyID },
-	}
-}
-
 // NewIPPolicyRules returns the rules of the rules of IP policies.
 func NewIPPolicyRules(s *Shared) Resource {
-	docs := ipRuleCollection()
-	return &resource[ipRuleDoc]{
+	docs := lookups.IPRules()
+	return &resource[lookups.IPRule]{
 		Shared: s, spec: api.IPPolicyRules(), docs: docs, noun: ipRuleNoun,
-		check: func(c *change, old, o *store.Object[ipRuleDoc]) error {
+		check: func(c *change, old, o *store.Object[lookups.IPRule]) error {
 			o.Doc.CIDR = strings.ToLower(strings.TrimSpace(o.Doc.CIDR))
 			if err := checkCIDR(o.Doc.CIDR); err != nil {
 				return err
@@ -55,7 +32,7 @@ func NewIPPolicyRules(s *Shared) Resource {
 			if err := ruleKeepsCaller(c, old, o); err != nil || old != nil {
 				return err
 			}
-			switch ok, err := ownIPPolicy(c.tx, c.caller.Account, o.Doc.IPPolicyID); {
+			switch ok, err := lookups.HasIPPolicy(c.tx, c.caller.Account, o.Doc.IPPolicyID); {
 			case err != nil:
 				return err
 			case !ok:
@@ -73,11 +50,11 @@ func NewIPPolicyRules(s *Shared) Resource {
 			}
 			return nil
 		},
-		remove: func(c *change, o *store.Object[ipRuleDoc]) error { return ruleKeepsCaller(c, o, nil) },
-		taken: func(o *store.Object[ipRuleDoc], _ *store.KeyTakenError) error {
+		remove: func(c *change, o *store.Object[lookups.IPRule]) error { return ruleKeepsCaller(c, o, nil) },
+		taken: func(o *store.Object[lookups.IPRule], _ *store.KeyTakenError) error {
 			return fault.New(fault.IPRuleTaken, o.Doc.CIDR)
 		},
-		render: func(_ store.Tx, caller *Caller, o *store.Object[ipRuleDoc]) (any, error) {
+		render: func(_ store.Tx, caller *Caller, o *store.Object[lookups.IPRule]) (any, error) {
 			return ipRuleOf(caller, o), nil
 		},
 	}
@@ -85,20 +62,20 @@ func NewIPPolicyRules(s *Shared) Resource {
 
 // ruleKeepsCaller refuses a change of a rule by which a restriction that is enforced would shut who asks for it out of
 // the API (see keepsCaller). old is nil for a new rule, o for one that goes.
-func ruleKeepsCaller(c *change, old, o *store.Object[ipRuleDoc]) error {
-	concerns := func(r *store.Object[ipRuleDoc], action string) bool {
-		return r != nil && r.Doc.Action == action && r.Doc.prefix().Contains(ipset.Client(c.caller.Address))
+func ruleKeepsCaller(c *change, old, o *store.Object[lookups.IPRule]) error {
+	concerns := func(r *store.Object[lookups.IPRule], action string) bool {
+		return r != nil && r.Doc.Action == action && r.Doc.Prefix().Contains(ipset.Client(c.caller.Address))
 	}
 	if !c.caller.Address.IsValid() || !concerns(old, api.AllowAction) && !concerns(o, api.DenyAction) {
 		return nil
 	}
-	restrictions, docs := restrictionCollection(), ipRuleCollection()
-	restriction, err := restrictions.Find(c.tx, restrictionKey(c.caller.Account, api.RestrictAPI))
+	restrictions, docs := lookups.Restrictions(), lookups.IPRules()
+	restriction, err := restrictions.Find(c.tx, lookups.RestrictionKey(c.caller.Account, api.RestrictAPI))
 	if errors.Is(err, store.ErrNotFound) || unreadable(err) {
 		return nil
 	}
 	changed := cmp.Or(o, old)
-	if err != nil || !restriction.Doc.Enforced || !restriction.Doc.uses(changed.Doc.IPPolicyID) {
+	if err != nil || !restriction.Doc.Enforced || !restriction.Doc.Uses(changed.Doc.IPPolicyID) {
 		return err
 	}
 	rules := &ipset.Rules{}
@@ -108,12 +85,12 @@ func ruleKeepsCaller(c *change, old, o *store.Object[ipRuleDoc]) error {
 				return err
 			}
 			if err == nil && r.ID != changed.ID {
-				addRule(rules, r.Doc.Action, r.Doc.prefix())
+				r.Doc.AddTo(rules)
 			}
 		}
 	}
 	if o != nil {
-		addRule(rules, o.Doc.Action, o.Doc.prefix())
+		o.Doc.AddTo(rules)
 	}
 	if ipset.Admits(c.caller.Address, rules) {
 		return nil
@@ -123,7 +100,7 @@ func ruleKeepsCaller(c *change, old, o *store.Object[ipRuleDoc]) error {
 	return f
 }
 
-func ipRuleOf(caller *Caller, o *store.Object[ipRuleDoc]) *api.IPPolicyRule {
+func ipRuleOf(caller *Caller, o *store.Object[lookups.IPRule]) *api.IPPolicyRule {
 	return &api.IPPolicyRule{
 		Meta: meta(caller, "/ip_policy_rules", o), Texts: o.Doc.Texts, CIDR: o.Doc.CIDR, Action: o.Doc.Action,
 		IPPolicy: *caller.ref("/ip_policies", o.Doc.IPPolicyID),

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/culvert-project/culvert/server/internal/identity"
+	"github.com/culvert-project/culvert/server/internal/lookups"
 	"github.com/culvert-project/culvert/server/internal/store"
 )
 
@@ -24,8 +25,8 @@ const rewrapPage = 100
 // Rewrap seals every envelope in the store with the first key of a vault, and returns how many were sealed with
 // another one. Values stay as they are, and so does all else of their documents.
 func Rewrap(ctx context.Context, db store.Store, v Rewrapper) (int, error) {
-	secrets := secretCollection()
-	return rewrap(ctx, db, v, &secrets, func(d *secretDoc) []*string { return []*string{&d.Sealed} })
+	secrets := lookups.Secrets()
+	return rewrap(ctx, db, v, &secrets, func(d *lookups.Secret) []*string { return []*string{&d.Sealed} })
 }
 
 // rewrap is Rewrap for one kind of document, whose envelopes are where sealed says.

@@ -9,8 +9,24 @@ import (
 
 	"github.com/culvert-project/culvert/server/internal/control"
 	"github.com/culvert-project/culvert/server/internal/store"
+	"github.com/culvert-project/culvert/server/internal/store/sqlstore"
 	"github.com/culvert-project/culvert/server/internal/vault"
 )
+
+// openDir opens the database and the keys of a data directory, and makes them if need be.
+func openDir(t *testing.T, dir string) (*sqlstore.Store, *vault.Vault) {
+	t.Helper()
+	db, err := sqlstore.OpenSQLite(t.Context(), filepath.Join(dir, "culvert.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	keys, err := vault.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return db, keys
+}
 
 // storedSecrets makes a database with some secrets, sealed with the keys of a
 // new directory.

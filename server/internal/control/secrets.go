@@ -6,21 +6,10 @@ import (
 
 	"github.com/culvert-project/culvert/internal/api"
 	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/server/internal/lookups"
 	"github.com/culvert-project/culvert/server/internal/store"
 	"github.com/culvert-project/culvert/server/internal/vault"
 )
-
-// secretDoc is a secret as it is stored. Value is what a request brings; it is sealed before it is stored.
-type secretDoc struct {
-	Name      string `json:"name"`
-	Value     string `json:"value,omitempty"`
-	Sealed    string `json:"sealed"`
-	VaultID   string `json:"vault_id"`
-	VaultName string `json:"vault_name,omitempty"`
-	api.Texts
-	CreatedBy     string `json:"created_by"`
-	LastUpdatedBy string `json:"last_updated_by"`
-}
 
 // ValueSealer seals values one by one, each for its place.
 type ValueSealer interface {
@@ -30,27 +19,12 @@ type ValueSealer interface {
 	OpenValue(place, envelope string) (vault.Secret, error)
 }
 
-func secretCollection() store.Collection[secretDoc] {
-	return store.Collection[secretDoc]{
-		Kind: "vault_secret",
-		Keys: func(o *store.Object[secretDoc]) []store.Key {
-			return []store.Key{{Space: "secret name", Value: o.Doc.VaultID + "/" + o.Doc.Name}}
-		},
-		Parent: func(o *store.Object[secretDoc]) string { return o.Doc.VaultID },
-	}
-}
-
-// secretPlace is where the envelope of a secret opens.
-func secretPlace(o *store.Object[secretDoc]) string {
-	return fmt.Sprintf("%s/vault_secret/%s", o.Account, o.ID)
-}
-
 // NewSecrets returns the rules of vault secrets.
 func NewSecrets(s *Shared, sealer ValueSealer) Resource {
-	vaults := vaultCollection()
-	return &resource[secretDoc]{
-		Shared: s, spec: api.Secrets(), docs: secretCollection(), noun: "secret",
-		check: func(c *change, old, o *store.Object[secretDoc]) error {
+	vaults := lookups.Vaults()
+	return &resource[lookups.Secret]{
+		Shared: s, spec: api.Secrets(), docs: lookups.Secrets(), noun: "secret",
+		check: func(c *change, old, o *store.Object[lookups.Secret]) error {
 			if old == nil {
 				o.Doc.CreatedBy = c.caller.Principal
 				if err := vaultOfSecret(c, &o.Doc, &vaults); err != nil {
@@ -62,14 +36,14 @@ func NewSecrets(s *Shared, sealer ValueSealer) Resource {
 				return fault.New(fault.SecretName, o.Doc.Name)
 			}
 			if o.Doc.Value != "" {
-				o.Doc.Sealed, o.Doc.Value = sealer.SealValue(secretPlace(o), vault.Secret(o.Doc.Value)), ""
+				o.Doc.Sealed, o.Doc.Value = sealer.SealValue(lookups.SecretPlace(o), vault.Secret(o.Doc.Value)), ""
 			}
 			return nil
 		},
-		taken: func(o *store.Object[secretDoc], _ *store.KeyTakenError) error {
+		taken: func(o *store.Object[lookups.Secret], _ *store.KeyTakenError) error {
 			return fault.New(fault.SecretNameTaken, o.Doc.Name)
 		},
-		render: func(tx store.Tx, caller *Caller, o *store.Object[secretDoc]) (any, error) {
+		render: func(tx store.Tx, caller *Caller, o *store.Object[lookups.Secret]) (any, error) {
 			v, err := vaults.Get(tx, o.Doc.VaultID)
 			if err != nil {
 				return nil, fmt.Errorf("vault of %s: %w", o.ID, err)
@@ -84,8 +58,8 @@ func NewSecrets(s *Shared, sealer ValueSealer) Resource {
 }
 
 // vaultOfSecret finds the vault that a new secret names, by its id or its name.
-func vaultOfSecret(c *change, d *secretDoc, vaults *store.Collection[vaultDoc]) error {
-	var v *store.Object[vaultDoc]
+func vaultOfSecret(c *change, d *lookups.Secret, vaults *store.Collection[lookups.Vault]) error {
+	var v *store.Object[lookups.Vault]
 	var err error
 	unknown := fault.New(fault.SecretVaultUnknown, d.VaultID)
 	switch {

@@ -5,35 +5,19 @@ import (
 
 	"github.com/culvert-project/culvert/internal/api"
 	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/server/internal/lookups"
 	"github.com/culvert-project/culvert/server/internal/store"
 )
-
-// vaultDoc is a vault as it is stored.
-type vaultDoc struct {
-	Name string `json:"name"`
-	api.Texts
-	CreatedBy     string `json:"created_by"`
-	LastUpdatedBy string `json:"last_updated_by"`
-}
 
 // secretName is what names of vaults and secrets are made of (api.md 2.8).
 var secretName = regexp.MustCompile(`^[A-Za-z0-9_/.-]+$`)
 
-func vaultCollection() store.Collection[vaultDoc] {
-	return store.Collection[vaultDoc]{
-		Kind: "vault",
-		Keys: func(o *store.Object[vaultDoc]) []store.Key {
-			return []store.Key{{Space: "vault name", Value: o.Account + "/" + o.Doc.Name}}
-		},
-	}
-}
-
 // NewVaults returns the rules of vaults.
 func NewVaults(s *Shared) Resource {
-	secrets := secretCollection()
-	return &resource[vaultDoc]{
-		Shared: s, spec: api.Vaults(), docs: vaultCollection(), noun: "vault",
-		check: func(c *change, old, o *store.Object[vaultDoc]) error {
+	secrets := lookups.Secrets()
+	return &resource[lookups.Vault]{
+		Shared: s, spec: api.Vaults(), docs: lookups.Vaults(), noun: "vault",
+		check: func(c *change, old, o *store.Object[lookups.Vault]) error {
 			if old == nil {
 				o.Doc.CreatedBy = c.caller.Principal
 			}
@@ -43,7 +27,7 @@ func NewVaults(s *Shared) Resource {
 			}
 			return nil
 		},
-		remove: func(c *change, o *store.Object[vaultDoc]) error {
+		remove: func(c *change, o *store.Object[lookups.Vault]) error {
 			for _, err := range secrets.List(c.tx, store.Query{Parent: o.ID, Limit: 1}) {
 				if err != nil && !unreadable(err) {
 					return err
@@ -52,10 +36,10 @@ func NewVaults(s *Shared) Resource {
 			}
 			return nil
 		},
-		taken: func(o *store.Object[vaultDoc], _ *store.KeyTakenError) error {
+		taken: func(o *store.Object[lookups.Vault], _ *store.KeyTakenError) error {
 			return fault.New(fault.VaultNameTaken, o.Doc.Name)
 		},
-		render: func(_ store.Tx, caller *Caller, o *store.Object[vaultDoc]) (any, error) {
+		render: func(_ store.Tx, caller *Caller, o *store.Object[lookups.Vault]) (any, error) {
 			return &api.Vault{
 				Meta: meta(caller, "/vaults", o), UpdatedAt: seconds(o.UpdatedAt), Name: o.Doc.Name, Texts: o.Doc.Texts,
 				CreatedBy: o.Doc.CreatedBy, LastUpdatedBy: o.Doc.LastUpdatedBy,

@@ -16,6 +16,7 @@ import (
 	"github.com/culvert-project/culvert/server/internal/edge"
 	"github.com/culvert-project/culvert/server/internal/identity"
 	"github.com/culvert-project/culvert/server/internal/intel"
+	"github.com/culvert-project/culvert/server/internal/lookups"
 	"github.com/culvert-project/culvert/server/internal/outbound"
 	"github.com/culvert-project/culvert/server/internal/policy"
 	"github.com/culvert-project/culvert/server/internal/route"
@@ -59,7 +60,7 @@ func (n *Node) assemble(ctx context.Context, lns *listeners, files *files, db st
 	}
 	p := &parts{
 		n: n, lns: lns, facts: facts, roster: identity.NewRoster(files.keys),
-		lookups: control.NewLookups(files.keys, n.log), names: control.NewNames(c.Domains...),
+		lookups: lookups.New(files.keys, n.log), names: control.NewNames(c.Domains...),
 	}
 	shared := &control.Shared{Store: db, Settle: p.settle, Now: time.Now, Log: n.log}
 	made, err := n.ensureFirst(ctx, shared, files.keys)

@@ -8,13 +8,14 @@ import (
 	"github.com/culvert-project/culvert/internal/wire"
 	"github.com/culvert-project/culvert/server/internal/control"
 	"github.com/culvert-project/culvert/server/internal/identity"
+	"github.com/culvert-project/culvert/server/internal/lookups"
 )
 
 // authenticator lets in whoever has an authtoken. It joins package tunnel to
 // package control, which do not know each other.
 type authenticator struct {
 	gate    *control.Gate
-	lookups *control.Lookups
+	lookups *lookups.Lookups
 }
 
 // Authenticate returns the agent that holds the token of a.

@@ -17,6 +17,7 @@ import (
 	"github.com/culvert-project/culvert/server/internal/edge"
 	"github.com/culvert-project/culvert/server/internal/identity"
 	"github.com/culvert-project/culvert/server/internal/intel"
+	"github.com/culvert-project/culvert/server/internal/lookups"
 	"github.com/culvert-project/culvert/server/internal/rest"
 	"github.com/culvert-project/culvert/server/internal/snapshot"
 	"github.com/culvert-project/culvert/server/internal/store"
@@ -165,7 +166,7 @@ type parts struct {
 	gate   *control.Gate
 	// lookups are what policies and restrictions look up, and names knows whose
 	// public names are.
-	lookups *control.Lookups
+	lookups *lookups.Lookups
 	names   *control.Names
 	// cloud are the endpoints that stand on the server.
 	cloud *snapshot.Cloud

@@ -21,6 +21,7 @@ import (
 	"github.com/culvert-project/culvert/server/internal/claims"
 	"github.com/culvert-project/culvert/server/internal/control"
 	"github.com/culvert-project/culvert/server/internal/identity"
+	"github.com/culvert-project/culvert/server/internal/lookups"
 	"github.com/culvert-project/culvert/server/internal/policy"
 	"github.com/culvert-project/culvert/server/internal/rest"
 	"github.com/culvert-project/culvert/server/internal/store"
@@ -31,7 +32,7 @@ import (
 // guarded is an API with all that traffic asks of what it governs.
 type guarded struct {
 	*client
-	lookups  *control.Lookups
+	lookups  *lookups.Lookups
 	names    *control.Names
 	binder   *claims.Binder
 	shared   *control.Shared
@@ -81,7 +82,7 @@ func guard(t *testing.T, more ...func(g *guarded) control.Resource) *guarded {
 	if g.compiler, err = policy.NewCompiler(registry); err != nil {
 		t.Fatal(err)
 	}
-	g.lookups, g.names = control.NewLookups(keys, log), control.NewNames(guardBase)
+	g.lookups, g.names = lookups.New(keys, log), control.NewNames(guardBase)
 	g.binder, err = claims.New(claims.Config{
 		Sealer: keys, Policies: g.compiler, Domains: []string{guardBase}, Names: g.names, KnowsIPPolicy: g.lookups.KnowsIPPolicy, Logger: log,
 	})

@@ -1,4 +1,4 @@
-package control_test
+package lookups_test
 
 import (
 	"errors"
@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/culvert-project/culvert/server/internal/control"
 	"github.com/culvert-project/culvert/server/internal/ipset"
+	"github.com/culvert-project/culvert/server/internal/lookups"
 	"github.com/culvert-project/culvert/server/internal/store"
 )
 
@@ -38,7 +38,7 @@ func TestUnreadableRestrictionsLetNobodyIn(t *testing.T) {
 	}
 	from := netip.MustParseAddr("192.0.2.1")
 	for _, way := range []string{"load", "apply"} {
-		l := control.NewLookups(keys, slog.New(slog.DiscardHandler))
+		l := lookups.New(keys, slog.New(slog.DiscardHandler))
 		_, err := db.View(t.Context(), func(tx store.Tx) error {
 			if way == "load" {
 				return l.Load(tx)

@@ -1,4 +1,4 @@
-package control
+package lookups
 
 import (
 	"errors"
@@ -54,13 +54,13 @@ func (l *Lookups) Apply(tx store.Tx, changes []store.Change) error {
 			vaults[c.ID] = c.Account
 		case "ip_policy_rule":
 			if err := l.ownerOf(c, policies, func() (string, error) {
-				return parentOf(tx, ipRuleCollection(), c.ID, func(r *ipRuleDoc) string { return r.IPPolicyID })
+				return parentOf(tx, IPRules(), c.ID, func(r *IPRule) string { return r.IPPolicyID })
 			}); err != nil {
 				return err
 			}
 		case "vault_secret":
 			if err := l.ownerOf(c, vaults, func() (string, error) {
-				return parentOf(tx, secretCollection(), c.ID, func(s *secretDoc) string { return s.VaultID })
+				return parentOf(tx, Secrets(), c.ID, func(s *Secret) string { return s.VaultID })
 			}); err != nil {
 				return err
 			}
@@ -150,7 +150,7 @@ func (d *lookupsDraft) account(id string) *accountLookups {
 // policy reads an IP policy again.
 func (d *lookupsDraft) policy(tx store.Tx, account, id string) error {
 	a := d.account(account)
-	ok, err := ownIPPolicy(tx, account, id)
+	ok, err := HasIPPolicy(tx, account, id)
 	shut := d.bad.Skip(err) != nil
 	if err != nil && !shut {
 		return err
@@ -175,7 +175,7 @@ func (d *lookupsDraft) policy(tx store.Tx, account, id string) error {
 
 // restriction reads a restriction again.
 func (d *lookupsDraft) restriction(tx store.Tx, c store.Change) error {
-	docs := restrictionCollection()
+	docs := Restrictions()
 	o, err := docs.Get(tx, c.ID)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
@@ -194,7 +194,7 @@ func (d *lookupsDraft) restriction(tx store.Tx, c store.Change) error {
 // vault reads a vault and its secrets again.
 func (d *lookupsDraft) vault(tx store.Tx, account, id string) error {
 	a := d.account(account)
-	docs, secrets := vaultCollection(), secretCollection()
+	docs, secrets := Vaults(), Secrets()
 	o, err := docs.Get(tx, id)
 	if errors.Is(err, store.ErrNotFound) || d.bad.Skip(err) != nil {
 		a.setVault(id, nil)
@@ -225,7 +225,7 @@ func (d *lookupsDraft) vault(tx store.Tx, account, id string) error {
 }
 
 func (d *lookupsDraft) loadPolicies(tx store.Tx) error {
-	docs := ipPolicyCollection()
+	docs := IPPolicies()
 	for o, err := range docs.List(tx, store.Query{}) {
 		if bad := d.bad.Skip(err); bad != nil {
 			r := &ipset.Rules{}
@@ -242,7 +242,7 @@ func (d *lookupsDraft) loadPolicies(tx store.Tx) error {
 }
 
 func (d *lookupsDraft) loadRules(tx store.Tx) error {
-	docs := ipRuleCollection()
+	docs := IPRules()
 	for o, err := range docs.List(tx, store.Query{}) {
 		if bad := d.bad.Skip(err); bad != nil {
 			d.owners[bad.ID] = bad.Parent
@@ -256,14 +256,14 @@ func (d *lookupsDraft) loadRules(tx store.Tx) error {
 		}
 		d.owners[o.ID] = o.Doc.IPPolicyID
 		if r := d.account(o.Account).policies[o.Doc.IPPolicyID]; r != nil {
-			addRule(r, o.Doc.Action, o.Doc.prefix())
+			o.Doc.AddTo(r)
 		}
 	}
 	return nil
 }
 
 func (d *lookupsDraft) loadRestrictions(tx store.Tx) error {
-	docs := restrictionCollection()
+	docs := Restrictions()
 	for o, err := range docs.List(tx, store.Query{}) {
 		if bad := d.bad.Skip(err); bad != nil {
 			d.account(bad.Account).shut(bad.ID)
@@ -278,7 +278,7 @@ func (d *lookupsDraft) loadRestrictions(tx store.Tx) error {
 }
 
 func (d *lookupsDraft) loadVaults(tx store.Tx) error {
-	docs := vaultCollection()
+	docs := Vaults()
 	for o, err := range docs.List(tx, store.Query{}) {
 		if d.bad.Skip(err) != nil {
 			continue
@@ -292,7 +292,7 @@ func (d *lookupsDraft) loadVaults(tx store.Tx) error {
 }
 
 func (d *lookupsDraft) loadSecrets(tx store.Tx) error {
-	docs := secretCollection()
+	docs := Secrets()
 	for o, err := range docs.List(tx, store.Query{}) {
 		if bad := d.bad.Skip(err); bad != nil {
 			d.owners[bad.ID] = bad.Parent

@@ -1,4 +1,4 @@
-package control
+package lookups
 
 import (
 	"fmt"
@@ -13,14 +13,21 @@ import (
 	"github.com/culvert-project/culvert/internal/fault"
 	"github.com/culvert-project/culvert/server/internal/ipset"
 	"github.com/culvert-project/culvert/server/internal/store"
+	"github.com/culvert-project/culvert/server/internal/vault"
 )
 
+// Opener opens envelopes of values.
+type Opener interface {
+	// OpenValue returns the value of an envelope, which opens only in its place.
+	OpenValue(place, envelope string) (vault.Secret, error)
+}
+
 // Lookups is the copy in memory of what traffic asks for by account: IP policies, IP restrictions and vault
-// secrets. It is a store.Projection, and empty before it is loaded. Questions never wait.
+// secrets. It is a store.Projection, and empty before it is loaded. Questions never wait. Make one with [New].
 type Lookups struct {
-	sealer ValueSealer
-	log    *slog.Logger
-	now    func() time.Time
+	keys Opener
+	log  *slog.Logger
+	now  func() time.Time
 	// accounts has what each account has; neither the map nor what it leads to changes.
 	accounts atomic.Pointer[map[string]*accountLookups]
 
@@ -58,10 +65,10 @@ type secretLookup struct {
 	open     func() (string, error)
 }
 
-// NewLookups returns lookups that open secrets with sealer. What restrictions that are not enforced would
+// New returns lookups that open secrets with keys. What restrictions that are not enforced would
 // refuse is logged.
-func NewLookups(sealer ValueSealer, log *slog.Logger) *Lookups {
-	l := &Lookups{sealer: sealer, log: log, now: time.Now, owners: map[string]string{}}
+func New(keys Opener, log *slog.Logger) *Lookups {
+	l := &Lookups{keys: keys, log: log, now: time.Now, owners: map[string]string{}}
 	l.accounts.Store(&map[string]*accountLookups{})
 	return l
 }
@@ -194,7 +201,7 @@ func (a *accountLookups) setVault(id string, v *vaultLookup) {
 	}
 }
 
-func (a *accountLookups) setRestriction(id string, d *restrictionDoc) {
+func (a *accountLookups) setRestriction(id string, d *Restriction) {
 	delete(a.unreadable, id)
 	maps.DeleteFunc(a.restrictions, func(_ string, r *accountRestriction) bool { return r.id == id })
 	if d != nil {
@@ -218,17 +225,17 @@ func (a *accountLookups) empty() bool {
 
 // lookup returns the copy of a secret that is opened once, when it is asked for. known, if it is the same
 // envelope, goes on.
-func (l *Lookups) lookup(o *store.Object[secretDoc], known *secretLookup) *secretLookup {
+func (l *Lookups) lookup(o *store.Object[Secret], known *secretLookup) *secretLookup {
 	if known != nil && known.envelope == o.Doc.Sealed {
 		return known
 	}
-	place, envelope := secretPlace(o), o.Doc.Sealed
+	place, envelope := SecretPlace(o), o.Doc.Sealed
 	var opened atomic.Pointer[string]
 	return &secretLookup{envelope: envelope, open: func() (string, error) {
 		if text := opened.Load(); text != nil {
 			return *text, nil
 		}
-		v, err := l.sealer.OpenValue(place, envelope)
+		v, err := l.keys.OpenValue(place, envelope)
 		if err != nil { // the keys may be others the next time
 			return "", fmt.Errorf("the secret cannot be opened with the server's keys")
 		}

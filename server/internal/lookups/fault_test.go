@@ -1,4 +1,4 @@
-package control_test
+package lookups_test
 
 import (
 	"errors"
@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/culvert-project/culvert/server/internal/control"
+	"github.com/culvert-project/culvert/server/internal/lookups"
 	"github.com/culvert-project/culvert/server/internal/store"
 	"github.com/culvert-project/culvert/server/internal/store/sqlstore"
 	"github.com/culvert-project/culvert/server/internal/vault"
@@ -61,7 +61,7 @@ func TestF23_ADeletedRuleGoesThoughTheDatabaseWasAway(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	l := control.NewLookups(keys, slog.New(slog.DiscardHandler))
+	l := lookups.New(keys, slog.New(slog.DiscardHandler))
 	if _, err := db.View(t.Context(), l.Load); err != nil {
 		t.Fatal(err)
 	}
@@ -93,10 +93,7 @@ func TestF23_ADeletedRuleGoesThoughTheDatabaseWasAway(t *testing.T) {
 }
 
 // lateKeys opens nothing at first.
-type lateKeys struct {
-	control.ValueSealer
-	there bool
-}
+type lateKeys struct{ there bool }
 
 func (k *lateKeys) OpenValue(string, string) (vault.Secret, error) {
 	if !k.there {
@@ -122,7 +119,7 @@ func TestSecretIsTriedAgain(t *testing.T) {
 	}
 	keys := &lateKeys{}
 	var log strings.Builder
-	l := control.NewLookups(keys, slog.New(slog.NewTextHandler(&log, nil)))
+	l := lookups.New(keys, slog.New(slog.NewTextHandler(&log, nil)))
 	if _, err := db.View(t.Context(), l.Load); err != nil {
 		t.Fatal(err)
 	}
