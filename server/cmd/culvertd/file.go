@@ -19,6 +19,7 @@ type fileKeys struct {
 	AdvertiseAgent     scalar `yaml:"advertise_agent"`
 	AdvertiseAPI       scalar `yaml:"advertise_api"`
 	APITLS             scalar `yaml:"api_tls"`
+	APIOnHTTPS         scalar `yaml:"api_on_https"`
 	APIOrigins         any    `yaml:"api_origins"`
 	MasterKeyFile      scalar `yaml:"master_key_file"`
 	GeoIPDB            any    `yaml:"geoip_db"`

@@ -80,6 +80,9 @@ func (s shown) Type() string { return s.arg }
 func placeholder(fs *pflag.FlagSet, name, arg string) {
 	f := fs.Lookup(name)
 	f.Value, f.DefValue = shown{f.Value, arg}, ""
+	if arg == boolArg {
+		f.NoOptDefVal = "true"
+	}
 }
 
 // load reads all settings into o, whose fields hold the defaults. Every problem

@@ -26,6 +26,9 @@ type options struct {
 	access *logs.Log
 }
 
+// boolArg is the arg of settings that are on or off: their flags need no value.
+const boolArg = "bool"
+
 // setting is one thing that a server can be told. Its flag is --name, its
 // variable CULVERTD_NAME and its key in the file name, each spelt the usual way.
 type setting struct {
@@ -73,6 +76,10 @@ func settings() []setting {
 		{
 			name: "api-tls", arg: "auto|on|off", set: (*options).setAPITLS, values: []string{"auto", "on", "off"},
 			usage: "serve the API over HTTPS; auto: unless it listens on loopback (default auto)",
+		},
+		{
+			name: "api-on-https", arg: boolArg, set: (*options).setAPIOnHTTPS,
+			usage: "serve the API on the HTTPS listener too, as api.NAME of every --domain (default false)",
 		},
 		{
 			name: "api-origins", arg: "ORIGIN", list: true, set: (*options).addOrigin,

@@ -46,7 +46,7 @@ func TestEverySettingFromEverySource(t *testing.T) {
 		HTTPAddr: "127.0.0.1:1", HTTPSAddr: "127.0.0.1:2", AgentAddr: ":3", APIAddr: "[::1]:4",
 		TCPAddr: "127.0.0.2", TCPPorts: node.PortRange{First: 5, Last: 6}, TLSCert: "c.pem", TLSKey: "k.pem",
 		AdvertiseHTTPPort: 80, AdvertiseHTTPSPort: 443, AdvertiseAgent: "a.test:443",
-		APITLS: node.TLSOn, APIOrigins: []string{"https://c.test", "http://localhost:3000"}, APIURL: "https://api.a.test", MasterKeyFile: "/keys/master",
+		APITLS: node.TLSOn, APIOnHTTPS: true, APIOrigins: []string{"https://c.test", "http://localhost:3000"}, APIURL: "https://api.a.test", MasterKeyFile: "/keys/master",
 		ShutdownGrace: time.Minute, GeoIP: []string{"city.mmdb", "asn.mmdb"}, IPCategories: "/lists",
 		PolicyEgress: node.EgressPublic, OutboundAllow: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("192.0.2.7/32")},
 	}
@@ -54,7 +54,7 @@ func TestEverySettingFromEverySource(t *testing.T) {
 		"data-dir": "/data", "domain": "a.test,b.test", "http-addr": "127.0.0.1:1", "https-addr": "127.0.0.1:2",
 		"agent-addr": ":3", "api-addr": "[::1]:4", "tcp-addr": "127.0.0.2", "tcp-ports": "5-6", "tls-cert": "c.pem",
 		"tls-key": "k.pem", "advertise-http-port": "80", "advertise-https-port": "443", "advertise-agent": "a.test:443",
-		"api-tls": "on", "api-origins": "https://c.test,http://localhost:3000", "advertise-api": "https://api.a.test/", "master-key-file": "/keys/master",
+		"api-tls": "on", "api-on-https": "true", "api-origins": "https://c.test,http://localhost:3000", "advertise-api": "https://api.a.test/", "master-key-file": "/keys/master",
 		"log-format": "json", "log-level": "debug", "access-log": "stderr", "shutdown-grace": "1m",
 		"geoip-db": "city.mmdb,asn.mmdb", "ip-categories": "/lists",
 		"policy-egress": "public", "outbound-allow": "10.1.0.0/16,192.0.2.7",

@@ -82,6 +82,13 @@ func (o *options) setAPITLS(v string) error {
 	return errors.New("it is not one of auto, on, off")
 }
 
+func (o *options) setAPIOnHTTPS(v string) (err error) {
+	if o.node.APIOnHTTPS, err = strconv.ParseBool(v); err != nil {
+		return errors.New("it is not true or false")
+	}
+	return nil
+}
+
 func (o *options) setAPIURL(v string) error {
 	u, err := url.Parse(v)
 	switch {

@@ -376,11 +376,29 @@ func (ec *edgeConn) release() net.Conn {
 	var c net.Conn
 	ec.once.Do(func() {
 		below, ahead := ec.Detach()
+		if ec.remote != netx.AddrPort(below.RemoteAddr()) {
+			below = behindProxy{below, ec.remote}
+		}
 		c = netx.Prefixed(below, ahead)
 		ec.server.forget(ec)
 	})
 	return c
 }
+
+// behindProxy is a connection whose client a trusted proxy has named.
+type behindProxy struct {
+	net.Conn
+	client netip.AddrPort
+}
+
+// RemoteAddr returns the client's address.
+func (c behindProxy) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(c.client) }
+
+// CloseWrite closes the sending half of the connection.
+func (c behindProxy) CloseWrite() error { return netx.CloseWrite(c.Conn) }
+
+// NetConn returns the connection below.
+func (c behindProxy) NetConn() net.Conn { return c.Conn }
 
 // feed is the listener that hands connections to net/http's server.
 type feed struct {

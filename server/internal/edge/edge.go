@@ -36,6 +36,9 @@ type Config struct {
 	// before their TLS handshake. It closes the connection when it is done
 	// and may return earlier or later; its context ends with that of Run.
 	Agents func(ctx context.Context, c net.Conn)
+	// API takes over connections whose server name is api.<domain>, as Agents
+	// does its own. Default: such connections are like any others.
+	API func(ctx context.Context, c net.Conn)
 	// Domains are the base domains, canonical.
 	Domains []string
 	// HTTPAddr and HTTPSAddr are the addresses of the listeners for the
@@ -95,7 +98,7 @@ type ExtraListener struct {
 type Server struct {
 	cfg     Config
 	log     *slog.Logger
-	connect map[string]bool // connect.<domain>
+	handed  map[string]func(context.Context, net.Conn) // who takes connections for connect.<domain> and api.<domain>
 	limits  *limiter
 	live    atomic.Pointer[Limits] // of connections; they may change
 	https   *tls.Config            // for endpoints without TLS settings of their own
@@ -148,20 +151,23 @@ func New(cfg Config) *Server {
 	}
 	cfg.Limits = cfg.Limits.withDefaults()
 	s := &Server{
-		cfg:     cfg,
-		log:     cfg.Logger,
-		connect: make(map[string]bool),
-		limits:  newLimiter(cfg.Limits),
-		https:   serverConfig(nil, true),
-		feed:    newFeed(),
-		ready:   make(chan struct{}),
-		stop:    make(chan struct{}),
-		tcp:     make(map[uint16]*listener),
-		conns:   make(map[*edgeConn]struct{}),
+		cfg:    cfg,
+		log:    cfg.Logger,
+		handed: make(map[string]func(context.Context, net.Conn)),
+		limits: newLimiter(cfg.Limits),
+		https:  serverConfig(nil, true),
+		feed:   newFeed(),
+		ready:  make(chan struct{}),
+		stop:   make(chan struct{}),
+		tcp:    make(map[uint16]*listener),
+		conns:  make(map[*edgeConn]struct{}),
 	}
 	s.live.Store(&cfg.Limits)
 	for _, d := range cfg.Domains {
-		s.connect["connect."+d] = true
+		s.handed["connect."+d] = cfg.Agents
+		if cfg.API != nil {
+			s.handed["api."+d] = cfg.API
+		}
 	}
 	return s
 }

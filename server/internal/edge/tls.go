@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"time"
 
 	"github.com/culvert-project/culvert/internal/endpoint"
@@ -105,8 +106,8 @@ func (s *Server) routeTLS(ctx context.Context, l *listener, ec *edgeConn) error 
 		return refuse(alertMissingExtension, fault.New(fault.NoSNI))
 	}
 	ec.sni = name
-	if l.scheme == endpoint.HTTPS && s.connect[name] {
-		s.handToAgents(ctx, ec)
+	if take, handed := s.handed[name]; handed && l.scheme == endpoint.HTTPS {
+		s.handOver(ctx, ec, take)
 		return nil
 	}
 	pool := s.poolFor(ctx, ec)
@@ -125,18 +126,19 @@ func (s *Server) routeTLS(ctx context.Context, l *listener, ec *edgeConn) error 
 	}
 }
 
-// handToAgents gives a connection to whoever serves agents.
-func (s *Server) handToAgents(ctx context.Context, ec *edgeConn) {
+// handOver gives a connection to whoever takes those of its server name; nil is
+// nobody.
+func (s *Server) handOver(ctx context.Context, ec *edgeConn, take func(context.Context, net.Conn)) {
 	c := ec.release()
 	if c == nil {
 		return // closed meanwhile
 	}
-	if s.cfg.Agents == nil {
+	if take == nil {
 		_ = c.Close()
 		return
 	}
 	// It counts as a client no more, neither for limits nor for draining.
-	s.group.Go(func() { s.cfg.Agents(ctx, c) })
+	s.group.Go(func() { take(ctx, c) })
 }
 
 // badHello judges the error of a connection that did not begin with a

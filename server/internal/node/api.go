@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -136,16 +137,28 @@ func (n *Node) startAPI(ctx context.Context, lns *listeners, f *files) (*backgro
 		secure = f.certs.APITLS()
 	}
 	b := &background{end: end, ended: make(chan struct{})}
+	places := newAPIPlaces(n.cfg.apiConns)
+	var onHTTPS sync.WaitGroup
+	if n.handover != nil {
+		onHTTPS.Go(func() {
+			err := serveAPI(life, n.handover, places, f.certs.APITLS(), publicFront{n.front, n.cfg.Domains}, n.log)
+			if err != nil {
+				n.log.Error("the API on the HTTPS port ended", "err", err)
+			}
+		})
+	}
 	go func() {
 		defer close(b.ended)
-		b.err = serveAPI(life, ln, n.cfg.apiConns, secure, n.front, n.log)
+		b.err = serveAPI(life, ln, places, secure, n.front, n.log)
+		end()
+		onHTTPS.Wait()
 	}()
 	return b, nil
 }
 
-// serveAPI serves the API on ln until ctx ends, to so many connections at once
-// (see apiPlaces). With a secure configuration it speaks HTTPS.
-func serveAPI(ctx context.Context, ln net.Listener, conns int, secure *tls.Config, h http.Handler, logger *slog.Logger) error {
+// serveAPI serves the API on ln until ctx ends, to as many connections at once
+// as there are places. With a secure configuration it speaks HTTPS.
+func serveAPI(ctx context.Context, ln net.Listener, places *apiPlaces, secure *tls.Config, h http.Handler, logger *slog.Logger) error {
 	srv := &http.Server{
 		Handler:           h,
 		TLSConfig:         secure,
@@ -157,15 +170,15 @@ func serveAPI(ctx context.Context, ln net.Listener, conns int, secure *tls.Confi
 		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: apiStreams},
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 	}
-	places := newAPIPlaces(ln, conns)
+	ln = &apiListener{Listener: ln, places: places}
 	srv.ConnState, srv.ConnContext = places.state, withAPIConn
 	ended := make(chan error, 1)
 	go func() {
 		if secure != nil {
-			ended <- srv.ServeTLS(places, "", "")
+			ended <- srv.ServeTLS(ln, "", "")
 			return
 		}
-		ended <- srv.Serve(places)
+		ended <- srv.Serve(ln)
 	}()
 	select {
 	case err := <-ended:

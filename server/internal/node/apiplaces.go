@@ -11,19 +11,17 @@ import (
 	"github.com/culvert-project/culvert/internal/netx"
 )
 
-// apiPlaces is a listener of the API with a bounded number of open connections. Who comes when all places are
-// taken gets one that is not in use: that of a connection which has shown no valid key yet and sends no whole
-// request, else that of one which waits for its next request. So half a request, however many send one, keeps
+// apiPlaces bounds the number of open connections of the API, on all its listeners together. Who comes when all
+// places are taken gets one that is not in use: that of a connection which has shown no valid key yet and sends no
+// whole request, else that of one which waits for its next request. So half a request, however many send one, keeps
 // nobody out; only calls that are being answered do.
 type apiPlaces struct {
-	net.Listener
 	most int
 
 	mu     sync.Mutex
 	freed  sync.Cond // on mu: a connection has ended, or is not in use any more
 	open   map[*apiConn]struct{}
 	number uint64 // of connections so far
-	closed bool
 }
 
 // apiConn is a connection to the API.
@@ -38,23 +36,31 @@ type apiConn struct {
 	proven bool   // it has shown a valid key
 }
 
-func newAPIPlaces(ln net.Listener, most int) *apiPlaces {
-	p := &apiPlaces{Listener: ln, most: most, open: map[*apiConn]struct{}{}}
+func newAPIPlaces(most int) *apiPlaces {
+	p := &apiPlaces{most: most, open: map[*apiConn]struct{}{}}
 	p.freed.L = &p.mu
 	return p
 }
 
+// apiListener is a listener whose connections need places.
+type apiListener struct {
+	net.Listener
+	places *apiPlaces
+	closed bool // guarded by places.mu
+}
+
 // Accept waits for a connection, and then for a place.
-func (p *apiPlaces) Accept() (net.Conn, error) {
-	conn, err := p.Listener.Accept()
+func (l *apiListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
 	if err != nil {
 		return nil, err
 	}
+	p := l.places
 	peer, _ := netip.ParseAddrPort(conn.RemoteAddr().String())
 	c := &apiConn{Conn: conn, places: p, source: netx.Source(peer.Addr().Unmap())}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for !p.closed && len(p.open) >= p.most {
+	for !l.closed && len(p.open) >= p.most {
 		v := p.dispensable()
 		if v == nil {
 			p.freed.Wait()
@@ -63,7 +69,7 @@ func (p *apiPlaces) Accept() (net.Conn, error) {
 		delete(p.open, v)
 		_ = v.Conn.Close() // the server finds it closed
 	}
-	if p.closed {
+	if l.closed {
 		_ = conn.Close() // nothing was sent on it
 		return nil, net.ErrClosed
 	}
@@ -121,12 +127,12 @@ func (c *apiConn) before(d *apiConn, had map[netip.Prefix]int) bool {
 }
 
 // Close closes the listener.
-func (p *apiPlaces) Close() error {
-	p.mu.Lock()
-	p.closed = true
-	p.freed.Broadcast()
-	p.mu.Unlock()
-	return p.Listener.Close()
+func (l *apiListener) Close() error {
+	l.places.mu.Lock()
+	l.closed = true
+	l.places.freed.Broadcast()
+	l.places.mu.Unlock()
+	return l.Listener.Close()
 }
 
 // Close closes the connection and gives its place back.

@@ -33,7 +33,7 @@ func serveHalf(t *testing.T, places int) (addr string, waiting <-chan struct{}) 
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- serveAPI(ctx, ln, places, nil, h, slog.New(slog.DiscardHandler)) }()
+	go func() { ended <- serveAPI(ctx, ln, newAPIPlaces(places), nil, h, slog.New(slog.DiscardHandler)) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-ended; err != nil {
@@ -124,7 +124,7 @@ func TestWhichConnectionMakesWay(t *testing.T) {
 		"being answered without a key": {[]apiConn{{number: 1, active: true}, {number: 2, active: true, proven: true}}, 1},
 		"all in use":                   {[]apiConn{{number: 1, active: true, proven: true}}, 0},
 	} {
-		p := newAPIPlaces(nil, len(tt.open))
+		p := newAPIPlaces(len(tt.open))
 		for i := range tt.open {
 			p.open[&tt.open[i]] = struct{}{}
 		}

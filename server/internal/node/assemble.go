@@ -98,8 +98,12 @@ func (n *Node) assemble(ctx context.Context, lns *listeners, files *files, db st
 // newEdge returns the public listeners.
 func (n *Node) newEdge(p *parts, files *files, router *route.Router, started time.Time) *edge.Server {
 	c := n.cfg
+	var api func(context.Context, net.Conn)
+	if p.n.handover != nil {
+		api = p.n.handover.take
+	}
 	return edge.New(edge.Config{
-		Router: router, Certs: files.certs, Agents: p.tunnels.ServeConn, Domains: c.Domains,
+		Router: router, Certs: files.certs, Agents: p.tunnels.ServeConn, API: api, Domains: c.Domains,
 		HTTPAddr: n.info.HTTP.String(), HTTPSAddr: n.info.HTTPS.String(),
 		Extra: edgeListeners(c), TCPHost: c.TCPAddr, Listen: p.lns.take,
 		TrustedProxies: c.TrustedProxies, Limits: c.Edge, RedirectHTTP: max(0, c.RedirectHTTP), HTTPSPort: n.info.HTTPSPort,

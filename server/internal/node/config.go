@@ -83,7 +83,8 @@ type Config struct {
 	Endpoints claims.Limits
 	API       rest.Limits
 	// TrustedProxies are peers that begin their connections to the public
-	// listeners with a PROXY header.
+	// listeners with a PROXY header. At the API listener their X-Forwarded-*
+	// fields are believed.
 	TrustedProxies []netip.Prefix
 	// ExtraListeners are further public ports. They listen on the host of
 	// HTTPSAddr.
@@ -104,6 +105,9 @@ type Config struct {
 	// APITLS says whether the API is served over HTTPS: [TLSAuto], the default,
 	// [TLSOn] or [TLSOff].
 	APITLS Switch
+	// APIOnHTTPS serves the API on the HTTPS listener too, to clients that ask
+	// for api.<domain>.
+	APIOnHTTPS bool
 	// APIURL is where clients find the API, such as "https://api.example.com".
 	// Default: as each request came.
 	APIURL string

@@ -30,9 +30,11 @@ type Node struct {
 	cfg    Config
 	log    *slog.Logger
 	health health
-	front  *front        // of the API listener
-	ready  chan struct{} // closed when every listener accepts
-	kill   chan struct{} // closed when the grace period is cut short
+	front  *front // of the API listener
+	// handover takes the API's connections from the HTTPS port; nil if there are none.
+	handover *handover
+	ready    chan struct{} // closed when every listener accepts
+	kill     chan struct{} // closed when the grace period is cut short
 
 	killOnce sync.Once
 	info     Info // set before ready is closed, as are the next
@@ -116,6 +118,9 @@ func (n *Node) Run(ctx context.Context) (err error) {
 		return unlessEnded(ctx, err)
 	}
 	defer lns.close()
+	if n.cfg.APIOnHTTPS {
+		n.handover = newHandover(lns.https.Addr())
+	}
 	files, err := n.openFiles(lns)
 	if err != nil {
 		return unlessEnded(ctx, err)

@@ -51,6 +51,7 @@ func waiting(old, fresh Config) []string {
 		{"agent_addr", old.AgentAddr == fresh.AgentAddr},
 		{"api_addr", old.APIAddr == fresh.APIAddr},
 		{"api_tls", old.APITLS == fresh.APITLS},
+		{"api_on_https", old.APIOnHTTPS == fresh.APIOnHTTPS},
 		{"tcp_addr", old.TCPAddr == fresh.TCPAddr},
 		{"tcp_ports", old.TCPPorts == fresh.TCPPorts},
 		{"tls_cert", (old.TLSCert == "") == (fresh.TLSCert == "")},

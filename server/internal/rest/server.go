@@ -50,6 +50,9 @@ type Config struct {
 	// Origin is the beginning of URIs in answers, such as "https://api.example.com". Default: as the request
 	// came.
 	Origin string
+	// Proxies are addresses whose X-Forwarded-* fields are believed: they say where a request comes from, and what
+	// its client calls the API. Default: nobody's are.
+	Proxies []netip.Prefix
 	// Self returns the caller's account and the e-mail address of its user, "" for none. Nil: there is no
 	// path /self.
 	Self func(ctx context.Context, c *control.Caller) (api.Account, string, error)
@@ -202,8 +205,7 @@ func (s *Server) serve(q *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	peer, _ := netip.ParseAddrPort(q.RemoteAddr)
-	from := peer.Addr().Unmap()
+	from, origin := s.client(q.Request)
 	if q.caller, err = s.cfg.Auth.APIKey(q.Context(), key, from); err != nil {
 		return answer{}, err
 	}
@@ -212,7 +214,7 @@ func (s *Server) serve(q *request) (answer, error) {
 			return answer{}, err
 		}
 	}
-	q.caller.Origin = s.origin(q.Request)
+	q.caller.Origin = cmp.Or(s.cfg.Origin, origin)
 	leaveAccount, err := s.limits.enterAccount(q.caller.Account)
 	if err != nil {
 		return answer{}, err
@@ -250,17 +252,6 @@ func credential(header string) (string, error) {
 		return cmp.Or(password, user), nil
 	}
 	return "", fault.New(fault.APIAuthScheme)
-}
-
-// origin is where the client has found the API.
-func (s *Server) origin(r *http.Request) string {
-	switch {
-	case s.cfg.Origin != "":
-		return s.cfg.Origin
-	case r.TLS != nil:
-		return "https://" + r.Host
-	}
-	return "http://" + r.Host
 }
 
 // body reads the body of a request, which has so many bytes at most.
