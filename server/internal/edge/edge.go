@@ -71,6 +71,9 @@ type Config struct {
 	// policy, for each request and each connection of tcp and tls. Default:
 	// everybody may.
 	Admit func(account string, client netip.Addr) error
+	// Challenges prove names to certificate authorities, before any endpoint is
+	// looked for. Default: none.
+	Challenges Challenges
 	// Region is what policies know as the place of the server.
 	Region string
 	// StartedAt is when the server started: agents of an earlier process are
@@ -189,7 +192,7 @@ func (s *Server) Run(ctx context.Context) error {
 	s.handler = newHandler(handlerConfig{
 		leaving: leaving, router: s.cfg.Router, returning: s.returning, redirect: s.cfg.RedirectHTTP,
 		httpsPort: s.cfg.HTTPSPort, forwarded: s.cfg.ForwardedHeaders,
-		services: s.cfg.Services, admits: s.cfg.Admit, region: s.cfg.Region, limits: s.cfg.Limits, accessLog: s.cfg.AccessLog, logger: s.log,
+		services: s.cfg.Services, admits: s.cfg.Admit, challenges: s.cfg.Challenges, region: s.cfg.Region, limits: s.cfg.Limits, accessLog: s.cfg.AccessLog, logger: s.log,
 	})
 	s.front, s.http = s.newFront(), s.newHTTPServer(ctx)
 	s.mu.Lock()

@@ -36,7 +36,9 @@ type handlerConfig struct {
 	services policy.Services
 	// admits says whether an address may use the endpoints of an account.
 	admits func(account string, client netip.Addr) error
-	region string
+	// challenges prove names to authorities; nil: none.
+	challenges Challenges
+	region     string
 	// accessLog gets a line for each request. nil: none.
 	accessLog *slog.Logger
 	logger    *slog.Logger
@@ -153,6 +155,9 @@ func (x *exchange) unwatch() {
 func (x *exchange) serve() error {
 	if err := x.admit(); err != nil {
 		return err
+	}
+	if x.prove() {
+		return nil
 	}
 	if err := x.find(); err != nil {
 		return err

@@ -106,6 +106,9 @@ func (s *Server) routeTLS(ctx context.Context, l *listener, ec *edgeConn) error 
 		return refuse(alertMissingExtension, fault.New(fault.NoSNI))
 	}
 	ec.sni = name
+	if cert := s.proof(name, hello.ALPN); cert != nil {
+		return s.serveProof(ctx, ec, cert)
+	}
 	if take, handed := s.handed[name]; handed && l.scheme == endpoint.HTTPS {
 		s.handOver(ctx, ec, take)
 		return nil
@@ -194,18 +197,8 @@ func (s *Server) handshake(ctx context.Context, ec *edgeConn, ep *route.Endpoint
 	}
 	ec.clientConn.leaf = leaf
 	tc := tls.Server(ec, cfg)
-	l := s.live.Load()
-	ec.stall, ec.until = l.HandshakeStall, time.Now().Add(l.HandshakeTimeout)
-	err := tc.HandshakeContext(ctx)
-	ec.until = time.Time{}
-	if err == nil {
-		err = ec.SetReadDeadline(time.Time{})
-	}
-	if err != nil {
-		// A client that thinks the handshake done may be sending already, and
-		// a reset would take the alert from it.
-		ec.linger(true)
-		return nil, fault.Wrap(err, fault.TLSHandshakeFailed, err)
+	if err := s.shake(ctx, ec, tc); err != nil {
+		return nil, err
 	}
 	if name, ok := sniff.CanonicalName(tc.ConnectionState().ServerName); name != ec.sni || !ok && name != "" {
 		return nil, fault.New(fault.TLSHandshakeFailed, "the server name of the handshake is another one than routed by")
