@@ -66,7 +66,7 @@ func Domains() *Resource {
 			{Name: "domain", Create: Optional, Update: Optional, Max: 1024, TooLong: fault.DomainLength, Doc: "the name, or *.name; it cannot be changed"},
 			{Name: "name", Create: Optional, Max: 1024, TooLong: fault.DomainLength, Doc: "another word for domain"},
 			{Name: "region", Create: Optional, Max: 64, Doc: "not used any more"},
-			{Name: "certificate_id", Create: Optional, Update: Optional, Ref: "cert", Doc: "the id of an uploaded certificate"},
+			{Name: "certificate_id", Create: Optional, Update: Optional, Ref: "cert", Doc: "the id of an uploaded certificate; an empty one leaves all as it is"},
 			{Name: "certificate_management_policy", Type: Object, Create: Optional, Update: Optional, Doc: "how certificates are had; none under a base domain", Fields: []Field{
 				{Name: "authority", Create: Optional, Update: Optional, Enum: []string{"letsencrypt"}, Invalid: fault.DomainAuthority, Doc: "letsencrypt"},
 				{Name: "private_key_type", Create: Optional, Update: Optional, Enum: []string{"ecdsa", "rsa"}, Invalid: fault.DomainKeyType, Doc: "ecdsa or rsa"},

@@ -95,7 +95,7 @@ func domainEntries() []Entry {
 		{Code: DomainNameTwice, Status: 400, Title: "Two names", Message: "Both domain and name are given, which are two words for one thing.", Remedy: "Give domain."},
 		{Code: DomainPlaceTwice, Status: 400, Title: "Place stands twice", Message: "The entry %q of resolves_to stands there twice.", Remedy: "Give it once."},
 		{Code: DomainKeyType, Status: 400, Title: "Unknown type of keys", Message: "The field %q is not valid: %s.", Remedy: "Give ecdsa or rsa."},
-		{Code: CertificateUnknown, Status: 404, Title: "Certificate not found", Message: "There is no certificate with the id %q.", Remedy: "Leave certificate_id out: certificates cannot be uploaded to this version yet."},
+		{Code: CertificateUnknown, Status: 404, Title: "Certificate not found", Message: "There is no certificate with the id %q.", Remedy: "List your certificates with culvert api tls-certificates list."},
 		{Code: WildcardNotReserved, Status: 403, Title: "The wildcard is not reserved", Message: "The wildcard %s is not under a base domain of this server, and you have not reserved it.", Remedy: "Reserve it first: culvert api reserved-domains create --domain NAME."},
 		{Code: NameForeign, Status: 403, Title: "The name belongs to another account", Message: "Another account has reserved %s, or a name above it.", Remedy: "Use another name."},
 		{Code: NameNested, Status: 403, Title: "The name is not reserved", Message: "%s is more than one label under %s, and you have not reserved it.", Remedy: "Reserve it first: culvert api reserved-domains create --domain %[1]s. Names with one label need no reservation."},

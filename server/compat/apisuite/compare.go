@@ -9,7 +9,7 @@ import (
 )
 
 // shownAs says where an answer shows what a request set, where that is not the field of the same name.
-var shownAs = map[string]string{"vault_id": "vault", "ip_policy_id": "ip_policy", "ip_policy_ids": "ip_policies", "value": ""}
+var shownAs = map[string]string{"vault_id": "vault", "ip_policy_id": "ip_policy", "ip_policy_ids": "ip_policies", "value": "", "private_key_pem": "", "certificate_id": "certificate"}
 
 // once are the fields that only the answer to a creation shows.
 var once = []string{"token"}

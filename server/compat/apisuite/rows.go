@@ -68,7 +68,9 @@ func with(more Fields) func(*testing.T, *World) Fields {
 }
 
 // rows are the resources that are made and changed by their owner.
-func rows() []row { return slices.Concat(endpoints(), addresses(), vaults(), identities(), live()) }
+func rows() []row {
+	return slices.Concat(endpoints(), certificates(), addresses(), vaults(), identities(), live())
+}
 
 // absent is the id of nothing.
 func absent(prefix string) string { return prefix + "_2aaaaaaaaaaaaaaaaaaaaaaaaaa" }

@@ -11,7 +11,6 @@ import (
 var missing = []string{
 	"abuse_reports", "agent_ingresses",
 	"application_sessions", "application_users",
-	"certificate_authorities", "tls_certificates",
 	"event_destinations", "event_subscriptions", "event_sources",
 	"kubernetes_operators", "reserved_addrs",
 	"ssh_certificate_authorities", "ssh_credentials", "ssh_host_certificates", "ssh_user_certificates",

@@ -3,8 +3,10 @@ package terraform_test
 import (
 	"regexp"
 	"slices"
+	"testing"
 
 	"github.com/culvert-project/culvert/server/compat/apisuite"
+	"github.com/culvert-project/culvert/server/internal/node/nodetest"
 )
 
 // resource is one kind of the provider's resources, with a configuration of it. Texts like ${vault} stand for the id
@@ -39,7 +41,9 @@ var (
 )
 
 // resources are the provider's that the server has, each behind those that it names.
-func resources(domain string) []resource {
+func resources(t *testing.T, domain string) []resource {
+	t.Helper()
+	cert, key := nodetest.PEM(t, nodetest.Certificate(t, "uploaded.example.net"))
 	return []resource{
 		{name: "service_user", pkg: "bot_users", post: []string{"name", "active"}, ifChanged: []string{"name", "active"}, config: apisuite.Fields{"name": "robot", "active": true}, change: apisuite.Fields{"name": "other robot"}},
 		{name: "api_key", pkg: "api_keys", post: append(texts, "owner_id"), patch: texts, config: with("owner_id", "${service_user}"), change: rewritten},
@@ -57,6 +61,15 @@ func resources(domain string) []resource {
 			config: with("domain", "terraform.example.org", "certificate_management_policy", map[string]any{"authority": "letsencrypt", "private_key_type": "rsa"},
 				"resolves_to", []any{map[string]any{"value": "global"}}),
 		},
+		{
+			name: "tls_certificate", pkg: "tls_certificates", post: append(texts, "certificate_pem", "private_key_pem"), patch: texts,
+			config: with("certificate_pem", cert+"\n", "private_key_pem", key), change: rewritten,
+		},
+		{
+			name: "uploaded_domain", pkg: "reserved_domains", patch: append(texts, "certificate_id", "resolves_to"),
+			post: append(texts, "domain", "certificate_id"), config: with("domain", "uploaded.example.net", "certificate_id", "${tls_certificate}"), change: rewritten,
+		},
+		{name: "certificate_authority", pkg: "certificate_authorities", post: append(texts, "ca_pem"), patch: texts, config: with("ca_pem", cert+"\n"), change: rewritten},
 		{
 			name: "cloud_endpoint", pkg: "endpoints", post: append(texts, "url", "traffic_policy", "bindings", "pooling_enabled"),
 			patch: append(texts, "traffic_policy", "bindings", "pooling_enabled"), change: rewritten,

@@ -23,7 +23,7 @@ type run struct {
 func newRun(t *testing.T) *run {
 	t.Helper()
 	s := apisuite.Start(t)
-	return &run{World: s.Open(apiv9.New), all: resources(s.Domain), ids: map[string]string{}, state: map[string]apisuite.Object{}}
+	return &run{World: s.Open(apiv9.New), all: resources(t, s.Domain), ids: map[string]string{}, state: map[string]apisuite.Object{}}
 }
 
 // TestAPI15_ApplyPlanChangeImportDestroy: an apply, a plan without changes, one change of each resource, a plan without
@@ -150,9 +150,9 @@ func (r *run) consistent(t *testing.T, when string, c *resource, o apisuite.Obje
 // shown finds the value of a configured field in an answer. Values of secrets are not there.
 func shown(o apisuite.Object, field string) (any, bool) {
 	switch field {
-	case "value":
+	case "value", "private_key_pem":
 		return nil, false
-	case "vault_id", "ip_policy_id":
+	case "vault_id", "ip_policy_id", "certificate_id":
 		return o.Ref(strings.TrimSuffix(field, "_id")), true
 	case "ip_policy_ids":
 		var ids []string

@@ -17,6 +17,14 @@ import (
 	"github.com/culvert-project/culvert/internal/fault"
 )
 
+// Custom has the certificates of single names. Its answers may change at any
+// time, and it does not wait.
+type Custom interface {
+	// Certificate returns the certificate of a canonical name, nil if it has
+	// none for it.
+	Certificate(name string) *tls.Certificate
+}
+
 // Config says which names need certificates and where they come from.
 type Config struct {
 	// Dir is the directory of the development CA. It has to exist.
@@ -29,6 +37,9 @@ type Config struct {
 	// CertFile and KeyFile name PEM files to use instead of a CA of our own;
 	// both or neither.
 	CertFile, KeyFile string
+	// Custom is asked first for the certificate of a public name. Default:
+	// there are none.
+	Custom Custom
 	// Tickets seals what agents need to resume their TLS sessions. Default: the
 	// server forgets them when it ends.
 	Tickets Sealer
@@ -107,18 +118,29 @@ func (c Config) agentNames() (names []string, ips []netip.Addr) {
 	return names, ips
 }
 
-// GetCertificate returns the certificate for a canonical server name. It fails
-// for names that lie under no base domain, unless certificate files were given:
-// these serve every name.
+// GetCertificate returns the certificate for a canonical server name: a custom
+// one, else that of the certificate files, else a leaf of the CA. A name that
+// lies under no base domain gets that of the first one, which is not for it
+// (api.md 4.2: traffic works before there is a certificate).
 func (s *Store) GetCertificate(serverName string) (*tls.Certificate, error) {
+	if c := s.custom(serverName); c != nil {
+		return c, nil
+	}
 	if s.files != nil {
 		return s.files.certificate(), nil
 	}
 	names := s.leafNames(serverName)
 	if names == nil {
-		return nil, fmt.Errorf("no certificate for %q: it lies under no base domain", serverName)
+		names = s.leafNames(s.cfg.Domains[0])
 	}
 	return s.leaves.get(names[0], leafRequest{names: names})
+}
+
+func (s *Store) custom(name string) *tls.Certificate {
+	if s.cfg.Custom == nil {
+		return nil
+	}
+	return s.cfg.Custom.Certificate(name)
 }
 
 // leafNames returns the names of the certificate that serves a name, nil if
@@ -160,13 +182,18 @@ func (s *Store) AgentTLS() *tls.Config {
 	return c
 }
 
-// APITLS returns the configuration for connections to the API: names under the
-// base domains get their certificate, all others the agents' one.
+// APITLS returns the configuration for connections to the API: names with a
+// custom certificate, and those under the base domains, get their certificate,
+// all others the agents' one.
 func (s *Store) APITLS() *tls.Config {
 	c := TLS()
 	c.NextProtos = []string{"h2", "http/1.1"}
 	c.GetCertificate = func(h *tls.ClientHelloInfo) (*tls.Certificate, error) {
-		if name := strings.ToLower(h.ServerName); s.files == nil && s.leafNames(name) != nil {
+		name := strings.ToLower(h.ServerName)
+		if c := s.custom(name); c != nil {
+			return c, nil
+		}
+		if s.files == nil && s.leafNames(name) != nil {
 			return s.GetCertificate(name)
 		}
 		return s.agentCertificate()

@@ -18,6 +18,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -101,12 +102,14 @@ func TestLeavesVerify(t *testing.T) {
 	}
 }
 
-func TestForeignNamesGetNoCertificate(t *testing.T) {
+// TestEndpoints14_ForeignNamesGetTheDefault serves reserved names before they have a certificate (api.md 4.2).
+func TestEndpoints14_ForeignNamesGetTheDefault(t *testing.T) {
 	t.Parallel()
 	s := open(t, certs.Config{Domains: []string{"tunnel.example.com"}})
-	for _, name := range []string{"example.com", "nottunnel.example.com", "example.org", "localhost", ""} {
-		if c, err := s.GetCertificate(name); err == nil {
-			t.Errorf("%q got a certificate for %v", name, c.Leaf.DNSNames)
+	for _, name := range []string{"example.com", "nottunnel.example.com", "example.org", "localhost"} {
+		c, err := s.GetCertificate(name)
+		if err != nil || !slices.Equal(c.Leaf.DNSNames, []string{"tunnel.example.com", "*.tunnel.example.com"}) {
+			t.Errorf("%q: got %v, want the base domain's certificate", name, err)
 		}
 	}
 }

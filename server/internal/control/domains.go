@@ -2,13 +2,13 @@ package control
 
 import (
 	"cmp"
-	"context"
 	"crypto/sha256"
 	"encoding/base32"
 	"errors"
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/net/publicsuffix"
 
@@ -25,10 +25,14 @@ type domainDoc struct {
 	// Name is another word for Domain in requests. It is not stored.
 	Name   string `json:"name,omitempty"`
 	Region string `json:"region,omitempty"`
-	// CertificateID is what a request brings.
+	// CertificateID is the certificate that is served, uploaded or had automatically.
 	CertificateID string                 `json:"certificate_id,omitempty"`
 	Policy        *api.CertificatePolicy `json:"certificate_management_policy,omitempty"`
 	ResolvesTo    []api.Place            `json:"resolves_to,omitempty"`
+	// AskedAt is when the policy was set, or asked for again. All below it is empty without a policy.
+	AskedAt  *time.Time           `json:"asked_at,omitempty"`
+	RenewsAt *time.Time           `json:"renews_at,omitempty"`
+	Job      *api.ProvisioningJob `json:"provisioning_job,omitempty"`
 	api.Texts
 }
 
@@ -36,6 +40,8 @@ func domainCollection() store.Collection[domainDoc] {
 	return store.Collection[domainDoc]{
 		Kind: "reserved_domain",
 		Keys: func(o *store.Object[domainDoc]) []store.Key { return []store.Key{domainKey(o.Doc.Domain)} },
+		// It finds the domains of a certificate.
+		Parent: func(o *store.Object[domainDoc]) string { return o.Doc.CertificateID },
 	}
 }
 
@@ -82,6 +88,11 @@ type Places interface {
 // localhost is the name below which names are free for all to reserve, as they are under base domains (decisions.md 18).
 const localhost = "localhost"
 
+func (c DomainsConfig) withDefaults() DomainsConfig {
+	c.Zone = cmp.Or(c.Zone, "cname."+c.Domains[0])
+	return c
+}
+
 // domains are the reserved names.
 type domains struct {
 	resource[domainDoc]
@@ -91,8 +102,7 @@ type domains struct {
 
 // NewDomains returns the rules of reserved domains.
 func NewDomains(s *Shared, places Places, cfg DomainsConfig) Resource {
-	cfg.Zone = cmp.Or(cfg.Zone, "cname."+cfg.Domains[0])
-	d := &domains{cfg: cfg, places: places}
+	d := &domains{cfg: cfg.withDefaults(), places: places}
 	d.resource = resource[domainDoc]{
 		Shared: s, spec: api.Domains(), docs: domainCollection(), noun: "domain",
 		check: d.judge, remove: d.unused,
@@ -115,7 +125,7 @@ func (d *domains) judge(c *change, old, o *store.Object[domainDoc]) error {
 	if err := d.judgeName(c, old, o); err != nil {
 		return err
 	}
-	if err := d.judgeCertificate(old, doc); err != nil {
+	if err := d.judgeCertificate(c, old, o); err != nil {
 		return err
 	}
 	return d.judgePlaces(doc)
@@ -216,31 +226,6 @@ func (d *domains) judgeOthers(c *change, id, host string) error {
 	return nil
 }
 
-// judgeCertificate applies the rules about certificates (api.md 2.2), of which there are none to upload yet. An
-// empty certificate_id leaves all as it is.
-func (d *domains) judgeCertificate(old *store.Object[domainDoc], doc *domainDoc) error {
-	certificate := doc.CertificateID
-	doc.CertificateID = ""
-	base := claims.BaseOf(d.cfg.Domains, doc.Domain) != ""
-	given := doc.Policy != nil && (old == nil || old.Doc.Policy == nil || *old.Doc.Policy != *doc.Policy)
-	switch {
-	case base && given:
-		return fault.New(fault.DomainBasePolicy, doc.Domain)
-	case base && certificate != "":
-		return fault.New(fault.DomainBaseCertificate, doc.Domain)
-	case certificate != "" && given:
-		return fault.New(fault.DomainCertificateTwice)
-	case certificate != "":
-		return fault.New(fault.CertificateUnknown, certificate)
-	case old == nil && !base && doc.Policy == nil:
-		doc.Policy = &api.CertificatePolicy{}
-	}
-	if p := doc.Policy; p != nil {
-		p.Authority, p.PrivateKeyType = cmp.Or(p.Authority, "letsencrypt"), cmp.Or(p.PrivateKeyType, "ecdsa")
-	}
-	return nil
-}
-
 // points are the regions of other installations, which clients may name where there is one region.
 var points = [...]string{"global", "us", "us-cal-1", "eu", "ap", "au", "in", "jp", "sa", "united-states", "european-union"}
 
@@ -279,7 +264,7 @@ func (d *domains) unused(c *change, o *store.Object[domainDoc]) error {
 		}
 	}
 	c.done = append(c.done, func() { d.places.Withdraw(o.ID) })
-	return nil
+	return dropIssued(c, o.ID)
 }
 
 // show returns a domain as callers see it.
@@ -289,18 +274,32 @@ func (d *domains) show(caller *Caller, o *store.Object[domainDoc]) *api.Domain {
 		Meta: meta(caller, "/reserved_domains", o), Texts: doc.Texts, Domain: doc.Domain, Region: doc.Region,
 		CertificateManagementPolicy: doc.Policy, ResolvesTo: doc.ResolvesTo,
 	}
-	if claims.BaseOf(d.cfg.Domains, doc.Domain) == "" {
-		target := labelOf("name", o.ID) + "." + labelOf("account", o.Account) + "." + d.cfg.Zone
+	if target, challenge := d.cfg.targets(o); target != "" {
 		a.CNAMETarget = &target
-		if strings.HasPrefix(doc.Domain, "*.") {
-			challenge := labelOf("challenge", o.ID) + "." + labelOf("account", o.Account) + ".acme." + d.cfg.Zone
+		if challenge != "" {
 			a.ACMEChallengeCNAMETarget = &challenge
 		}
 	}
+	if doc.CertificateID != "" {
+		a.Certificate = caller.ref("/tls_certificates", doc.CertificateID)
+	}
 	if doc.Policy != nil {
-		a.CertificateManagementStatus = &api.CertificateStatus{}
+		a.CertificateManagementStatus = &api.CertificateStatus{RenewsAt: doc.RenewsAt, ProvisioningJob: doc.Job}
 	}
 	return a
+}
+
+// targets returns where the CNAME record of a name outside the base domains is to point to, and for a wildcard that
+// of _acme-challenge, "" where there is none.
+func (c *DomainsConfig) targets(o *store.Object[domainDoc]) (name, challenge string) {
+	if claims.BaseOf(c.Domains, o.Doc.Domain) != "" {
+		return "", ""
+	}
+	name = labelOf("name", o.ID) + "." + labelOf("account", o.Account) + "." + c.Zone
+	if strings.HasPrefix(o.Doc.Domain, "*.") {
+		challenge = labelOf("challenge", o.ID) + "." + labelOf("account", o.Account) + ".acme." + c.Zone
+	}
+	return name, challenge
 }
 
 // labelOf returns a label that stands for an id and never changes.
@@ -308,20 +307,4 @@ func labelOf(what, id string) string {
 	const bytes = 10
 	sum := sha256.Sum256([]byte(what + "|" + id))
 	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:bytes]))
-}
-
-// Act takes certificates off a domain.
-func (d *domains) Act(ctx context.Context, caller *Caller, id, action string, _ []byte) (any, error) {
-	return nil, d.update(ctx, caller, func(c *change) error {
-		o, err := d.own(c.tx, caller, id)
-		if err != nil || action != api.DetachCertificatePolicy || o.Doc.Policy == nil {
-			return err // there is no certificate to take off
-		}
-		before := d.show(caller, o)
-		o.Doc.Policy, o.UpdatedAt = nil, c.at
-		if err := d.docs.Put(c.tx, o); err != nil {
-			return err
-		}
-		return audit(c, d.noun+"_updated", before, d.show(caller, o))
-	})
 }

@@ -68,7 +68,8 @@ type change struct {
 	undo, done []func()
 	// revision is that of the update, for done.
 	revision store.Revision
-	// ready is what resource.prepare has returned.
+	// body is what the request sets, and ready what resource.prepare has returned.
+	body  map[string]json.RawMessage
 	ready any
 }
 
@@ -165,7 +166,7 @@ func (r *resource[T]) Create(ctx context.Context, caller *Caller, body []byte) (
 		return nil, err
 	}
 	err = r.update(ctx, caller, func(c *change) error {
-		c.ready = ready
+		c.body, c.ready = set, ready
 		o := &store.Object[T]{ID: id.NewSorted(r.spec.Prefix), Account: caller.Account, CreatedAt: c.at, UpdatedAt: c.at}
 		if err := assign(&o.Doc, set); err != nil {
 			return err
@@ -253,7 +254,7 @@ func (r *resource[T]) Update(ctx context.Context, caller *Caller, id string, bod
 		return nil, err
 	}
 	err = r.update(ctx, caller, func(c *change) error {
-		c.ready = ready
+		c.body, c.ready = set, ready
 		old, err := r.own(c.tx, caller, id)
 		if err != nil {
 			return err

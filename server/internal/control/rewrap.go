@@ -24,14 +24,25 @@ const rewrapPage = 100
 
 // Rewrap seals every envelope in the store with the first key of a vault, and returns how many were sealed with
 // another one. Values stay as they are, and so does all else of their documents.
-func Rewrap(ctx context.Context, db store.Store, v Rewrapper) (int, error) {
-	secrets, accounts := lookups.Secrets(), acmeAccountCollection()
-	n, err := rewrap(ctx, db, v, &secrets, func(d *lookups.Secret) []*string { return []*string{&d.Sealed} })
-	if err != nil {
-		return n, err
+func Rewrap(ctx context.Context, db store.Store, v Rewrapper) (total int, err error) {
+	secrets, accounts, certs := lookups.Secrets(), acmeAccountCollection(), certificateCollection()
+	for _, kind := range [...]func() (int, error){
+		func() (int, error) {
+			return rewrap(ctx, db, v, &secrets, func(d *lookups.Secret) []*string { return []*string{&d.Sealed} })
+		},
+		func() (int, error) {
+			return rewrap(ctx, db, v, &accounts, func(d *acmeAccountDoc) []*string { return []*string{&d.Sealed} })
+		},
+		func() (int, error) {
+			return rewrap(ctx, db, v, &certs, func(d *certificateDoc) []*string { return []*string{&d.Sealed} })
+		},
+	} {
+		n, err := kind()
+		if total += n; err != nil {
+			return total, err
+		}
 	}
-	m, err := rewrap(ctx, db, v, &accounts, func(d *acmeAccountDoc) []*string { return []*string{&d.Sealed} })
-	return n + m, err
+	return total, nil
 }
 
 // rewrap is Rewrap for one kind of document, whose envelopes are where sealed says.

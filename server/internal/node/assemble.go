@@ -31,6 +31,8 @@ type files struct {
 	keys    *vault.Vault
 	certs   *certs.Store
 	connect string // where agents connect
+	// custom are the certificates of single names, which come from the database.
+	custom *control.Certificates
 }
 
 // openFiles reads keys and certificates, or makes them.
@@ -42,7 +44,8 @@ func (n *Node) openFiles(lns *listeners) (*files, error) {
 	}
 	f.keys.Log(n.log)
 	n.checkKeys()
-	f.certs, err = n.openCerts(f.connect, f.keys)
+	f.custom = control.NewCertificates(f.keys, n.log, n.cfg.domains())
+	f.certs, err = n.openCerts(f)
 	return f, err
 }
 
@@ -61,6 +64,7 @@ func (n *Node) assemble(ctx context.Context, lns *listeners, files *files, db st
 	p := &parts{
 		n: n, lns: lns, facts: facts, roster: identity.NewRoster(files.keys),
 		lookups: lookups.New(files.keys, n.log), names: control.NewNames(c.Domains...),
+		certificates: files.custom, authorities: control.NewAuthorities(),
 	}
 	shared := &control.Shared{Store: db, Settle: p.settle, Now: time.Now, Log: n.log}
 	made, err := n.ensureFirst(ctx, shared, files.keys)
@@ -90,7 +94,8 @@ func (n *Node) assemble(ctx context.Context, lns *listeners, files *files, db st
 	// What is stored comes in this order: who may do something, what policies look
 	// up, whose names are, endpoints, and their names, which agents then do not get.
 	p.cloud = snapshot.NewCloud(publisher, policies, p.binder, n.log)
-	p.follower = store.NewFollower(db, n.log, p.roster, p.lookups, p.names, p.cloud)
+	p.follower = store.NewFollower(db, n.log, p.roster, p.lookups, p.names, p.certificates, p.authorities, p.cloud)
+	p.issuance = control.NewIssuance(shared, files.keys, c.domains())
 	p.openResources(shared, files.keys, publisher)
 	return p, n.awaitDatabase(ctx, func() error { return p.follower.Load(ctx) })
 }
@@ -108,7 +113,7 @@ func (n *Node) newEdge(p *parts, files *files, router *route.Router, started tim
 		Extra: edgeListeners(c), TCPHost: c.TCPAddr, Listen: p.lns.take,
 		TrustedProxies: c.TrustedProxies, Limits: c.Edge, RedirectHTTP: max(0, c.RedirectHTTP), HTTPSPort: n.info.HTTPSPort,
 		ForwardedHeaders: edge.Forwarded(c.ForwardedHeaders), StartedAt: started,
-		Services: policy.Services{Address: p.facts.Fact, Secret: p.lookups.Secret, IPPolicy: p.lookups.IPPolicy},
+		Services: policy.Services{Address: p.facts.Fact, Secret: p.lookups.Secret, IPPolicy: p.lookups.IPPolicy, Authority: p.authorities.Authority},
 		Admit:    p.lookups.AdmitClient, Region: c.Region, AccessLog: c.AccessLog, Logger: n.log,
 	})
 }
@@ -158,12 +163,17 @@ type ports struct{ *edge.Server }
 
 // openCerts opens the certificates of the data directory, or the configured
 // ones.
-func (n *Node) openCerts(connect string, tickets certs.Sealer) (*certs.Store, error) {
-	host, _, _ := net.SplitHostPort(connect) // checked, or made by us
+func (n *Node) openCerts(f *files) (*certs.Store, error) {
+	host, _, _ := net.SplitHostPort(f.connect) // checked, or made by us
 	return certs.Open(certs.Config{
 		Dir: n.cfg.DataDir, Domains: n.cfg.Domains, AgentHost: host,
-		CertFile: n.cfg.TLSCert, KeyFile: n.cfg.TLSKey, Tickets: tickets, Logger: n.log,
+		CertFile: n.cfg.TLSCert, KeyFile: n.cfg.TLSKey, Tickets: f.keys, Custom: f.custom, Logger: n.log,
 	})
+}
+
+// domains is what the rules of reserved domains go by.
+func (c Config) domains() control.DomainsConfig {
+	return control.DomainsConfig{Domains: c.Domains, Region: c.Region}
 }
 
 func controlListeners(c Config) []claims.Listener {

@@ -173,6 +173,11 @@ type parts struct {
 	// public names are.
 	lookups *lookups.Lookups
 	names   *control.Names
+	// certificates are what names are served with, and authorities whose clients
+	// policies let in; issuance writes the certificates that the server has got.
+	certificates *control.Certificates
+	authorities  *control.Authorities
+	issuance     *control.Issuance
 	// cloud are the endpoints that stand on the server.
 	cloud *snapshot.Cloud
 	// follower keeps what traffic needs of the resources in step with the
@@ -189,7 +194,7 @@ func (p *parts) run(ctx context.Context) error {
 	// exchanges live on until the shutdown is through with them.
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
-	failed := make(chan error, 11) // one for each part below
+	failed := make(chan error, 12) // one for each part below
 	var wg sync.WaitGroup
 	start := func(name string, f func(context.Context) error) {
 		wg.Go(func() {
@@ -208,6 +213,7 @@ func (p *parts) run(ctx context.Context) error {
 	start("standing endpoints", p.cloud.Run)
 	start("tokens", func(ctx context.Context) error { return watchTokens(ctx, p.roster, p.tunnels.Revoke) })
 	start("refusals", p.gate.Run)
+	start("certificates", p.certificates.Run)
 	start("memory", keepSmall)
 	start("addresses", func(ctx context.Context) error { p.facts.Run(ctx); return nil })
 

@@ -22,7 +22,9 @@ func (p *parts) openResources(shared *control.Shared, keys *vault.Vault, live co
 		Auth: prover{p.gate}, Admit: p.lookups.AdmitAPI, Self: p.n.directory.Self, Origin: c.APIURL, Proxies: c.TrustedProxies, Origins: c.APIOrigins, Limits: c.API, Logger: p.n.log,
 		Resources: []control.Resource{
 			control.NewEndpoints(shared, p.binder, live),
-			control.NewDomains(shared, p.binder, control.DomainsConfig{Domains: c.Domains, Region: c.Region}),
+			control.NewDomains(shared, p.binder, c.domains()),
+			control.NewTLSCertificates(shared, keys),
+			control.NewCertificateAuthorities(shared),
 			control.NewIPPolicies(shared),
 			control.NewIPPolicyRules(shared),
 			control.NewIPRestrictions(shared),

@@ -162,14 +162,6 @@ func (b *Build) NameProblem(field string, code fault.Code, format string, args .
 	b.c.problem(at, b.path(field), code, format, args...)
 }
 
-// NotBuilt reports a setting that this version does not have yet. It refuses
-// the document, and only warns when a document is checked (decisions 40, 41).
-func (b *Build) NotBuilt(field, what string) {
-	b.failed = b.failed || !b.c.target.Check
-	at, _ := b.find(field)
-	b.c.add(at, b.path(field), fault.ActionNotBuilt, b.c.target.Check, what+": this is not built yet")
-}
-
 // IPPolicy notes that the field names an IP policy of the endpoint's account.
 func (b *Build) IPPolicy(field, id string) {
 	if !strings.HasPrefix(id, "ipp_") {
@@ -179,6 +171,15 @@ func (b *Build) IPPolicy(field, id string) {
 	at, _ := b.find(field)
 	b.c.program.ipPolicies = append(b.c.program.ipPolicies, Reference{ID: id, at: Diagnostic{
 		File: b.c.doc.file, Line: at.line, Column: at.column, Path: b.path(field), Code: fault.IPPolicyUnknown,
+	}})
+}
+
+// Authority notes that the field names a certificate authority of the endpoint's account. To know none by the id is no
+// mistake (decision 52).
+func (b *Build) Authority(field, id string) {
+	at, _ := b.find(field)
+	b.c.program.authorities = append(b.c.program.authorities, Reference{ID: id, at: Diagnostic{
+		File: b.c.doc.file, Line: at.line, Column: at.column, Path: b.path(field), Code: fault.PolicyValueInvalid, Warning: true,
 	}})
 }
 

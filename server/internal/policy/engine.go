@@ -18,8 +18,8 @@ type Program struct {
 	env   *expr.Env
 	rules [phases][]compiledRule
 	reads map[string]bool
-	// ipPolicies are those that actions name.
-	ipPolicies []Reference
+	// ipPolicies and authorities are those that actions name.
+	ipPolicies, authorities []Reference
 }
 
 type compiledRule struct {
@@ -58,6 +58,9 @@ func (p *Program) Reads(name string) bool { return p.reads[name] }
 // is for others to judge. The caller must not change it.
 func (p *Program) IPPolicies() []Reference { return p.ipPolicies }
 
+// Authorities returns where actions name certificate authorities, as [Program.IPPolicies] does.
+func (p *Program) Authorities() []Reference { return p.authorities }
+
 // Reference is a place in a document that names an object of the account.
 type Reference struct {
 	// ID is that of the object.
@@ -65,7 +68,7 @@ type Reference struct {
 	at Diagnostic
 }
 
-// Unknown is the mistake of a reference to nothing.
+// Unknown is the mistake of a reference to nothing, or the warning where that is none.
 func (r Reference) Unknown(what string) Diagnostic {
 	d := r.at
 	d.Message = fmt.Sprintf("the account has no %s %s", what, r.ID)

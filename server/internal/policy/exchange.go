@@ -142,6 +142,9 @@ type Services struct {
 	// IPPolicy returns the rules of an IP policy of an account, nil if there is
 	// none with the id. They do not change.
 	IPPolicy func(account, id string) *ipset.Rules
+	// Authority returns the certificate of an authority of an account, in PEM,
+	// and whether there is one with the id.
+	Authority func(account, id string) (string, bool)
 }
 
 // NewExchange returns an exchange for programs of an environment.
@@ -265,6 +268,15 @@ func (x *Exchange) IPPolicy(id string) *ipset.Rules {
 		return nil
 	}
 	return x.Services.IPPolicy(x.Endpoint.Account, id)
+}
+
+// Authority returns the certificate of an authority of the endpoint's account,
+// in PEM, as it is now, and whether there is one with the id.
+func (x *Exchange) Authority(id string) (string, bool) {
+	if x.Services.Authority == nil {
+		return "", false
+	}
+	return x.Services.Authority(x.Endpoint.Account, id)
 }
 
 // Respond sets the response to a new one with a body, and returns it. One that

@@ -37,6 +37,8 @@ type guarded struct {
 	binder   *claims.Binder
 	shared   *control.Shared
 	compiler *policy.Compiler
+	certs    *control.Certificates
+	issuance *control.Issuance
 	logged   *lines
 }
 
@@ -89,8 +91,11 @@ func guard(t *testing.T, more ...func(g *guarded) control.Resource) *guarded {
 	if err != nil {
 		t.Fatal(err)
 	}
-	follower := store.NewFollower(db, log, g.lookups, g.names)
+	cfg := control.DomainsConfig{Domains: []string{guardBase}, Region: "here"}
+	g.certs = control.NewCertificates(keys, log, cfg)
+	follower := store.NewFollower(db, log, g.lookups, g.names, g.certs)
 	g.shared = &control.Shared{Store: db, Now: time.Now, Settle: follower.Wait}
+	g.issuance = control.NewIssuance(g.shared, keys, cfg)
 	accounts := identity.Accounts()
 	if _, err := db.Update(t.Context(), func(tx store.Tx) error {
 		for _, account := range []string{identity.DefaultAccount, "ac_2"} {
@@ -110,7 +115,7 @@ func guard(t *testing.T, more ...func(g *guarded) control.Resource) *guarded {
 	go func() { followed <- follower.Run(ctx) }()
 	t.Cleanup(func() { cancel(); <-followed })
 	resources := []control.Resource{
-		control.NewDomains(g.shared, g.binder, control.DomainsConfig{Domains: []string{guardBase}, Region: "here"}),
+		control.NewDomains(g.shared, g.binder, cfg), control.NewTLSCertificates(g.shared, keys), control.NewCertificateAuthorities(g.shared),
 		control.NewIPPolicies(g.shared), control.NewIPPolicyRules(g.shared), control.NewIPRestrictions(g.shared),
 		control.NewVaults(g.shared), control.NewSecrets(g.shared, keys),
 	}

@@ -19,6 +19,9 @@ func made(t *testing.T, a *nodetest.API) map[string]string {
 	create := func(path string, fields map[string]any) { ids[path] = a.Create(path, fields) }
 	create("/endpoints", map[string]any{"url": "https://planted.internal", "traffic_policy": `{"on_http_request":[{"actions":[{"type":"deny"}]}]}`})
 	create("/reserved_domains", map[string]any{"domain": "planted.culvert.localhost"})
+	cert, key := nodetest.PEM(t, nodetest.Certificate(t, "planted.example.com"))
+	create("/tls_certificates", map[string]any{"certificate_pem": cert, "private_key_pem": key})
+	create("/certificate_authorities", map[string]any{"ca_pem": cert})
 	create("/ip_policies", map[string]any{"description": "planted"})
 	create("/ip_policy_rules", map[string]any{"ip_policy_id": ids["/ip_policies"], "cidr": "192.0.2.0/24", "action": "allow"})
 	create("/ip_restrictions", map[string]any{"type": "agent", "ip_policy_ids": []string{ids["/ip_policies"]}})

@@ -142,7 +142,6 @@ func TestMistakes(t *testing.T) {
 		"empty list":     {map[string]any{"mutual_tls_certificate_authorities": []string{}}, "2223"},
 		"bad authority":  {map[string]any{"mutual_tls_certificate_authorities": []string{"x"}}, "2204"},
 		"key for one":    {map[string]any{"mutual_tls_certificate_authorities": []string{key}}, "2204"},
-		"id":             {map[string]any{"mutual_tls_certificate_authorities": "ca_123"}, "ERR_CULVERT_1110"},
 		"strategy":       {map[string]any{"mutual_tls_verification_strategy": "x"}, "2222"},
 	} {
 		_, found := compile(t, policy.Target{Scheme: endpoint.HTTPS}, tt.config, "")
@@ -153,8 +152,44 @@ func TestMistakes(t *testing.T) {
 			t.Errorf("%s: %q shows a key", name, found.Error())
 		}
 	}
-	if _, found := compile(t, policy.Target{Scheme: endpoint.HTTPS, Check: true}, map[string]any{"mutual_tls_certificate_authorities": "ca_123"}, ""); found.Failed() || len(found) != 1 {
-		t.Errorf("a check of an id: got %q, want a warning", found.Error())
+}
+
+// TestT15_AuthoritiesByID are found when a connection comes, not when the policy is saved.
+func TestT15_AuthoritiesByID(t *testing.T) {
+	t.Parallel()
+	ca, _ := pair(t, "authority")
+	p, found := compile(t, policy.Target{Scheme: endpoint.HTTPS}, map[string]any{"mutual_tls_certificate_authorities": []string{"ca_123", "${'ca_456'}"}}, "")
+	if found.Failed() {
+		t.Fatal(found)
+	}
+	if named := p.Authorities(); len(named) != 1 || named[0].ID != "ca_123" || !named[0].Unknown("certificate authority").Warning {
+		t.Errorf("the policy names %v, want ca_123 and no mistake", named)
+	}
+	known := map[string]string{}
+	for _, tt := range []struct {
+		add          string
+		cas, unknown int
+	}{{"", 0, 2}, {"ca_456", 1, 1}, {"ca_123", 2, 0}} {
+		if tt.add != "" {
+			known[tt.add] = strings.TrimSpace(ca)
+		}
+		x := policy.NewExchange(p.Env(), &policy.Conn{SNI: "h.example"})
+		x.Endpoint.Account = "ac_1"
+		x.Services.Authority = func(account, id string) (string, bool) {
+			pem, ok := known[id]
+			return pem, ok && account == "ac_1"
+		}
+		if _, err := p.Run(t.Context(), policy.OnTCPConnect, x); err != nil {
+			t.Fatal(err)
+		}
+		got, pool := x.Conn.Terminate, x509.NewCertPool()
+		pool.AppendCertsFromPEM(got.ClientCAs)
+		if n := strings.Count(string(got.ClientCAs), "BEGIN CERTIFICATE"); n != tt.cas || got.ClientAuth != tls.RequireAndVerifyClientCert || tt.cas > 0 == pool.Equal(x509.NewCertPool()) {
+			t.Errorf("with %d known: got %d authorities and %v, want %d and a verified certificate", len(known), n, got.ClientAuth, tt.cas)
+		}
+		if warnings, _ := x.Result("terminate_tls.warnings"); len(warnings.([]string)) != tt.unknown {
+			t.Errorf("with %d known: got warnings %v, want %d", len(known), warnings, tt.unknown)
+		}
 	}
 }
 

@@ -118,7 +118,8 @@ func (a *action) buildClient(c *config, b *policy.Build) {
 		case !fixed:
 			a.cas = append(a.cas, t)
 		case strings.HasPrefix(text, "ca_"):
-			b.NotBuilt(at, "ids of certificate authorities in terminate-tls")
+			b.Authority(at, text)
+			a.cas = append(a.cas, t)
 		default:
 			ca, err := authorities(text)
 			if err != nil {
@@ -186,7 +187,8 @@ func (a *action) pair(x *policy.Exchange) (*tls.Certificate, error) {
 	return &pair, nil
 }
 
-// addAuthorities evaluates the authorities that are known only now. Ids are
+// addAuthorities adds the authorities that are known only now: those with an
+// id, as they are at this moment, and those of an expression. Unknown ids are
 // passed over with a warning; if none is left that could check a certificate,
 // an empty list refuses every client.
 func (a *action) addAuthorities(x *policy.Exchange, settings *policy.Terminate) ([]string, error) {
@@ -200,7 +202,11 @@ func (a *action) addAuthorities(x *policy.Exchange, settings *policy.Terminate) 
 			return nil, err
 		}
 		if strings.HasPrefix(text, "ca_") {
-			warnings = append(warnings, "there is no certificate authority with the id "+strings.ToValidUTF8(text[:min(len(text), 64)], ""))
+			if ca, ok := x.Authority(text); ok {
+				settings.ClientCAs = append(append(settings.ClientCAs, ca...), '\n') // a text need not end with one
+			} else {
+				warnings = append(warnings, "there is no certificate authority with the id "+strings.ToValidUTF8(text[:min(len(text), 64)], ""))
+			}
 			continue
 		}
 		ca, err := authorities(text)

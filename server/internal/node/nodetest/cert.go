@@ -6,7 +6,9 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"math/big"
+	"strings"
 	"testing"
 	"time"
 )
@@ -42,4 +44,18 @@ func Pool(tb testing.TB, certs ...tls.Certificate) *x509.CertPool {
 		pool.AddCert(c.Leaf)
 	}
 	return pool
+}
+
+// PEM returns a certificate made by [Certificate] and its key as text.
+func PEM(tb testing.TB, c tls.Certificate) (certificate, key string) {
+	tb.Helper()
+	der, err := x509.MarshalPKCS8PrivateKey(c.PrivateKey)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	var chain strings.Builder
+	for _, raw := range c.Certificate {
+		_ = pem.Encode(&chain, &pem.Block{Type: "CERTIFICATE", Bytes: raw}) // a Builder takes all
+	}
+	return chain.String(), string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
 }
