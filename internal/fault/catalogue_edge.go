@@ -6,6 +6,8 @@ const (
 	EndpointOffline Code = "ERR_NGROK_3200"
 	// TunnelNotFound is the older form of EndpointOffline. Argument: the tunnel.
 	TunnelNotFound Code = "ERR_NGROK_3209"
+	// AccountBarred means that whoever owns the endpoint is suspended. Argument: the endpoint's URL.
+	AccountBarred Code = "ERR_NGROK_3208"
 	// NoMember means that an endpoint is known but no member of it can serve now. Argument: the URL.
 	NoMember Code = "ERR_NGROK_724"
 	// UpstreamUnreachable means that the agent could not connect to its upstream. Arguments: the upstream's address, the error.
@@ -45,6 +47,11 @@ func edgeEntries() []Entry {
 			Code: TunnelNotFound, Status: 404, Title: "Tunnel not found",
 			Message: "The tunnel %s does not exist any more.",
 			Remedy:  "Start the agent that serves it again.",
+		},
+		{
+			Code: AccountBarred, Status: 403, Title: "Endpoint is suspended",
+			Message: "The endpoint %s does not serve anybody: the account that it belongs to is suspended on this server.",
+			Remedy:  "Tell the owner of the endpoint, who has to ask whoever runs the server.",
 		},
 		{
 			Code: NoMember, Status: 503, Title: "Endpoint is not able to serve",

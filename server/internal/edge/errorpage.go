@@ -260,7 +260,7 @@ func side(f *fault.Error) whose {
 	switch f.Code {
 	case fault.Internal, fault.Draining, fault.Overloaded, fault.MixedPool:
 		return sideServer
-	case fault.EndpointOffline, fault.TunnelNotFound:
+	case fault.EndpointOffline, fault.TunnelNotFound, fault.AccountBarred:
 		return sideService
 	default:
 	}

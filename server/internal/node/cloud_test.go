@@ -371,8 +371,8 @@ func TestStoredEndpointsAfterARestart(t *testing.T) {
 	}
 }
 
-// TestEndpointsOfASuspendedAccount end at once, with what goes through them, and are back afterwards.
-func TestEndpointsOfASuspendedAccount(t *testing.T) {
+// TestA2_EndpointsOfASuspendedAccount say so at once, end what goes through them, and are back afterwards.
+func TestA2_EndpointsOfASuspendedAccount(t *testing.T) {
 	t.Parallel()
 	s := nodetest.Start(t)
 	other := s.NewAccount("other")
@@ -398,15 +398,29 @@ func TestEndpointsOfASuspendedAccount(t *testing.T) {
 	if err := s.Node.Directory().Suspend(t.Context(), other.ID, false); err != nil {
 		t.Fatal(err)
 	}
-	if resp, _ := s.Get(url); resp.StatusCode != 404 {
-		t.Errorf("an endpoint of a suspended account: got %d, want 404", resp.StatusCode)
+	barred := func() {
+		t.Helper()
+		resp, body := s.Get(url)
+		if code := resp.Header.Get("Ngrok-Error-Code"); resp.StatusCode != 403 || code != "ERR_NGROK_3208" {
+			t.Errorf("an endpoint of a suspended account: got %d %s, want 403 ERR_NGROK_3208", resp.StatusCode, code)
+		}
+		if strings.Contains(body, other.ID) {
+			t.Errorf("the page names the account: %s", body)
+		}
 	}
+	barred()
 	if _, err := io.ReadAll(others); err != nil && !strings.Contains(err.Error(), "reset") {
 		t.Errorf("its connection ended with %v", err)
 	}
 	if err := echo(own); err != nil {
 		t.Errorf("another account's connection: %v", err)
 	}
+	again := s.Dial("127.0.0.1:20002")
+	if err := echo(again); err == nil {
+		t.Error("a connection to an endpoint of a suspended account is served")
+	}
+	s.Restart()
+	barred()
 	if err := s.Node.Directory().Suspend(t.Context(), other.ID, true); err != nil {
 		t.Fatal(err)
 	}

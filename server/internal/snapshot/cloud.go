@@ -44,7 +44,7 @@ type Cloud struct {
 	mu       sync.Mutex
 	standing map[string]*stored // guarded by mu, as is all below
 	programs map[programKey]*program
-	// suspended are the accounts whose endpoints are kept out of the table, though not out of their places.
+	// suspended are the accounts whose endpoints answer nothing but that they are barred.
 	suspended map[string]bool
 	// waiting are the endpoints whose places others have.
 	waiting map[string]*claims.Standing
@@ -53,7 +53,7 @@ type Cloud struct {
 // stored is a stored endpoint in the table.
 type stored struct {
 	route   *route.Endpoint
-	program *program
+	program *program           // nil if it is barred
 	end     context.CancelFunc // of the endpoint's Gone
 }
 
@@ -256,9 +256,12 @@ func (c *Cloud) put(changes []*change, s *claims.Standing) []*change {
 	}
 	delete(c.waiting, s.ID)
 	if c.suspended[s.Account] {
-		return c.remove(changes, s.ID, 0)
+		return c.bar(changes, s)
 	}
 	old := c.standing[s.ID]
+	if old != nil && old.program == nil {
+		changes, old = c.remove(changes, s.ID, 0), nil
+	}
 	p := c.use(s)
 	if old != nil && old.program == p && old.route.Key.URL == s.URL && old.route.Pooled == s.Pooled {
 		c.release(p)
@@ -277,6 +280,19 @@ func (c *Cloud) put(changes []*change, s *claims.Standing) []*change {
 	return append(changes, &change{drop: old.route, add: now.route})
 }
 
+// bar adds the change that lets an endpoint of a suspended account answer with fault.AccountBarred, and ends what goes
+// through it.
+func (c *Cloud) bar(changes []*change, s *claims.Standing) []*change {
+	old := c.standing[s.ID]
+	if old != nil && old.program == nil && old.route.Key.URL == s.URL && old.route.Pooled == s.Pooled {
+		return changes
+	}
+	changes = c.remove(changes, s.ID, 0)
+	r := &route.Endpoint{ID: s.ID, Account: s.Account, Key: s.Key(), Pooled: s.Pooled, Upstream: barred{s.URL}}
+	c.standing[s.ID] = &stored{route: r, end: func() {}}
+	return append(changes, &change{add: r})
+}
+
 // remove adds the change that takes an endpoint out of the table, and ends what goes through it after a while.
 func (c *Cloud) remove(changes []*change, id string, after time.Duration) []*change {
 	old := c.standing[id]
@@ -284,7 +300,9 @@ func (c *Cloud) remove(changes []*change, id string, after time.Duration) []*cha
 		return changes
 	}
 	delete(c.standing, id)
-	c.release(old.program)
+	if old.program != nil {
+		c.release(old.program)
+	}
 	time.AfterFunc(after, old.end)
 	return append(changes, &change{drop: old.route})
 }
@@ -328,4 +346,12 @@ type nobody struct{ url endpoint.URL }
 // Dial fails with fault.CloudUnanswered.
 func (n nobody) Dial(context.Context, wire.ProxyHeader) (net.Conn, error) {
 	return nil, fault.New(fault.CloudUnanswered, n.url.String())
+}
+
+// barred is the upstream of an endpoint whose account is suspended.
+type barred struct{ url endpoint.URL }
+
+// Dial fails with fault.AccountBarred.
+func (b barred) Dial(context.Context, wire.ProxyHeader) (net.Conn, error) {
+	return nil, fault.New(fault.AccountBarred, b.url.String())
 }
