@@ -116,7 +116,7 @@ func All() []Entry {
 func entries() []Entry {
 	return slices.Concat(edgeEntries(), requestEntries(), sessionEntries(), nameEntries(), bindEntries(),
 		agentEntries(), cliEntries(), serverEntries(), policyEntries(), changeEntries(), callEntries(), storeEntries(),
-		apiEntries(), restEntries(), vaultEntries(), identityEntries(), cloudEntries(), ipEntries(), domainEntries(), certificateEntries())
+		apiEntries(), restEntries(), vaultEntries(), identityEntries(), cloudEntries(), ipEntries(), domainEntries(), certificateEntries(), addressEntries())
 }
 
 // index is built on first use and never changed afterwards.

@@ -58,7 +58,7 @@ func (e *exchange) routed() bool {
 }
 
 // prefixes are those of ids, by package, where they are not of the rows.
-var prefixes = map[string]string{"tunnel_sessions": "ts", "tunnels": "tn", "reserved_addrs": "ra", "tls_certificates": "cert", "certificate_authorities": "ca"}
+var prefixes = map[string]string{"tunnel_sessions": "ts", "tunnels": "tn", "tls_certificates": "cert", "certificate_authorities": "ca"}
 
 func prefix(pkg string) string {
 	for _, r := range rows() {

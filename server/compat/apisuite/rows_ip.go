@@ -3,16 +3,29 @@ package apisuite
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 )
 
-// addresses are the resources of api.md 2.6 and 2.7.
+// addresses are the resources of api.md 2.3, 2.6 and 2.7.
 func addresses() []row {
 	policy := func(t *testing.T, w *World, n int) string {
 		t.Helper()
 		return w.one(t, "ip_policies", Fields{"description": fmt.Sprint("needed ", n)})
 	}
 	return []row{
+		{
+			pkg: "reserved_addrs", prefix: "ra", texts: texts, nothing: 506, filter: slices.Concat(usual, []string{"addr", "region"}),
+			make:   func(_ *testing.T, _ *World, n int) Fields { return noted(n, nil) },
+			change: with(nil),
+			refuse: func(*testing.T, *World) []refused {
+				return []refused{
+					{Fields{"region": "moon"}, 500},
+					{Fields{"description": strings.Repeat("x", 256)}, 504},
+					{Fields{"metadata": strings.Repeat("x", 4097)}, 505},
+				}
+			},
+		},
 		{
 			pkg: "ip_policies", prefix: "ipp", texts: texts, nothing: 1400, filter: usual,
 			make:   func(_ *testing.T, _ *World, n int) Fields { return noted(n, nil) },

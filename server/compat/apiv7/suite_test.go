@@ -12,7 +12,7 @@ var missing = []string{
 	"abuse_reports", "agent_ingresses",
 	"application_sessions", "application_users",
 	"event_destinations", "event_subscriptions", "event_sources",
-	"kubernetes_operators", "reserved_addrs",
+	"kubernetes_operators",
 	"ssh_certificate_authorities", "ssh_credentials", "ssh_host_certificates", "ssh_user_certificates",
 }
 

@@ -13,7 +13,7 @@ var missing = []string{
 	"ai_gateway_api_keys", "ai_gateway_provider_keys",
 	"application_sessions", "application_users",
 	"event_destinations", "event_subscriptions", "event_sources",
-	"kubernetes_operators", "reserved_addrs",
+	"kubernetes_operators",
 	"ssh_certificate_authorities", "ssh_credentials", "ssh_host_certificates", "ssh_user_certificates",
 }
 

@@ -75,6 +75,7 @@ func resources(t *testing.T, domain string) []resource {
 			patch: append(texts, "traffic_policy", "bindings", "pooling_enabled"), change: rewritten,
 			config: with("url", "HTTPS://terraform."+domain+":443", "traffic_policy", policyText, "bindings", []string{"public"}, "pooling_enabled", false),
 		},
+		{name: "tcp_address", pkg: "reserved_addrs", post: append(texts, "region"), patch: texts, config: noted, change: rewritten},
 		{name: "ip_policy", pkg: "ip_policies", post: texts, patch: texts, config: noted, change: rewritten},
 		{
 			name: "ip_policy_rule", pkg: "ip_policy_rules", post: append(texts, "cidr", "ip_policy_id", "action"), patch: append(texts, "cidr"),

@@ -153,11 +153,16 @@ func (b *Binder) Reserved(account string, u endpoint.URL) string {
 	return b.cfg.Names.Reserved(account, u.Host)
 }
 
-// checkTCP judges a TCP address: the server's name for such addresses and a port of its range.
+// checkTCP judges a TCP address: the server's name for such addresses and a port of its range, or one that is reserved
+// since it was in it.
 func (b *Binder) checkTCP(u endpoint.URL) error {
-	if b.isTCPHost(u.Host) && (b.inRange(u.Port) || slices.Contains(b.cfg.Extra, Listener{endpoint.TCP, u.Port})) {
+	if b.isTCPHost(u.Host) && (b.inRange(u.Port) || b.reserved(u.Port) || slices.Contains(b.cfg.Extra, Listener{endpoint.TCP, u.Port})) {
 		return nil
 	}
+	return b.unknownAddress(u)
+}
+
+func (b *Binder) unknownAddress(u endpoint.URL) error {
 	return fault.New(fault.TCPAddressUnknown, u, fmt.Sprintf("tcp://%s:%d", b.tcpHost, b.cfg.TCPFirst)+" (ports "+rangeText(b.cfg)+")")
 }
 

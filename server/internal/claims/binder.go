@@ -77,6 +77,8 @@ type Config struct {
 	// Names knows whose a public name is. Nil means that everybody may have all names under a base domain, and
 	// nobody others (decisions.md 18).
 	Names Names
+	// Addresses knows whose TCP ports are. Nil means that nobody has reserved any.
+	Addresses Addresses
 	// KnowsIPPolicy says whether an account has an IP policy that a traffic policy names. Nil means that it is
 	// not asked.
 	KnowsIPPolicy func(account, id string) bool

@@ -111,6 +111,7 @@ func (b *Binder) tryPlace(agent wire.Agent, r request, want claim, free bool) (c
 	}
 	p := placeOf(want.account, at)
 	s := b.sites[p]
+	reserved := b.reservedFor(p, want.account, free)
 	switch {
 	case s != nil && s.busy != nil && free:
 		return nil, false, nil, closing, errTaken
@@ -120,6 +121,8 @@ func (b *Binder) tryPlace(agent wire.Agent, r request, want claim, free bool) (c
 		return c, false, nil, closing, b.takeOver(c, s, agent, r)
 	case s != nil && free, b.foreign(p, want.account):
 		return nil, false, nil, closing, errTaken
+	case reserved != nil:
+		return nil, false, nil, closing, reserved
 	case len(b.byID)-b.held.Len()+b.storedClaims >= b.limits.Load().Endpoints:
 		return nil, false, nil, closing, errFull
 	}
@@ -293,6 +296,8 @@ func (b *Binder) refusal(err error, u endpoint.URL) error {
 		return nil
 	case errors.Is(err, errTaken):
 		return fault.New(fault.URLTaken, b.Show(u))
+	case errors.Is(err, errForeign):
+		return fault.New(fault.AddressForeign, b.TCPAddress(u.Port))
 	case errors.Is(err, errBusy):
 		return fault.Wrap(err, fault.TCPPortBusy, u.Port)
 	case errors.Is(err, errFails):

@@ -90,7 +90,7 @@ func (b *Binder) urlRefusal(f *fault.Error, text string, u endpoint.URL) *fault.
 		return fault.Wrap(f, fault.EndpointScheme, text)
 	case fault.PortRefused:
 		return fault.Wrap(f, fault.EndpointPort, int(u.Port), string(u.Scheme), b.allowedPorts(u.Scheme))
-	case fault.NameNotReserved, fault.TCPAddressUnknown, fault.WildcardNotReserved, fault.NameForeign, fault.NameNested, fault.NameOfAdministrator:
+	case fault.NameNotReserved, fault.TCPAddressUnknown, fault.AddressForeign, fault.WildcardNotReserved, fault.NameForeign, fault.NameNested, fault.NameOfAdministrator:
 		return fault.Wrap(f, fault.EndpointNotReserved, text, why)
 	case fault.BindingInvalid, fault.BindingRepeated:
 		return fault.Wrap(f, fault.EndpointBinding, why)

@@ -121,6 +121,9 @@ func (b *Binder) storedRefusal(err error, u endpoint.URL) error {
 		return fault.New(fault.EndpointAlone, b.Show(u))
 	case errors.Is(err, errTaken):
 		return fault.New(fault.EndpointTaken, b.Show(u))
+	case errors.Is(err, errForeign):
+		f := fault.New(fault.AddressForeign, b.TCPAddress(u.Port))
+		return b.urlRefusal(f, b.Show(u), u)
 	case errors.Is(err, errFull):
 		return fault.New(fault.EndpointsTooMany, b.limits.Load().Endpoints)
 	}

@@ -43,7 +43,7 @@ func why(err error) error {
 // the oldest first.
 func (b *Binder) claimRandomPort(ctx context.Context, agent wire.Agent, r request, id string) (*claim, error) {
 	if b.cfg.TCPLast == 0 {
-		return nil, fault.New(fault.NoPortFree, rangeText(b.cfg), "it is empty")
+		return nil, b.NoPortFree()
 	}
 	want := claim{id: id, account: agent.Account, url: endpoint.URL{Scheme: endpoint.TCP, Host: b.tcpHost}, random: true}
 	var failed error
@@ -110,7 +110,7 @@ func (b *Binder) inRange(port uint16) bool {
 func (b *Binder) portUse() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	total, online, held := 0, 0, 0
+	total, online, held, reserved := 0, 0, 0, 0
 	for p := int(b.cfg.TCPFirst); p <= int(b.cfg.TCPLast); p++ {
 		if p == 0 {
 			continue
@@ -119,14 +119,21 @@ func (b *Binder) portUse() string {
 		s := b.sites[place{port: uint16(p)}] //nolint:gosec // within the range
 		switch {
 		case s == nil || len(s.members) == 0:
+			if b.reserved(uint16(p)) { //nolint:gosec // as above
+				reserved++
+			}
 		case s.online():
 			online++
 		default:
 			held++
 		}
 	}
-	return fmt.Sprintf("of %d ports %d are online, %d are held for agents that were lost, and %d cannot be opened",
-		total, online, held, total-online-held)
+	kept := ""
+	if reserved > 0 {
+		kept = fmt.Sprintf("%d are reserved, ", reserved)
+	}
+	return fmt.Sprintf("of %d ports %d are online, %s%d are held for agents that were lost, and %d cannot be opened",
+		total, online, kept, held, total-online-held-reserved)
 }
 
 // online reports whether an agent has the site, rather than only being awaited.

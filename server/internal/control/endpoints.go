@@ -151,6 +151,7 @@ func (e *endpoints) derive(caller *Caller, a *api.Endpoint, u endpoint.URL) {
 	a.Proto, a.Scheme, a.Host, a.Port = string(u.Scheme), string(u.Scheme), u.Host, e.binder.Port(u)
 	a.Hostport = a.Host + ":" + strconv.Itoa(int(a.Port))
 	a.Domain = caller.ref("/reserved_domains", e.binder.Reserved(caller.Account, u))
+	a.TCPAddr = caller.ref("/reserved_addrs", e.binder.ReservedAddress(caller.Account, u))
 }
 
 // Get returns an endpoint, whoever it belongs to.

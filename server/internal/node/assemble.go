@@ -63,7 +63,7 @@ func (n *Node) assemble(ctx context.Context, lns *listeners, files *files, db st
 	}
 	p := &parts{
 		n: n, lns: lns, facts: facts, roster: identity.NewRoster(files.keys),
-		lookups: lookups.New(files.keys, n.log), names: control.NewNames(c.Domains...),
+		lookups: lookups.New(files.keys, n.log), names: control.NewNames(c.Domains...), addresses: control.NewAddresses(),
 		certificates: files.custom, authorities: control.NewAuthorities(),
 	}
 	shared := &control.Shared{Store: db, Settle: p.settle, Now: time.Now, Log: n.log}
@@ -75,7 +75,7 @@ func (n *Node) assemble(ctx context.Context, lns *listeners, files *files, db st
 	n.describe(lns, files, made)
 	ports := &ports{}
 	p.binder, err = claims.New(claims.Config{
-		Sealer: files.keys, Policies: policies, ACL: p.roster, Names: p.names, KnowsIPPolicy: p.lookups.KnowsIPPolicy, KnowsSecret: p.lookups.KnowsSecret,
+		Sealer: files.keys, Policies: policies, ACL: p.roster, Names: p.names, Addresses: p.addresses, KnowsIPPolicy: p.lookups.KnowsIPPolicy, KnowsSecret: p.lookups.KnowsSecret,
 		Domains: c.Domains, HTTPPort: n.info.HTTPPort, HTTPSPort: n.info.HTTPSPort, Extra: controlListeners(c),
 		TCPFirst: c.TCPPorts.First, TCPLast: c.TCPPorts.Last, Ports: ports, Limits: c.Endpoints, Logger: n.log,
 	})
@@ -92,9 +92,9 @@ func (n *Node) assemble(ctx context.Context, lns *listeners, files *files, db st
 	ports.Server = p.edge
 	n.tunnels, n.binder, n.certs, n.edge = p.tunnels, p.binder, files.certs, p.edge
 	// What is stored comes in this order: who may do something, what policies look
-	// up, whose names are, endpoints, and their names, which agents then do not get.
+	// up, whose names and addresses are, endpoints, and their names, which agents then do not get.
 	p.cloud = snapshot.NewCloud(publisher, policies, p.binder, n.log)
-	p.follower = store.NewFollower(db, n.log, p.roster, p.lookups, p.names, p.certificates, p.authorities, p.cloud)
+	p.follower = store.NewFollower(db, n.log, p.roster, p.lookups, p.names, p.addresses, p.certificates, p.authorities, p.cloud)
 	p.issuance = control.NewIssuance(shared, files.keys, c.domains())
 	p.openResources(shared, files.keys, publisher)
 	return p, n.awaitDatabase(ctx, func() error { return p.follower.Load(ctx) })

@@ -173,6 +173,8 @@ type parts struct {
 	// public names are.
 	lookups *lookups.Lookups
 	names   *control.Names
+	// addresses knows whose TCP ports are.
+	addresses *control.Addresses
 	// certificates are what names are served with, and authorities whose clients
 	// policies let in; issuance writes the certificates that the server has got.
 	certificates *control.Certificates

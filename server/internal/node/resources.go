@@ -23,6 +23,7 @@ func (p *parts) openResources(shared *control.Shared, keys *vault.Vault, live co
 		Resources: []control.Resource{
 			control.NewEndpoints(shared, p.binder, live),
 			control.NewDomains(shared, p.binder, c.domains()),
+			control.NewReservedAddresses(shared, p.binder, c.Region),
 			control.NewTLSCertificates(shared, keys),
 			control.NewCertificateAuthorities(shared),
 			control.NewIPPolicies(shared),
