@@ -72,12 +72,12 @@ func bindEntries() []Entry {
 		{
 			Code: TCPAddressUnknown, Status: 403, Title: "Not an address of this server",
 			Message: "%s is not a TCP address of this server; addresses look like %s.",
-			Remedy:  "Use tcp:// alone to get an address from the server, or a port of its range.",
+			Remedy:  "Use the host and a port as shown there. An agent that asks for tcp:// alone gets an address from the server.",
 		},
 		{
 			Code: NameNotReserved, Status: 403, Title: "The name is not one of this server's",
 			Message: "The name %s is not under a base domain of this server (%s), and nobody reserved it here.",
-			Remedy:  "Use a name under a base domain, such as %[3]s, or leave the URL empty to get one.",
+			Remedy:  "Reserve it first: culvert api reserved-domains create --domain %[1]s. Or use a name under a base domain, such as %[3]s.",
 		},
 		{
 			Code: ProtoUnknown, Status: 400, Title: "Protocol not known",

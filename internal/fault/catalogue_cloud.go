@@ -16,7 +16,7 @@ const (
 	EndpointUpdateEmpty Code = "ERR_NGROK_18004"
 	// EndpointSchemeFixed means that an update has a URL of another scheme. Arguments: the scheme, the other one.
 	EndpointSchemeFixed Code = "ERR_NGROK_18005"
-	// EndpointNotReserved means that the account may not have the name or address. Arguments: the URL, why.
+	// EndpointNotReserved means that the account may not have the name or address. Arguments: the URL, why, as a sentence without its full stop.
 	EndpointNotReserved Code = "ERR_NGROK_18006"
 	// EndpointBinding means that the bindings are not one known binding. Argument: why.
 	EndpointBinding Code = "ERR_NGROK_18007"
@@ -56,7 +56,7 @@ func cloudEntries() []Entry {
 		{Code: EndpointPolicyInvalid, Status: 400, Title: "The traffic policy is not valid", Message: "The traffic policy is not valid (mistakes: %d).", Remedy: "Correct the policy at these places; culvert policy check tells them too."},
 		{Code: EndpointUpdateEmpty, Status: 400, Title: "Nothing to update", Message: "The update names no field of the endpoint.", Remedy: "Name at least one field that is to change."},
 		{Code: EndpointSchemeFixed, Status: 400, Title: "The scheme cannot be changed", Message: "The endpoint has the scheme %s, and its URL cannot become one of %s.", Remedy: "Make another endpoint and delete this one."},
-		{Code: EndpointNotReserved, Status: 400, Title: "The name is not yours", Message: "The endpoint cannot have the URL %q: %s.", Remedy: "Use a name under a base domain of this server, a TCP port of its range, or a name in .internal."},
+		{Code: EndpointNotReserved, Status: 400, Title: "The name is not yours", Message: "The endpoint cannot have the URL %q. %s.", Remedy: "Use a name under a base domain of this server, a name that you have reserved, a TCP port of its range, or a name in .internal."},
 		{Code: EndpointBinding, Status: 400, Title: "Binding not valid", Message: "The bindings are not valid: %s.", Remedy: "Give one of public and internal, or none: then the URL decides."},
 		{Code: EndpointTaken, Status: 400, Title: "The URL is taken", Message: "Another endpoint has the URL %s.", Remedy: "Delete or stop the other one, or let both share the URL: set pooling_enabled on each."},
 		{Code: EndpointPolicyMissing, Status: 400, Title: "The traffic policy is missing", Message: "An endpoint without an agent has to have a traffic policy.", Remedy: "Give a traffic_policy that answers every request, for example with custom-response or forward-internal."},

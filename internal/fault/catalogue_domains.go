@@ -96,7 +96,7 @@ func domainEntries() []Entry {
 		{Code: DomainPlaceTwice, Status: 400, Title: "Place stands twice", Message: "The entry %q of resolves_to stands there twice.", Remedy: "Give it once."},
 		{Code: DomainKeyType, Status: 400, Title: "Unknown type of keys", Message: "The field %q is not valid: %s.", Remedy: "Give ecdsa or rsa."},
 		{Code: CertificateUnknown, Status: 404, Title: "Certificate not found", Message: "There is no certificate with the id %q.", Remedy: "List your certificates with culvert api tls-certificates list."},
-		{Code: WildcardNotReserved, Status: 403, Title: "The wildcard is not reserved", Message: "The wildcard %s is not under a base domain of this server, and you have not reserved it.", Remedy: "Reserve it first: culvert api reserved-domains create --domain NAME."},
+		{Code: WildcardNotReserved, Status: 403, Title: "The wildcard is not reserved", Message: "The wildcard %s is not under a base domain of this server, and you have not reserved it.", Remedy: "Reserve it first: culvert api reserved-domains create --domain '%[1]s'."},
 		{Code: NameForeign, Status: 403, Title: "The name belongs to another account", Message: "Another account has reserved %s, or a name above it.", Remedy: "Use another name."},
 		{Code: NameNested, Status: 403, Title: "The name is not reserved", Message: "%s is more than one label under %s, and you have not reserved it.", Remedy: "Reserve it first: culvert api reserved-domains create --domain %[1]s. Names with one label need no reservation."},
 		{Code: NameOfAdministrator, Status: 403, Title: "The name is the administrator's", Message: "%s belongs to the account of the server's administrator.", Remedy: "Use a name below it."},

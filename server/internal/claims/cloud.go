@@ -71,13 +71,24 @@ func (b *Binder) StoredURL(text string, bindings []string) (endpoint.URL, error)
 	if err == nil && u.Host == "" {
 		return u, fault.New(fault.EndpointURLInvalid, text, "it has no host")
 	}
+	stored := u
 	if err == nil {
-		u, err = b.stored(u, bindings)
+		stored, err = b.stored(u, bindings)
 	}
 	if err != nil {
 		return endpoint.URL{}, b.urlRefusal(fault.From(err), text, u)
 	}
-	return u, nil
+	return stored, nil
+}
+
+// portMissing tells what a TCP address is to look like: the server chooses none for an endpoint without an agent.
+func (b *Binder) portMissing(f *fault.Error, u endpoint.URL) *fault.Error {
+	g := *f
+	if u.Port = 5432; BindingOf(u) != endpoint.Internal {
+		u.Host, u.Port = b.tcpHost, b.cfg.TCPFirst
+	}
+	g.Remedy = "Add a port, as in " + u.String() + "."
+	return &g
 }
 
 // urlRefusal turns what an agent is told about a URL into what the API says (api.md 2.1).
@@ -91,12 +102,16 @@ func (b *Binder) urlRefusal(f *fault.Error, text string, u endpoint.URL) *fault.
 	case fault.PortRefused:
 		return fault.Wrap(f, fault.EndpointPort, int(u.Port), string(u.Scheme), b.allowedPorts(u.Scheme))
 	case fault.NameNotReserved, fault.TCPAddressUnknown, fault.AddressForeign, fault.WildcardNotReserved, fault.NameForeign, fault.NameNested, fault.NameOfAdministrator:
-		return fault.Wrap(f, fault.EndpointNotReserved, text, why)
+		g := fault.Wrap(f, fault.EndpointNotReserved, text, why)
+		g.Remedy = f.Remedy // it depends on the reason
+		return g
 	case fault.BindingInvalid, fault.BindingRepeated:
 		return fault.Wrap(f, fault.EndpointBinding, why)
 	case fault.KubernetesScheme:
 		return fault.Wrap(f, fault.EndpointKubernetesScheme)
-	case fault.URLExtraPart, fault.URLTrailingSlash, fault.PortMissing, fault.NameKept, fault.BindingNotBuilt,
+	case fault.PortMissing:
+		return b.portMissing(f, u)
+	case fault.URLExtraPart, fault.URLTrailingSlash, fault.NameKept, fault.BindingNotBuilt,
 		fault.PublicInternal, fault.InternalSuffix, fault.InternalDepth, fault.KubernetesHost:
 		return f
 	default:

@@ -265,6 +265,30 @@ func TestEndpointPortRefusalNamesThePorts(t *testing.T) {
 	}
 }
 
+// What to do about a name or address depends on why it cannot be had.
+func TestEndpointRefusalsSayWhatToDo(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	for url, want := range map[string]string{
+		"https://shop.example.net":  "culvert api reserved-domains create --domain shop.example.net.",
+		"https://*.example.net":     "culvert api reserved-domains create --domain ",
+		"tcp://example.com":         "Add a port, as in tcp://localhost:20000.",
+		"tcp://shop.example.com":    "Add a port, as in tcp://localhost:20000.",
+		"tcp://db.internal":         "Add a port, as in tcp://db.internal:5432.",
+		"tcp://example.com:21000":   "Use the host and a port as shown there.",
+		"tcp://a.example.com:20000": "Use the host and a port as shown there.",
+	} {
+		_, err := c.create(url, nil)
+		f := fault.From(err)
+		if err == nil || !strings.Contains(f.Remedy, want) {
+			t.Errorf("%s: got %v with the remedy %q, want %q", url, err, f.Remedy, want)
+		}
+		if strings.Contains(f.Message, ": The") || strings.Contains(f.Message, "..") {
+			t.Errorf("%s: got the message %q", url, f.Message)
+		}
+	}
+}
+
 // What a policy lacks is told with the inner code and its place (api.md 6.3).
 func TestEndpoints40_PoliciesThatMayNotAnswer(t *testing.T) {
 	t.Parallel()

@@ -215,6 +215,9 @@ func TestDomainInUse(t *testing.T) {
 	g.refused(400, fault.EndpointNotReserved, "POST", "/endpoints", `{"url":"https://shop.example.net",`+policy+`}`)
 	g.refused(400, fault.EndpointNotReserved, "POST", "/endpoints", `{"url":"https://x.shop.example.org",`+policy+`}`, asTwo)
 	g.refused(400, fault.EndpointNotReserved, "POST", "/endpoints", `{"url":"https://x.y.`+guardBase+`",`+policy+`}`, asTwo)
+	if _, got := g.do("POST", "/endpoints", `{"url":"https://x.y.`+guardBase+`",`+policy+`}`, asTwo); !strings.Contains(fmt.Sprint(got["msg"]), "reserved-domains create --domain x.y."+guardBase) {
+		t.Errorf("got %v, want the command that reserves the name", got)
+	}
 	g.must(204, "DELETE", "/endpoints/"+e, "")
 	g.must(204, "DELETE", narrow, "")
 }
