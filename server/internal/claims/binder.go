@@ -82,6 +82,9 @@ type Config struct {
 	// KnowsIPPolicy says whether an account has an IP policy that a traffic policy names. Nil means that it is
 	// not asked.
 	KnowsIPPolicy func(account, id string) bool
+	// KnowsAuthority says whether an account has a certificate authority that a traffic policy names. Nil means that
+	// it is not asked.
+	KnowsAuthority func(account, id string) bool
 	// KnowsSecret says whether an account has a vault with a name, and a secret with one in it. Nil means that it is
 	// not asked.
 	KnowsSecret func(account, vault, name string) (hasVault, hasSecret bool)

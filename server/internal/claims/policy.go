@@ -61,14 +61,24 @@ func (b *Binder) compile(account string, ms []module, text string, u endpoint.UR
 	return program, nil
 }
 
-// unknown returns the mistakes of a program that names IP policies which its account does not have.
+// unknown returns the mistakes of a program that names IP policies which its account does not have, and warns of
+// certificate authorities (decision 52).
 func (b *Binder) unknown(account string, p *policy.Program) (found policy.Diagnostics) {
-	if p == nil || b.cfg.KnowsIPPolicy == nil {
+	if p == nil {
 		return nil
 	}
-	for _, r := range p.IPPolicies() {
-		if !b.cfg.KnowsIPPolicy(account, r.ID) {
-			found = append(found, r.Unknown("IP policy"))
+	for _, kind := range [...]struct {
+		name  string
+		refs  []policy.Reference
+		knows func(account, id string) bool
+	}{
+		{"IP policy", p.IPPolicies(), b.cfg.KnowsIPPolicy},
+		{"certificate authority", p.Authorities(), b.cfg.KnowsAuthority},
+	} {
+		for _, r := range kind.refs {
+			if kind.knows != nil && !kind.knows(account, r.ID) {
+				found = append(found, r.Unknown(kind.name))
+			}
 		}
 	}
 	return found

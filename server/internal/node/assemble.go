@@ -75,7 +75,8 @@ func (n *Node) assemble(ctx context.Context, lns *listeners, files *files, db st
 	n.describe(lns, files, made)
 	ports := &ports{}
 	p.binder, err = claims.New(claims.Config{
-		Sealer: files.keys, Policies: policies, ACL: p.roster, Names: p.names, Addresses: p.addresses, KnowsIPPolicy: p.lookups.KnowsIPPolicy, KnowsSecret: p.lookups.KnowsSecret,
+		Sealer: files.keys, Policies: policies, ACL: p.roster, Names: p.names, Addresses: p.addresses,
+		KnowsIPPolicy: p.lookups.KnowsIPPolicy, KnowsSecret: p.lookups.KnowsSecret, KnowsAuthority: p.authorities.Knows,
 		Domains: c.Domains, HTTPPort: n.info.HTTPPort, HTTPSPort: n.info.HTTPSPort, Extra: controlListeners(c),
 		TCPFirst: c.TCPPorts.First, TCPLast: c.TCPPorts.Last, Ports: ports, Limits: c.Endpoints, Logger: n.log,
 	})

@@ -229,3 +229,33 @@ func (nobodyOnline) Endpoints(string, string) []control.AgentEndpoint { return n
 func (nobodyOnline) Endpoint(string) (control.AgentEndpoint, bool) {
 	return control.AgentEndpoint{}, false
 }
+
+// TestT19_LookAlikeNames: however a name is spelled it is one reservation, and spellings that stand for none are
+// refused. Names of other letters are other names.
+func TestT19_LookAlikeNames(t *testing.T) {
+	t.Parallel()
+	g := guard(t)
+	g.make("/reserved_domains", domain("shop.example.org"))
+	g.make("/reserved_domains", domain("bücher.example.org"))
+	for name, code := range map[string]fault.Code{
+		"SHOP.Example.ORG": fault.DomainForeign, "shop.example.org.": fault.DomainForeign, " shop.example.org\t": fault.DomainForeign,
+		"ｓｈｏｐ.example.org": fault.DomainForeign, "shop。example.org": fault.DomainForeign, "a.SHOP.example.org": fault.DomainForeign,
+		"BÜCHER.example.org": fault.DomainForeign, "xn--bcher-kva.example.org": fault.DomainForeign, "XN--BCHER-KVA.example.org": fault.DomainForeign,
+		"bu\u0308cher.example.org": fault.DomainForeign, "sh\u00adop.example.org": fault.DomainForeign,
+		// Punycode of ASCII letters alone.
+		"xn--shop-.example.org": fault.DomainLabelEnd, "xn--.example.org": fault.DomainLabelEnd, "XN--SHOP-.example.org": fault.DomainLabelEnd,
+		"xn--zzzzzz99999.example.org": fault.DomainPunycode, "sh\u200bop.example.org": fault.DomainForeign,
+	} {
+		status, e := g.do("POST", "/reserved_domains", domain(name), asTwo)
+		if status != 400 || e["error_code"] != string(code) {
+			t.Errorf("reserve %q = %d %v, want %s", name, status, e["error_code"], code)
+		}
+		if err := g.bind("ac_2", "https://"+strings.TrimSpace(name)); err == nil {
+			t.Errorf("another account binds %q", name)
+		}
+	}
+	status, got := g.do("POST", "/reserved_domains", domain("ѕhop.example.org"), asTwo) // its first letter is Cyrillic
+	if name, _ := got["domain"].(string); status != 201 || !strings.HasPrefix(name, "xn--") {
+		t.Errorf("a name of other letters is %q, want it as punycode, which shows that", name)
+	}
+}
