@@ -17,9 +17,11 @@ func OpenAPI(tables []*Resource) []byte {
 	d := document{paths: object{}, schemas: object{
 		"Ref": structSchema(reflect.TypeFor[Ref](), nil), "Error": structSchema(reflect.TypeFor[Error](), nil),
 		"Root": structSchema(reflect.TypeFor[Root](), nil), "Self": structSchema(reflect.TypeFor[Self](), nil),
+		"UsagePage": structSchema(reflect.TypeFor[UsagePage](), nil),
 	}}
 	d.fixed("/", "Root", "list the collections")
 	d.fixed("/self", "Self", "show who the caller is")
+	d.fixed(UsagePath, "UsagePage", "show what the account has used", UsageParameters()...)
 	for _, r := range tables {
 		d.resource(r, tables)
 	}
@@ -76,10 +78,15 @@ func (d *document) add(path, method string, operation object) {
 }
 
 // fixed adds a request that belongs to no resource.
-func (d *document) fixed(path, schema, summary string) {
+func (d *document) fixed(path, schema, summary string, query ...Field) {
+	params := []any{ref("parameters", "version")}
+	for i := range query {
+		f := &query[i]
+		params = append(params, object{"name": f.Name, "in": "query", "description": f.Doc, "schema": fieldsSchema(query[i:i+1], true)["properties"].(object)[f.Name]}) //nolint:forcetypeassert // of ours
+	}
 	d.add(path, http.MethodGet, object{
 		"operationId": strings.ToLower(schema), "summary": sentence(summary),
-		"parameters": []any{ref("parameters", "version")}, "responses": answers("200", content(schema)),
+		"parameters": params, "responses": answers("200", content(schema)),
 	})
 }
 

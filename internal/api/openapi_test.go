@@ -26,7 +26,7 @@ func TestOpenAPI(t *testing.T) {
 	checkReferences(t, doc, doc)
 
 	paths, _ := doc["paths"].(map[string]any)
-	want := []string{"get /", "get /self"}
+	want := []string{"get /", "get /self", "get /usage"}
 	for _, r := range api.All() {
 		for _, route := range r.Routes() {
 			want = append(want, strings.ToLower(route.Method)+" "+route.Path)

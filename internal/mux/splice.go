@@ -23,6 +23,9 @@ type SpliceOptions struct {
 	Initial []byte
 	// Tap, where set, reads along. Default: nobody does.
 	Tap Tap
+	// Passed, where set, is added the bytes to that the connection takes, as it
+	// takes them. [Stream.CountWrites] is that for the other direction.
+	Passed *atomic.Int64
 }
 
 // Tap reads along with what Splice passes on. Each method gets all bytes of its
@@ -56,7 +59,7 @@ var ErrIdle = errors.New("idle timeout")
 func Splice(st *Stream, c net.Conn, o SpliceOptions) SpliceResult {
 	c, head := netx.Buffered(c)
 	initial := append(head, o.Initial...)
-	p := &pair{st: st, conn: c, raw: netx.NewRaw(c), tap: o.Tap}
+	p := &pair{st: st, conn: c, raw: netx.NewRaw(c), tap: o.Tap, counted: o.Passed}
 	stop := p.watchIdle(o.Idle)
 	defer stop()
 	// A reset behind a FIN reaches no reader, and we may wait for the connection.
@@ -83,6 +86,7 @@ type pair struct {
 	tap  Tap // may be nil
 
 	toConn, toStream atomic.Int64
+	counted          *atomic.Int64 // may be nil
 
 	mu       sync.Mutex
 	err      error
@@ -97,6 +101,14 @@ type pair struct {
 // could cost the client the end of the answer, since unread data makes TCP
 // reset a connection. As long may a client take for what came ahead of a reset.
 const lingerTime = 2 * time.Second
+
+// passed counts what the connection has taken.
+func (p *pair) passed(n int) {
+	p.toConn.Add(int64(n))
+	if p.counted != nil {
+		p.counted.Add(int64(n))
+	}
+}
 
 // end breaks both sides off because of err; the first cause is kept.
 func (p *pair) end(err error) {
@@ -357,7 +369,7 @@ func (w *connWriter) Write(b []byte) (int, error) {
 		p.tap.ToConn(b)
 	}
 	n, err := p.conn.Write(b)
-	p.toConn.Add(int64(n))
+	p.passed(n)
 	if err != nil {
 		w.broken = true
 		p.writeFailed(err)

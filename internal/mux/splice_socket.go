@@ -128,7 +128,7 @@ func (s *socketSink) write(b []byte) int {
 		s.pair.tap.ToConn(b)
 	}
 	n, err := s.pair.raw.WriteReady(b)
-	s.pair.toConn.Add(int64(n))
+	s.pair.passed(n)
 	if err != nil {
 		s.broken = true
 		s.pair.breaks(err)
@@ -180,7 +180,7 @@ func (s *socketSink) drain() {
 			}
 		}
 		n, err := s.pair.conn.Write(c.buf[c.r:c.w])
-		s.pair.toConn.Add(int64(n))
+		s.pair.passed(n)
 		if err != nil {
 			r.mu.Lock()
 			s.broken = true

@@ -29,8 +29,9 @@ type Stream struct {
 	recvDone  atomic.Bool // FIN or RST was received, or is not waited for
 	held      atomic.Int64
 
-	writing sync.Mutex // serialises Write
-	pending pending    // guarded by output.mu
+	writing sync.Mutex    // serialises Write
+	written *atomic.Int64 // by CountWrites; nil for none
+	pending pending       // guarded by output.mu
 
 	sendMu    sync.Mutex
 	sendCond  sync.Cond
@@ -69,11 +70,23 @@ func (st *Stream) LocalAddr() net.Addr { return st.session.LocalAddr() }
 // RemoteAddr returns the peer's address of the transport.
 func (st *Stream) RemoteAddr() net.Addr { return st.session.RemoteAddr() }
 
+// CountWrites has the bytes that are written added to n, as they are. It is to be
+// called before the first Write.
+func (st *Stream) CountWrites(n *atomic.Int64) { st.written = n }
+
+// wrote counts bytes written.
+func (st *Stream) wrote(n int) {
+	if st.written != nil {
+		st.written.Add(int64(n))
+	}
+}
+
 // Write sends p, waiting for credit, for room in the session's output, for the
 // write deadline and for the end of stream and session.
 func (st *Stream) Write(p []byte) (n int, err error) {
 	st.writing.Lock()
 	defer st.writing.Unlock()
+	defer func() { st.wrote(n) }()
 	for len(p) > 0 {
 		m, err := st.reserve(len(p))
 		if err != nil {
@@ -240,6 +253,7 @@ func (st *Stream) writeLast(p []byte) bool {
 		}
 		return false
 	}
+	st.wrote(len(p))
 	return true
 }
 

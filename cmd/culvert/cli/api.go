@@ -67,7 +67,7 @@ agent.api_cas names, else by agent.connect_cas.`,
 			cmd.AddCommand(p.resourceCommand(f, r, tables))
 		}
 	}
-	cmd.AddCommand(p.apiRootCommand(f))
+	cmd.AddCommand(p.apiRootCommand(f), p.usageCommand(f))
 	return cmd
 }
 

@@ -143,11 +143,14 @@ func showRows(w *tabwriter.Writer, items []map[string]json.RawMessage, columns [
 // columns are the fields that a table of objects shows: the first ones of the manual in which an object has
 // something, but for texts of many lines and objects, and when it was made.
 func columns(items []map[string]json.RawMessage, r *api.Resource) []string {
-	names := []string{"id"}
+	names, most := []string{"id"}, maxColumns+1
+	if r.Prefix == "" { // rows that are no objects: all of it
+		names, most = nil, len(r.Fields)
+	}
 	for i := range r.Fields {
 		f := &r.Fields[i]
 		name := f.Name
-		if len(names) > maxColumns {
+		if len(names) >= most {
 			break
 		}
 		if name == "created_at" || name == "updated_at" || f.Long() || f.Type == api.Object || f.Type == api.Objects || f.Type == api.Map {

@@ -71,7 +71,7 @@ func cloudOn(t *testing.T, db *sqlstore.Store) *cloud {
 	machine := newPorts(20009)
 	cfg.Ports, cfg.Logger = machine, slog.New(slog.NewTextHandler(t.Output(), nil))
 	c := &cloud{t: t, db: db, binder: newBinder(t, cfg), ports: machine}
-	follower := store.NewFollower(db, cfg.Logger, snapshot.NewCloud(snapshot.New(route.NewRouter()), cfg.Policies, c.binder, cfg.Logger))
+	follower := store.NewFollower(db, cfg.Logger, snapshot.NewCloud(snapshot.New(route.NewRouter(), nil), cfg.Policies, c.binder, cfg.Logger))
 	if err := follower.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}

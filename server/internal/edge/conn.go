@@ -18,6 +18,7 @@ import (
 	"github.com/culvert-project/culvert/internal/fault"
 	"github.com/culvert-project/culvert/internal/id"
 	"github.com/culvert-project/culvert/internal/netx"
+	"github.com/culvert-project/culvert/server/internal/meter"
 	"github.com/culvert-project/culvert/server/internal/policy"
 	"github.com/culvert-project/culvert/server/internal/sniff"
 )
@@ -59,6 +60,9 @@ type clientConn struct {
 	// before one asks, and lastNamed the endpoint of the last one.
 	known     atomic.Pointer[policy.Conn]
 	lastNamed atomic.Pointer[namedEndpoint]
+	// metered counts for the endpoint of the latest request, or of the
+	// connection; nil before.
+	metered atomic.Pointer[meter.Counter]
 	// upstreams holds the connection's streams to agents.
 	upstreams upstreamSet
 
@@ -273,6 +277,7 @@ func (ec *edgeConn) Write(p []byte) (int, error) {
 	}
 	n, err := ec.Conn.Write(p)
 	ec.watch.out.Add(int64(n))
+	ec.metered.Load().Sent(int64(n))
 	return n, err
 }
 

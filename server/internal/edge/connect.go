@@ -206,6 +206,10 @@ func (s *Server) passConnect(ctx context.Context, ec *edgeConn, ep *route.Endpoi
 		s.log.Debug("connection refused by the account's IP restriction", "endpoint", ep.ID, "client", ec.remote.String())
 		return nil, nil, err
 	}
+	if err := ec.count(ep); err != nil {
+		s.log.Debug("connection refused by the account's limits", "endpoint", ep.ID, "client", ec.remote.String(), "err", err)
+		return nil, nil, err
+	}
 	if !ep.Policy.Has(policy.OnTCPConnect) {
 		return ep, nil, nil
 	}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime/debug"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -114,6 +115,7 @@ type exchange struct {
 	status    int
 	sent      int64
 	fault     *fault.Error
+	wait      time.Duration // until what the fault says is over; 0 if nobody knows
 }
 
 // Errors of an exchange that get no answer.
@@ -160,6 +162,9 @@ func (x *exchange) serve() error {
 		return nil
 	}
 	if err := x.find(); err != nil {
+		return err
+	}
+	if err := x.count(); err != nil {
 		return err
 	}
 	if x.ep.Gone != nil {
@@ -211,6 +216,9 @@ func (x *exchange) fail(f *fault.Error) {
 	h := x.w.Header()
 	clear(h)
 	x.endsConnection(h)
+	if x.wait > 0 {
+		h["Retry-After"] = []string{strconv.Itoa(int((x.wait + time.Second - 1) / time.Second))}
+	}
 	writeFault(x.w, x.r, f, x.requestID())
 	x.status = f.Status
 }

@@ -151,7 +151,11 @@ func (s *Server) join(ctx context.Context, ec *edgeConn, tc *tls.Conn, ep *route
 	idle := max(s.cfg.Limits.IdleTimeout, 0)
 	var res mux.SpliceResult
 	if st, ok := up.(*mux.Stream); ok {
-		res = mux.Splice(st, client, mux.SpliceOptions{Idle: idle, Initial: ahead})
+		o := mux.SpliceOptions{Idle: idle, Initial: ahead}
+		if tc == nil { // else the connection counts below TLS
+			o.Passed = ec.metered.Load().Out()
+		}
+		res = mux.Splice(st, client, o)
 	} else {
 		res.ToConn = joinPlain(up, client, ahead, idle)
 		_ = up.Close()
@@ -169,8 +173,12 @@ func (s *Server) dial(ctx context.Context, ec *edgeConn, ep *route.Endpoint, pas
 		Proto:          string(ec.scheme),
 		PassthroughTLS: passthrough,
 	})
-	if err != nil || ep.ProxyProto == 0 {
-		return up, err
+	if err != nil {
+		return nil, err
+	}
+	countTo(up, ec.metered.Load())
+	if ep.ProxyProto == 0 {
+		return up, nil
 	}
 	if _, err := up.Write(proxyproto.Append(nil, ep.ProxyProto, ec.remote, ec.local)); err != nil {
 		_ = up.Close()

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/culvert-project/culvert/internal/fault"
@@ -45,9 +46,11 @@ func (x *exchange) switchProtocols(resp *http.Response) error {
 	}
 	client, ahead := netx.Buffered(client)
 	initial = append(slices.Clip(initial), ahead...)
+	var passed *atomic.Int64
 	if ec, ok := client.(*edgeConn); ok {
 		below, ahead := ec.Detach() // sockets are joined faster than wrapped ones
 		client, initial = below, append(initial, ahead...)
+		passed = ec.metered.Load().Out()
 	}
 	ws := &socket{Conn: client}
 	ws.in.pass(initial)
@@ -56,7 +59,7 @@ func (x *exchange) switchProtocols(resp *http.Response) error {
 	if x.ep.Gone != nil {
 		defer context.AfterFunc(x.ep.Gone, func() { _ = ws.Conn.Close() })()
 	}
-	x.sent = int64(len(early)) + x.join(up, ws, initial)
+	x.sent = int64(len(early)) + x.join(up, ws, initial, passed)
 	return errDone
 }
 
@@ -78,8 +81,8 @@ func switchHead(resp *http.Response) []byte {
 }
 
 // join copies both ways until both directions have ended. It returns the bytes
-// that went to the client.
-func (x *exchange) join(up, client net.Conn, initial []byte) int64 {
+// that went to the client, and adds them to passed, which may be nil.
+func (x *exchange) join(up, client net.Conn, initial []byte, passed *atomic.Int64) int64 {
 	below, head := netx.Buffered(up)
 	if len(head) > 0 {
 		if _, err := client.Write(head); err != nil {
@@ -89,7 +92,7 @@ func (x *exchange) join(up, client net.Conn, initial []byte) int64 {
 	}
 	idle := max(x.h.limits.IdleTimeout, 0)
 	if st, ok := below.(*mux.Stream); ok {
-		res := mux.Splice(st, client, mux.SpliceOptions{Idle: idle, Initial: initial})
+		res := mux.Splice(st, client, mux.SpliceOptions{Idle: idle, Initial: initial, Passed: passed})
 		return int64(len(head)) + res.ToConn
 	}
 	return int64(len(head)) + joinPlain(below, client, initial, idle)

@@ -149,6 +149,7 @@ func (x *exchange) dial(ctx context.Context) (net.Conn, error) {
 		EdgeType:   wire.EdgeUndefined,
 	})
 	if err == nil {
+		countTo(c, x.payer())
 		return c, nil
 	}
 	if _, ok := errors.AsType[*fault.Error](err); ok || ctx.Err() != nil {

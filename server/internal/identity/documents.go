@@ -16,6 +16,8 @@ type Account struct {
 	Name string `json:"name"`
 	// Suspended says that nobody may connect or change anything for it.
 	Suspended bool `json:"suspended,omitempty"`
+	// Limits are those that the server's administrator has set; none means that nothing is limited.
+	Limits map[Quota]int64 `json:"limits,omitempty"`
 }
 
 // User is a person with a part in an account.

@@ -17,12 +17,14 @@ import (
 	"github.com/culvert-project/culvert/server/internal/identity"
 	"github.com/culvert-project/culvert/server/internal/intel"
 	"github.com/culvert-project/culvert/server/internal/lookups"
+	"github.com/culvert-project/culvert/server/internal/meter"
 	"github.com/culvert-project/culvert/server/internal/outbound"
 	"github.com/culvert-project/culvert/server/internal/policy"
 	"github.com/culvert-project/culvert/server/internal/route"
 	"github.com/culvert-project/culvert/server/internal/snapshot"
 	"github.com/culvert-project/culvert/server/internal/store"
 	"github.com/culvert-project/culvert/server/internal/tunnel"
+	"github.com/culvert-project/culvert/server/internal/usage"
 	"github.com/culvert-project/culvert/server/internal/vault"
 )
 
@@ -84,7 +86,9 @@ func (n *Node) assemble(ctx context.Context, lns *listeners, files *files, db st
 		return nil, err
 	}
 	router := route.NewRouter(claims.KeptNames(c.Domains)...)
-	publisher := snapshot.New(router)
+	meters := meter.New()
+	p.usage = usage.New(usage.Config{Store: db, Meters: meters, Log: n.log})
+	publisher := snapshot.New(router, meters)
 	p.tunnels = tunnel.New(tunnel.Config{ //nolint:contextcheck // handshakes have contexts of their own
 		Auth: authenticator{p.gate, p.lookups}, Binder: p.binder, Publisher: publisher, Cookies: files.keys,
 		TLS: files.certs.AgentTLS(), Limits: c.Agents, Region: c.Region, Version: c.Version, Logger: n.log,
@@ -95,7 +99,7 @@ func (n *Node) assemble(ctx context.Context, lns *listeners, files *files, db st
 	// What is stored comes in this order: who may do something, what policies look
 	// up, whose names and addresses are, endpoints, and their names, which agents then do not get.
 	p.cloud = snapshot.NewCloud(publisher, policies, p.binder, n.log)
-	p.follower = store.NewFollower(db, n.log, p.roster, p.lookups, p.names, p.addresses, p.certificates, p.authorities, p.cloud)
+	p.follower = store.NewFollower(db, n.log, p.roster, p.usage, p.lookups, p.names, p.addresses, p.certificates, p.authorities, p.cloud)
 	p.issuance = control.NewIssuance(shared, files.keys, c.domains())
 	p.openResources(shared, files.keys, publisher)
 	return p, n.awaitDatabase(ctx, func() error { return p.follower.Load(ctx) })

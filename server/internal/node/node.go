@@ -23,6 +23,7 @@ import (
 	"github.com/culvert-project/culvert/server/internal/store"
 	"github.com/culvert-project/culvert/server/internal/store/sqlstore"
 	"github.com/culvert-project/culvert/server/internal/tunnel"
+	"github.com/culvert-project/culvert/server/internal/usage"
 )
 
 // Node is one server process. Make one with [New] and run it once.
@@ -182,6 +183,8 @@ type parts struct {
 	issuance     *control.Issuance
 	// cloud are the endpoints that stand on the server.
 	cloud *snapshot.Cloud
+	// usage keeps the books of what accounts use.
+	usage *usage.Ledger
 	// follower keeps what traffic needs of the resources in step with the
 	// database, and rest serves them.
 	follower *store.Follower
@@ -196,7 +199,7 @@ func (p *parts) run(ctx context.Context) error {
 	// exchanges live on until the shutdown is through with them.
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
-	failed := make(chan error, 12) // one for each part below
+	failed := make(chan error, 13) // one for each part below
 	var wg sync.WaitGroup
 	start := func(name string, f func(context.Context) error) {
 		wg.Go(func() {
@@ -216,6 +219,7 @@ func (p *parts) run(ctx context.Context) error {
 	start("tokens", func(ctx context.Context) error { return watchTokens(ctx, p.roster, p.tunnels.Revoke) })
 	start("refusals", p.gate.Run)
 	start("certificates", p.certificates.Run)
+	start("usage", p.usage.Run)
 	start("memory", keepSmall)
 	start("addresses", func(ctx context.Context) error { p.facts.Run(ctx); return nil })
 

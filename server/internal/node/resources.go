@@ -19,7 +19,7 @@ const settleTime = 5 * time.Second
 func (p *parts) openResources(shared *control.Shared, keys *vault.Vault, live control.AgentEndpoints) {
 	c := p.n.cfg
 	p.rest = rest.New(rest.Config{
-		Auth: prover{p.gate}, Admit: p.lookups.AdmitAPI, Self: p.n.directory.Self, Origin: c.APIURL, Proxies: c.TrustedProxies, Origins: c.APIOrigins, Limits: c.API, Logger: p.n.log,
+		Auth: prover{p.gate}, Admit: p.lookups.AdmitAPI, Self: p.n.directory.Self, Usage: p.usage.Usage, Origin: c.APIURL, Proxies: c.TrustedProxies, Origins: c.APIOrigins, Limits: c.API, Logger: p.n.log,
 		Resources: []control.Resource{
 			control.NewEndpoints(shared, p.binder, live),
 			control.NewDomains(shared, p.binder, c.domains()),

@@ -18,6 +18,8 @@ func (s *Server) fixed(path string) (do func(q *request) (answer, error), ok boo
 		return s.root, true
 	case path == "/self" && s.cfg.Self != nil:
 		return s.self, true
+	case path == api.UsagePath && s.cfg.Usage != nil:
+		return s.usage, true
 	}
 	return nil, false
 }

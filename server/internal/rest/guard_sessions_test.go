@@ -39,7 +39,7 @@ func newAgents(g *guarded) *agents {
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	a := &agents{t: g.t, online: snapshot.New(route.NewRouter())}
+	a := &agents{t: g.t, online: snapshot.New(route.NewRouter(), nil)}
 	a.Server = tunnel.New(tunnel.Config{Auth: a, Binder: g.binder, Publisher: a.online, Cookies: keys, Region: "here", Version: "1"})
 	g.t.Cleanup(a.Server.Close)
 	return a

@@ -56,6 +56,9 @@ type Config struct {
 	// Self returns the caller's account and the e-mail address of its user, "" for none. Nil: there is no
 	// path /self.
 	Self func(ctx context.Context, c *control.Caller) (api.Account, string, error)
+	// Usage returns what an account did, and from when on there is more to ask for, the zero time if there is
+	// not. Nil: there is no path /usage.
+	Usage func(ctx context.Context, account string, q api.UsageQuery) ([]api.Usage, time.Time, error)
 	// Origins are those of web pages that may use the API, such as "https://console.example.com". Default:
 	// none.
 	Origins []string

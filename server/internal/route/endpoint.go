@@ -10,6 +10,7 @@ import (
 
 	"github.com/culvert-project/culvert/internal/endpoint"
 	"github.com/culvert-project/culvert/internal/wire"
+	"github.com/culvert-project/culvert/server/internal/meter"
 	"github.com/culvert-project/culvert/server/internal/policy"
 )
 
@@ -56,6 +57,20 @@ type Endpoint struct {
 	// Gone, if not nil, ends when what goes through the endpoint has to be
 	// over, some time after it was deleted. All its forms share it.
 	Gone context.Context //nolint:containedctx // an event
+	// Meters count what the endpoint does; nil for nobody.
+	Meters *meter.Meters
+
+	meter atomic.Pointer[meter.Counter]
+}
+
+// Meter returns the endpoint's counter, which there is from the first call on:
+// endpoints that nobody uses cost nothing. It is nil without Meters.
+func (e *Endpoint) Meter() *meter.Counter {
+	if c := e.meter.Load(); c != nil || e.Meters == nil {
+		return c
+	}
+	e.meter.CompareAndSwap(nil, e.Meters.Counter(meter.Endpoint{ID: e.ID, Account: e.Account, URL: e.Key.URL.String()}))
+	return e.meter.Load()
 }
 
 // TLSID returns the identity of the TLS settings, "" for none.

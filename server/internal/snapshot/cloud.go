@@ -268,7 +268,7 @@ func (c *Cloud) put(changes []*change, s *claims.Standing) []*change {
 		return changes
 	}
 	now := &stored{program: p, route: &route.Endpoint{
-		ID: s.ID, Account: s.Account, Key: s.Key(), Pooled: s.Pooled, Policy: p.code, Upstream: nobody{s.URL},
+		ID: s.ID, Account: s.Account, Key: s.Key(), Pooled: s.Pooled, Policy: p.code, Upstream: nobody{s.URL}, Meters: c.publisher.meters,
 	}}
 	c.standing[s.ID] = now
 	if old == nil {

@@ -62,7 +62,7 @@ func (w *standingWorld) begin() {
 	if err != nil {
 		w.Fatal(err)
 	}
-	w.cloud = NewCloud(New(w.router), compiler, w.binder, slog.New(slog.DiscardHandler))
+	w.cloud = NewCloud(New(w.router, nil), compiler, w.binder, slog.New(slog.DiscardHandler))
 	w.follower = store.NewFollower(w.db, slog.New(slog.DiscardHandler), w.cloud)
 }
 

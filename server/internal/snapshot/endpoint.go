@@ -9,12 +9,14 @@ import (
 
 	"github.com/culvert-project/culvert/internal/endpoint"
 	"github.com/culvert-project/culvert/internal/wire"
+	"github.com/culvert-project/culvert/server/internal/meter"
 	"github.com/culvert-project/culvert/server/internal/policy"
 	"github.com/culvert-project/culvert/server/internal/route"
 )
 
-// Endpoint returns the endpoint of the table for what an agent has bound.
-func Endpoint(b *wire.Bound, agent wire.Agent, at time.Time, up route.Upstream) *route.Endpoint {
+// Endpoint returns the endpoint of the table for what an agent has bound. Its
+// meters may be nil.
+func Endpoint(b *wire.Bound, agent wire.Agent, at time.Time, up route.Upstream, meters *meter.Meters) *route.Endpoint {
 	scheme := endpoint.Scheme(b.Scheme)
 	program, _ := b.Policy.(*policy.Program)
 	return &route.Endpoint{
@@ -35,6 +37,7 @@ func Endpoint(b *wire.Bound, agent wire.Agent, at time.Time, up route.Upstream) 
 		BoundAt:     at,
 		ForwardsTo:  b.ForwardsTo,
 		Policy:      program,
+		Meters:      meters,
 	}
 }
 

@@ -56,14 +56,14 @@ func TestEndpoint(t *testing.T) {
 	agent := wire.Agent{SessionID: "ts_1", Features: wire.Features{FaultRecord: true}}
 	for name, tt := range map[string]struct {
 		bound wire.Bound
-		want  route.Endpoint
+		want  *route.Endpoint
 	}{
 		"https": {
 			bound: wire.Bound{
 				TunnelID: "ep_1", Account: "ac_1", Binding: "public", Scheme: "https", Host: "a.example.com", Port: 443,
 				HTTP2: true, Pooled: true, ForwardsTo: "http://localhost:80",
 			},
-			want: route.Endpoint{
+			want: &route.Endpoint{
 				ID: "ep_1", Account: "ac_1", Session: "ts_1", BoundAt: at, FaultRecord: true,
 				HTTP2: true, Pooled: true, ForwardsTo: "http://localhost:80",
 				Key: endpoint.Key{
@@ -74,7 +74,7 @@ func TestEndpoint(t *testing.T) {
 		},
 		"tcp has no fault records": {
 			bound: wire.Bound{TunnelID: "ep_2", Binding: "public", Scheme: "tcp", Host: "localhost", Port: 20000, ProxyProto: 2},
-			want: route.Endpoint{
+			want: &route.Endpoint{
 				ID: "ep_2", Session: "ts_1", BoundAt: at, ProxyProto: 2,
 				Key: endpoint.Key{Binding: endpoint.Public, URL: endpoint.URL{Scheme: endpoint.TCP, Host: "localhost", Port: 20000}},
 			},
@@ -82,9 +82,9 @@ func TestEndpoint(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got := Endpoint(&tt.bound, agent, at, nowhere{})
+			got := Endpoint(&tt.bound, agent, at, nowhere{}, nil)
 			tt.want.Upstream = nowhere{}
-			if diff := cmp.Diff(&tt.want, got, cmpopts.IgnoreUnexported(route.TLSSettings{})); diff != "" {
+			if diff := cmp.Diff(tt.want, got, cmpopts.IgnoreUnexported(route.TLSSettings{}, route.Endpoint{})); diff != "" {
 				t.Errorf("endpoint differs (-want +got):\n%s", diff)
 			}
 		})

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/culvert-project/culvert/server/internal/meter"
 	"github.com/culvert-project/culvert/server/internal/route"
 	"github.com/culvert-project/culvert/server/internal/tunnel"
 )
@@ -17,6 +18,7 @@ const Returning = 15 * time.Second
 // is the publisher that package tunnel asks for.
 type Publisher struct {
 	router *route.Router
+	meters *meter.Meters
 
 	mu     sync.Mutex
 	online map[*tunnel.Tunnel]*route.Endpoint // guarded by mu, as is all below
@@ -34,10 +36,11 @@ type change struct {
 	done chan struct{}
 }
 
-// New returns a publisher for router. Only it may change the router's table.
-func New(router *route.Router) *Publisher {
+// New returns a publisher for router. Only it may change the router's table. What
+// the endpoints do is counted by meters, nil for nobody.
+func New(router *route.Router, meters *meter.Meters) *Publisher {
 	return &Publisher{
-		router: router, online: map[*tunnel.Tunnel]*route.Endpoint{},
+		router: router, meters: meters, online: map[*tunnel.Tunnel]*route.Endpoint{},
 		byID: map[string]*tunnel.Tunnel{}, byAccount: map[string]map[string]*tunnel.Tunnel{},
 	}
 }
@@ -45,7 +48,7 @@ func New(router *route.Router) *Publisher {
 // Publish makes t reachable, or puts its changed form in the place of the one
 // published before. It does not fail.
 func (p *Publisher) Publish(_ context.Context, t *tunnel.Tunnel) error {
-	e := Endpoint(t.Bound(), t.Agent(), t.BoundAt(), t)
+	e := Endpoint(t.Bound(), t.Agent(), t.BoundAt(), t, p.meters)
 	p.mu.Lock()
 	c := &change{drop: p.online[t], add: e}
 	p.online[t] = e

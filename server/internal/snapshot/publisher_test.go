@@ -53,7 +53,7 @@ func connect(t *testing.T) (*route.Router, *mux.Session, *wire.Peer) {
 	t.Helper()
 	router := route.NewRouter()
 	o := &others{}
-	srv := tunnel.New(tunnel.Config{Auth: o, Binder: o, Publisher: New(router), Cookies: o})
+	srv := tunnel.New(tunnel.Config{Auth: o, Binder: o, Publisher: New(router, nil), Cookies: o})
 	near, far := memnet.Pipe(&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	srv.ServeConn(context.Background(), far)
 	m := mux.New(near, mux.Config{Role: mux.Client})
@@ -138,7 +138,7 @@ func TestLostNamesAreExpectedBack(t *testing.T) {
 func TestChangesThatWaitAreAppliedTogether(t *testing.T) {
 	t.Parallel()
 	router := route.NewRouter()
-	p := New(router)
+	p := New(router, nil)
 	const n = 200
 	held, hold := make(chan struct{}), make(chan struct{})
 	go router.Update(func(t *route.Table) *route.Table { close(held); <-hold; return t })
@@ -174,7 +174,7 @@ func TestChangesThatWaitAreAppliedTogether(t *testing.T) {
 func TestNobodyAppliesTheChangesOfOthersForLong(t *testing.T) {
 	t.Parallel()
 	router := route.NewRouter()
-	p := New(router)
+	p := New(router, nil)
 	publish := func(host string) chan struct{} {
 		returned := make(chan struct{})
 		go func() {
