@@ -40,6 +40,8 @@ const (
 	ServiceUserNameEmpty Code = "ERR_NGROK_4109"
 	// ServiceUserNameLong means that the name of a service user is too long.
 	ServiceUserNameLong Code = "ERR_NGROK_4110"
+	// AdminCredential means that only administrators change or delete the credentials of administrators. Argument: the credential.
+	AdminCredential Code = "ERR_NGROK_1220"
 	// ServiceUserAdmin means that only administrators change service users.
 	ServiceUserAdmin Code = "ERR_NGROK_4111"
 	// ServiceUserNameTaken means that another service user has the name. Argument: the name.
@@ -80,6 +82,7 @@ func identityEntries() []Entry {
 		{Code: OwnerInactive, Status: 403, Title: "Owner inactive", Message: "The owner of this credential, %s, is inactive.", Remedy: "Have an administrator of the account activate it, or use another credential."},
 		{Code: ServiceUserNameEmpty, Status: 400, Title: "Service user without a name", Message: "The service user has no name.", Remedy: "Give it a name."},
 		{Code: ServiceUserNameLong, Status: 400, Title: "Name of service user too long", Message: "The name of a service user has at most 255 bytes.", Remedy: "Choose a shorter name."},
+		{Code: AdminCredential, Status: 403, Title: "Only administrators change this credential", Message: "The credential %s belongs to an administrator of the account, and only administrators may change or delete it.", Remedy: "Ask an administrator."},
 		{Code: ServiceUserAdmin, Status: 403, Title: "Only administrators change service users", Message: "Only an administrator of the account may make, change or delete service users.", Remedy: "Ask an administrator."},
 		{Code: ServiceUserNameTaken, Status: 400, Title: "Name of service user taken", Message: "There is a service user called %q already.", Remedy: "Choose another name, or use that one."},
 		{Code: BootstrapKeyInvalid, Title: "The first API key is not usable", Message: "The API key in CULVERT_BOOTSTRAP_API_KEY is not usable: %s.", Remedy: "Set a random text of 20 to 256 letters, digits, - and _, with a _ inside, or leave the variable out and use the key that is shown on first start."},

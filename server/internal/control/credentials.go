@@ -77,7 +77,12 @@ func newTokens(s *Shared, v *vault.Vault, spec *api.Resource, docs store.Collect
 	return &tokens{
 		resource: resource[identity.Token]{
 			Shared: s, spec: spec, docs: docs, noun: noun,
-			remove: func(c *change, o *store.Object[identity.Token]) error { return revoke(c, o) },
+			remove: func(c *change, o *store.Object[identity.Token]) error {
+				if err := checkHolder(c, o); err != nil {
+					return err
+				}
+				return revoke(c, o)
+			},
 			taken: func(*store.Object[identity.Token], *store.KeyTakenError) error {
 				return errors.New("a random text was made twice")
 			},
@@ -107,10 +112,28 @@ func (t *tokens) Create(ctx context.Context, caller *Caller, body []byte) (any, 
 	return answer, nil
 }
 
+// checkHolder says whether the caller may change or delete a credential: those of administrators are theirs alone, or a
+// developer could lock them out.
+func checkHolder(c *change, o *store.Object[identity.Token]) error {
+	if c.caller.Admin || o.Doc.Owner == c.caller.Principal || identity.IsServiceUser(o.Doc.Owner) {
+		return nil
+	}
+	users := identity.Users()
+	owner, err := users.Get(c.tx, o.Doc.Owner)
+	switch _, unreadable := errors.AsType[*store.UnreadableError](err); {
+	case errors.Is(err, store.ErrNotFound):
+		return nil
+	case unreadable, err == nil && owner.Doc.Admin:
+		return fault.New(fault.AdminCredential, o.ID)
+	default:
+		return err
+	}
+}
+
 // checkOwner finds the owner of a new credential, who stays its owner for ever.
 func checkOwner(c *change, old, o *store.Object[identity.Token]) error {
 	if old != nil {
-		return nil
+		return checkHolder(c, old)
 	}
 	named := ""
 	for _, text := range []string{o.Doc.Owner, o.Doc.OwnerEmail, o.Doc.SCIMUser} {

@@ -328,6 +328,9 @@ func TestT68_PrincipalsByPermissions(t *testing.T) {
 	if err := w.directory.Suspend(t.Context(), other.Account, false); err != nil {
 		t.Fatal(err)
 	}
+	own := made(t, w.must(201, "POST", "/credentials", `{}`), "id")
+	ownKey := made(t, w.must(201, "POST", "/api_keys", `{}`), "id")
+	bots := made(t, w.must(201, "POST", "/credentials", `{"owner_id":"`+bot+`"}`), "id")
 	locked := map[string]fault.Code{"reader": fault.OwnerReadOnly, "inactive": fault.OwnerInactive, "authtoken": fault.AuthtokenAsKey, "suspended": fault.AccountSuspended}
 	n := 0
 	for _, tt := range []struct {
@@ -345,10 +348,15 @@ func TestT68_PrincipalsByPermissions(t *testing.T) {
 		{"PATCH", "/service_users/service_" + bot[4:], `{"name":"n%d"}`, fault.ServiceUserAdmin},
 		{"PATCH", "/bot_users/" + bot, `{"name":"n%d"}`, fault.ServiceUserAdmin},
 		{"DELETE", "/bot_users/" + bot, "", fault.ServiceUserAdmin},
+		{"PATCH", "/credentials/" + own, `{"metadata":"%d","acl":[]}`, fault.AdminCredential},
+		{"DELETE", "/credentials/" + own, "", fault.AdminCredential},
+		{"PATCH", "/api_keys/" + ownKey, `{"metadata":"%d"}`, fault.AdminCredential},
+		{"DELETE", "/api_keys/" + ownKey, "", fault.AdminCredential},
+		{"PATCH", "/credentials/" + bots, `{"metadata":"%d"}`, ""},
 	} {
 		for who, key := range keys {
 			if tt.method == "DELETE" && strings.Contains(who, "admin") {
-				continue // it would end the service user
+				continue // it would end the object
 			}
 			body := tt.body
 			if n++; body != "" {
