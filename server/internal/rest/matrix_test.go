@@ -9,6 +9,7 @@ import (
 
 	"github.com/culvert-project/culvert/internal/api"
 	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/server/internal/identity"
 	"github.com/culvert-project/culvert/server/internal/node/nodetest"
 )
 
@@ -43,12 +44,21 @@ func TestT66_EveryRouteOfAServer(t *testing.T) { //nolint:tparallel // the group
 	ids := made(t, owner)
 	ownKeys := owner.List("/api_keys")
 	id, _ := ownKeys[0]["id"].(string)
+	reader, err := s.Node.Directory().NewUser(t.Context(), identity.DefaultAccount, identity.User{Email: "read@example.com", ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	readers := owner.Must(201, "POST", "/api_keys", `{"owner_id":"`+reader+`"}`)
+	revoked := owner.Must(201, "POST", "/api_keys", `{}`)
+	owner.Must(204, "DELETE", fmt.Sprint("/api_keys/", revoked["id"]), "")
 	keys := []unentitled{
 		{"no key", "Authorization: ", fault.APIKeyMissing},
 		{"other scheme", "Authorization: Digest x", fault.APIAuthScheme},
 		{"malformed", "Authorization: Bearer !", fault.APIKeyMalformed},
 		{"unknown", "Authorization: Bearer ak_0123456789_0123456789abcdef", fault.APIKeyUnknown},
 		{"authtoken", "Authorization: Bearer " + other.Authtoken, fault.AuthtokenAsKey},
+		{"revoked", fmt.Sprint("Authorization: Bearer ", revoked["token"]), fault.APIKeyUnknown},
+		{"of a reader", fmt.Sprint("Authorization: Bearer ", readers["token"]), fault.OwnerReadOnly},
 		{"id of a key", "Authorization: Bearer " + id, fault.KeyIDAsKey},
 	}
 	t.Run("routes", func(t *testing.T) {
