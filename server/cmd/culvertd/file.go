@@ -27,6 +27,12 @@ type fileKeys struct {
 	PolicyEgress       scalar `yaml:"policy_egress"`
 	OutboundAllow      any    `yaml:"outbound_allow"`
 	Region             scalar `yaml:"region"`
+	ACMEEmail          scalar `yaml:"acme_email"`
+	ACMEDirectory      any    `yaml:"acme_directory"`
+	ACMECA             scalar `yaml:"acme_ca"`
+	ACMEEABKid         scalar `yaml:"acme_eab_kid"`
+	ACMEEABHMACFile    scalar `yaml:"acme_eab_hmac_file"`
+	ACMEDNS            scalar `yaml:"acme_dns"`
 	LogFormat          scalar `yaml:"log_format"`
 	LogLevel           scalar `yaml:"log_level"`
 	AccessLog          scalar `yaml:"access_log"`

@@ -2,6 +2,7 @@ package main
 
 import (
 	"log/slog"
+	"slices"
 
 	"github.com/culvert-project/culvert/internal/logs"
 	"github.com/culvert-project/culvert/server/internal/node"
@@ -48,6 +49,11 @@ type setting struct {
 // settings returns all settings but the limits, in the order in which help shows
 // them.
 func settings() []setting {
+	return slices.Concat(plainSettings(), acmeSettings(), fileSettings())
+}
+
+// plainSettings are those that every source may have.
+func plainSettings() []setting {
 	return []setting{
 		{
 			name: "data-dir", arg: "DIR", set: (*options).setDataDir,
@@ -153,6 +159,12 @@ func settings() []setting {
 			name: "outbound-allow", arg: "CIDR", list: true, set: (*options).addOutbound,
 			usage: "addresses, private ones too, that the server may ask for policies; repeatable",
 		},
+	}
+}
+
+// fileSettings are those of the file alone.
+func fileSettings() []setting {
+	return []setting{
 		{name: "region", file: true, set: text(func(c *node.Config) *string { return &c.Region })},
 		{name: "trusted-proxies", list: true, file: true, set: (*options).addProxy},
 		{name: "extra-listeners", list: true, file: true, set: (*options).addListener},

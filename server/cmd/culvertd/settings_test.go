@@ -16,6 +16,7 @@ import (
 	"github.com/culvert-project/culvert/internal/endpoint"
 	"github.com/culvert-project/culvert/internal/fault"
 	"github.com/culvert-project/culvert/internal/strictyaml"
+	"github.com/culvert-project/culvert/server/internal/acme"
 	"github.com/culvert-project/culvert/server/internal/node"
 )
 
@@ -50,7 +51,14 @@ func TestEverySettingFromEverySource(t *testing.T) {
 		ShutdownGrace: time.Minute, GeoIP: []string{"city.mmdb", "asn.mmdb"}, IPCategories: "/lists",
 		PolicyEgress: node.EgressPublic, OutboundAllow: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("192.0.2.7/32")},
 	}
+	hmac := filepath.Join(t.TempDir(), "hmac")
+	want.ACME = node.ACME{
+		Email: "admin@a.test", Directories: []string{"https://ca1.test/dir", "https://ca2.test/dir"}, CAFile: "ca.pem",
+		BindingID: "kid", BindingFile: hmac, DNS: acme.Program{Path: "/bin/dns", Env: environment()},
+	}
 	values := map[string]string{
+		"acme-email": "admin@a.test", "acme-directory": "https://ca1.test/dir,https://ca2.test/dir", "acme-ca": "ca.pem",
+		"acme-eab-kid": "kid", "acme-eab-hmac-file": hmac, "acme-dns": "exec:/bin/dns",
 		"data-dir": "/data", "domain": "a.test,b.test", "http-addr": "127.0.0.1:1", "https-addr": "127.0.0.1:2",
 		"agent-addr": ":3", "api-addr": "[::1]:4", "tcp-addr": "127.0.0.2", "tcp-ports": "5-6", "tls-cert": "c.pem",
 		"tls-key": "k.pem", "advertise-http-port": "80", "advertise-https-port": "443", "advertise-agent": "a.test:443",

@@ -107,6 +107,13 @@ func (n *nameserver) change(name, value string, there bool) {
 	n.txt[name] = rest
 }
 
+// drop makes a name unknown, or known again.
+func (n *nameserver) drop(name string, gone bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.gone[dns.Fqdn(name)] = gone
+}
+
 // left is what has not been removed.
 func (n *nameserver) left() (all []string) {
 	n.mu.Lock()

@@ -101,6 +101,9 @@ func (n *Node) assemble(ctx context.Context, lns *listeners, files *files, db st
 	p.cloud = snapshot.NewCloud(publisher, policies, p.binder, n.log)
 	p.follower = store.NewFollower(db, n.log, p.roster, p.usage, p.lookups, p.names, p.addresses, p.certificates, p.authorities, p.cloud)
 	p.issuance = control.NewIssuance(shared, files.keys, c.domains())
+	if p.renewals, err = n.newRenewals(p, control.NewACMEAccounts(db, files.keys)); err != nil {
+		return nil, err
+	}
 	p.openResources(shared, files.keys, publisher)
 	return p, n.awaitDatabase(ctx, func() error { return p.follower.Load(ctx) })
 }
@@ -119,7 +122,7 @@ func (n *Node) newEdge(p *parts, files *files, router *route.Router, started tim
 		TrustedProxies: c.TrustedProxies, Limits: c.Edge, RedirectHTTP: max(0, c.RedirectHTTP), HTTPSPort: n.info.HTTPSPort,
 		ForwardedHeaders: edge.Forwarded(c.ForwardedHeaders), StartedAt: started,
 		Services: policy.Services{Address: p.facts.Fact, Secret: p.lookups.Secret, IPPolicy: p.lookups.IPPolicy, Authority: p.authorities.Authority},
-		Admit:    p.lookups.AdmitClient, Region: c.Region, AccessLog: c.AccessLog, Logger: n.log,
+		Admit:    p.lookups.AdmitClient, Challenges: &p.proofs, Region: c.Region, AccessLog: c.AccessLog, Logger: n.log,
 	})
 }
 

@@ -52,6 +52,8 @@ type Config struct {
 	// TLSCert and TLSKey name PEM files to use instead of the development CA;
 	// both or neither.
 	TLSCert, TLSKey string
+	// ACME says how certificates are had from authorities.
+	ACME ACME
 	// AdvertiseHTTPPort and AdvertiseHTTPSPort are the ports that clients use
 	// when they are not the listeners' own, as behind a load balancer.
 	AdvertiseHTTPPort, AdvertiseHTTPSPort uint16

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/server/internal/acme"
 	"github.com/culvert-project/culvert/server/internal/certs"
 	"github.com/culvert-project/culvert/server/internal/claims"
 	"github.com/culvert-project/culvert/server/internal/control"
@@ -18,6 +19,7 @@ import (
 	"github.com/culvert-project/culvert/server/internal/identity"
 	"github.com/culvert-project/culvert/server/internal/intel"
 	"github.com/culvert-project/culvert/server/internal/lookups"
+	"github.com/culvert-project/culvert/server/internal/renewal"
 	"github.com/culvert-project/culvert/server/internal/rest"
 	"github.com/culvert-project/culvert/server/internal/snapshot"
 	"github.com/culvert-project/culvert/server/internal/store"
@@ -181,6 +183,9 @@ type parts struct {
 	certificates *control.Certificates
 	authorities  *control.Authorities
 	issuance     *control.Issuance
+	// proofs are given to authorities, and renewals, if not nil, ask them.
+	proofs   acme.Challenges
+	renewals *renewal.Driver
 	// cloud are the endpoints that stand on the server.
 	cloud *snapshot.Cloud
 	// usage keeps the books of what accounts use.
@@ -221,6 +226,10 @@ func (p *parts) run(ctx context.Context) error {
 	start("certificates", p.certificates.Run)
 	start("usage", p.usage.Run)
 	start("memory", keepSmall)
+	if p.renewals != nil {
+		// An order that is under way when acceptance ends could not be proven.
+		start("certificates of authorities", func(context.Context) error { return p.renewals.Run(ctx) })
+	}
 	start("addresses", func(ctx context.Context) error { p.facts.Run(ctx); return nil })
 
 	var err error

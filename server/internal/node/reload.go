@@ -64,6 +64,7 @@ func waiting(old, fresh Config) []string {
 		{"ip_categories", old.IPCategories == fresh.IPCategories},
 		{"policy_egress", old.PolicyEgress == fresh.PolicyEgress},
 		{"outbound_allow", slices.Equal(old.OutboundAllow, fresh.OutboundAllow)},
+		{"acme", old.ACME.same(fresh.ACME)},
 		{"region", old.Region == fresh.Region},
 		{"trusted_proxies", slices.Equal(old.TrustedProxies, fresh.TrustedProxies)},
 		{"extra_listeners", slices.Equal(old.ExtraListeners, fresh.ExtraListeners)},
