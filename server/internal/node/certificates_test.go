@@ -221,3 +221,36 @@ func TestT15_AuthoritiesOfPolicies(t *testing.T) {
 		t.Error("with one authority known its client is refused")
 	}
 }
+
+// TestT11_AuthoritiesOfPolicies: a connection that was made under another name does not get past the authorities of a
+// policy, nor one that a client of the policy made get to names of others.
+func TestT11_AuthoritiesOfPolicies(t *testing.T) {
+	t.Parallel()
+	s := nodetest.Start(t)
+	c := nodetest.Certificate(t, "client")
+	pem, _ := nodetest.PEM(t, c)
+	ca := s.API().Create("/certificate_authorities", map[string]any{"ca_pem": pem})
+	agent := s.Agent()
+	s.ServeHTTP(agent, nodetest.Text("hello"), culvert.WithURL("https://mutual.culvert.localhost"), culvert.WithTrafficPolicy(mutualPolicy(ca)))
+	s.ServeHTTP(agent, nodetest.Text("hello"), culvert.WithURL("https://open.culvert.localhost"))
+	for _, tt := range []struct {
+		sni, host string
+		edit      []func(*tls.Config)
+	}{
+		{"open.culvert.localhost", "mutual.culvert.localhost", nil},
+		{"open.culvert.localhost", "mutual.culvert.localhost", []func(*tls.Config){client(c)}},
+		{"mutual.culvert.localhost", "open.culvert.localhost", []func(*tls.Config){client(c)}},
+	} {
+		conn, err := s.DialTLS(tt.sni, tt.edit...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if answers(conn, tt.host) {
+			t.Errorf("a connection to %s got an answer of %s", tt.sni, tt.host)
+		}
+		_ = conn.Close()
+	}
+	if !reaches(t, s, "mutual.culvert.localhost", client(c)) || !reaches(t, s, "open.culvert.localhost") {
+		t.Error("the clients of the names themselves are refused")
+	}
+}
