@@ -209,6 +209,6 @@ func texts(description, metadata fault.Code) []Field {
 func All() []*Resource {
 	return []*Resource{
 		Endpoints(), Domains(), ReservedAddresses(), TLSCertificates(), CertificateAuthorities(), IPPolicies(), IPPolicyRules(), IPRestrictions(), Credentials(), APIKeys(), ServiceUsers(),
-		BotUsers(), Vaults(), Secrets(), TunnelSessions(), Tunnels(),
+		BotUsers(), Vaults(), Secrets(), TunnelSessions(), Tunnels(), SSHCredentials(),
 	}
 }

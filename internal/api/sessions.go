@@ -37,7 +37,7 @@ func TunnelSessions() *Resource {
 		},
 		Fields: []Field{
 			{Name: "agent_version", Doc: "the version of the agent"},
-			{Name: "credential", Type: RefType, Doc: "the authtoken that the agent has"},
+			{Name: "credential", Type: RefType, Doc: "the authtoken or SSH credential that the agent has"},
 			{Name: "ip", Doc: "where the agent connects from"},
 			{Name: "metadata", Doc: "what the agent's owner notes of it"},
 			{Name: "os", Doc: "the agent's operating system"},

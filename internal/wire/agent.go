@@ -23,6 +23,8 @@ const (
 	// FamilyRust is the Rust SDK and those built on it: JavaScript, Python
 	// and Java.
 	FamilyRust
+	// FamilySSH is a plain SSH client, which speaks another protocol.
+	FamilySSH
 )
 
 // String returns the family's name in lower case.
@@ -34,6 +36,8 @@ func (f Family) String() string {
 		return "go"
 	case FamilyRust:
 		return "rust"
+	case FamilySSH:
+		return "ssh"
 	case FamilyOther:
 	}
 	return "other"

@@ -228,7 +228,7 @@ func (w *world) startCulvert(ctx context.Context, name, bin, upstream string) er
 	}
 	data := filepath.Join(w.dir, name)
 	port := portOf(addrs[2])
-	edge, err := w.spawn(ctx, []string{"CULVERT_BOOTSTRAP_AUTHTOKEN=" + token}, filepath.Join(bin, "culvertd"), "serve",
+	edge, err := w.spawn(ctx, []string{"CULVERT_BOOTSTRAP_AUTHTOKEN=" + token, "CULVERTD_SSH_ADDR=127.0.0.1:0"}, filepath.Join(bin, "culvertd"), "serve",
 		"--data-dir", data, "--http-addr", addrs[0], "--https-addr", addrs[1], "--tcp-ports", port+"-"+port,
 		"--agent-addr", addrs[3], "--api-addr", addrs[4])
 	if err != nil {

@@ -23,7 +23,7 @@ func runNode(t *testing.T) *node.Node {
 	t.Helper()
 	any := "127.0.0.1:0"
 	n, err := node.New(node.Config{
-		DataDir: t.TempDir(), BootstrapAuthtoken: token, HTTPAddr: any, HTTPSAddr: any, AgentAddr: any, APIAddr: any,
+		DataDir: t.TempDir(), BootstrapAuthtoken: token, HTTPAddr: any, HTTPSAddr: any, AgentAddr: any, APIAddr: any, SSHAddr: any,
 	})
 	if err != nil {
 		t.Fatal(err)

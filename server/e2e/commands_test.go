@@ -61,7 +61,7 @@ func cmdStart(ts *testscript.TestScript, neg bool, args []string) {
 	cmd := exec.Command(path, args[2:]...)
 	cmd.Dir = ts.MkAbs(".")
 	for _, name := range []string{
-		"PATH", "HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "CULVERTD_DATA_DIR", "CULVERT_BOOTSTRAP_AUTHTOKEN",
+		"PATH", "HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "CULVERTD_DATA_DIR", "CULVERTD_SSH_ADDR", "CULVERT_BOOTSTRAP_AUTHTOKEN",
 		"CULVERT_CONNECT_URL", "CULVERT_AUTHTOKEN", "CULVERT_CA_FINGERPRINT", "CULVERT_WEB",
 	} {
 		if v := ts.Getenv(name); v != "" {

@@ -69,6 +69,7 @@ func setup(env *testscript.Env) error {
 	env.Setenv("XDG_STATE_HOME", filepath.Join(home, "state"))
 	env.Setenv("XDG_CONFIG_HOME", filepath.Join(home, "config"))
 	env.Setenv("CULVERTD_DATA_DIR", filepath.Join(home, "data"))
+	env.Setenv("CULVERTD_SSH_ADDR", "127.0.0.1:0") // scripts run at the same time
 	env.Values[keyPrograms] = map[string]*program{}
 	env.Values[keyAnswers] = map[string]chan error{}
 	return nil

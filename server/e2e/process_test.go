@@ -45,7 +45,7 @@ func (p *process) text() string {
 func start(t *testing.T, home string, env []string, name string, args ...string) *process {
 	t.Helper()
 	p := &process{t: t, name: name, cmd: exec.Command(filepath.Join(bin, name), args...), ended: make(chan struct{})}
-	p.cmd.Env = append([]string{"HOME=" + home, "PATH=" + os.Getenv("PATH"), "CULVERT_BOOTSTRAP_AUTHTOKEN=" + token}, env...)
+	p.cmd.Env = append([]string{"HOME=" + home, "PATH=" + os.Getenv("PATH"), "CULVERT_BOOTSTRAP_AUTHTOKEN=" + token, "CULVERTD_SSH_ADDR=127.0.0.1:0"}, env...)
 	p.cmd.Stdout, p.cmd.Stderr = p, p
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)

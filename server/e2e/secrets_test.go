@@ -18,7 +18,7 @@ func TestK10_Processes(t *testing.T) {
 		t.Skip("looks into /proc")
 	}
 	server := start(t, t.TempDir(), nil, "culvertd", "serve", "--data-dir", t.TempDir(), "--tcp-ports", "20000-20999",
-		"--http-addr", "127.0.0.1:0", "--https-addr", "127.0.0.1:0", "--agent-addr", "127.0.0.1:0", "--api-addr", "127.0.0.1:0")
+		"--http-addr", "127.0.0.1:0", "--https-addr", "127.0.0.1:0", "--agent-addr", "127.0.0.1:0", "--api-addr", "127.0.0.1:0", "--ssh-addr", "127.0.0.1:0")
 	reach := server.await(`culvert config add-connect-url (\S+) --ca-fingerprint (\S+)`)
 	agent := start(t, t.TempDir(), []string{"CULVERT_AUTHTOKEN=" + token}, "culvert", "start", "--none",
 		"--connect-url", reach[1], "--ca-fingerprint", reach[2], "--config", write(t, "version: 3\n"), "--log", "stdout", "--log-format", "logfmt")

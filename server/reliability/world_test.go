@@ -65,7 +65,7 @@ func newWorld(t *testing.T, n Network, edit ...func(*node.Config)) *world {
 	const free = "127.0.0.1:0"
 	w.cfg = node.Config{
 		DataDir: t.TempDir(), BootstrapAuthtoken: token, Version: "test",
-		HTTPAddr: free, HTTPSAddr: free, AgentAddr: free, APIAddr: free,
+		HTTPAddr: free, HTTPSAddr: free, AgentAddr: free, APIAddr: free, SSHAddr: free,
 		Listen: func(_ context.Context, network, addr string) (net.Listener, error) { return n.Listen(network, addr) },
 		Logger: slog.New(slog.NewTextHandler(w.log, nil)), AccessLog: slog.New(slog.NewTextHandler(w.acc, nil)),
 		ShutdownGrace: 10 * time.Second,

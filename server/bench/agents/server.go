@@ -50,7 +50,7 @@ func serve(ctx context.Context, args []string) error {
 		agent = args[1]
 	}
 	n, err := node.New(node.Config{
-		DataDir: args[0], HTTPAddr: any, HTTPSAddr: any, APIAddr: any, AgentAddr: agent, BootstrapAuthtoken: token,
+		DataDir: args[0], HTTPAddr: any, HTTPSAddr: any, APIAddr: any, SSHAddr: any, AgentAddr: agent, BootstrapAuthtoken: token,
 		Agents: tunnel.Limits{Connections: math.MaxInt}, // nobody else needs descriptors
 	})
 	if err != nil {

@@ -46,7 +46,7 @@ func (s *server) start(ctx context.Context) (time.Duration, error) {
 	s.log.Reset()
 	s.cmd = exec.CommandContext(ctx, s.program, "serve", "--data-dir", filepath.Join(s.dir, "data"), "--log-level", "warn", //nolint:gosec // named by a flag
 		"--http-addr", s.http, "--agent-addr", s.agent, "--api-addr", s.api, "--https-addr", addrs[3])
-	s.cmd.Env = []string{"HOME=" + s.dir, "CULVERT_BOOTSTRAP_AUTHTOKEN=" + token, "CULVERT_BOOTSTRAP_API_KEY=" + key}
+	s.cmd.Env = []string{"HOME=" + s.dir, "CULVERT_BOOTSTRAP_AUTHTOKEN=" + token, "CULVERT_BOOTSTRAP_API_KEY=" + key, "CULVERTD_SSH_ADDR=127.0.0.1:0"}
 	if s.database != "" {
 		s.cmd.Env = append(s.cmd.Env, "CULVERTD_DATABASE_URL="+s.database)
 	}

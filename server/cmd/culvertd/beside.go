@@ -54,6 +54,7 @@ func (d *devRun) freePorts(listen func(context.Context, string, string) (net.Lis
 		{c.HTTPSAddr, node.DefaultHTTPSAddr},
 		{c.AgentAddr, node.DefaultAgentAddr},
 		{c.APIAddr, node.DefaultAPIAddr},
+		{c.SSHAddr, node.DefaultSSHAddr},
 	} {
 		if a.set == "" {
 			defaults = append(defaults, a.addr)

@@ -10,6 +10,7 @@ type fileKeys struct {
 	HTTPSAddr          scalar `yaml:"https_addr"`
 	AgentAddr          scalar `yaml:"agent_addr"`
 	APIAddr            scalar `yaml:"api_addr"`
+	SSHAddr            scalar `yaml:"ssh_addr"`
 	TCPAddr            scalar `yaml:"tcp_addr"`
 	TCPPorts           scalar `yaml:"tcp_ports"`
 	TLSCert            scalar `yaml:"tls_cert"`

@@ -8,6 +8,7 @@ import (
 	"github.com/culvert-project/culvert/server/internal/claims"
 	"github.com/culvert-project/culvert/server/internal/edge"
 	"github.com/culvert-project/culvert/server/internal/rest"
+	"github.com/culvert-project/culvert/server/internal/sshd"
 	"github.com/culvert-project/culvert/server/internal/tunnel"
 )
 
@@ -16,6 +17,7 @@ import (
 type limits struct {
 	Edge      edge.Limits   `yaml:",inline"`
 	Agents    tunnel.Limits `yaml:",inline"`
+	SSH       sshd.Limits   `yaml:",inline"`
 	Endpoints claims.Limits `yaml:",inline"`
 	API       rest.Limits   `yaml:",inline"`
 }
@@ -36,6 +38,7 @@ func (l *limits) check(doc *strictyaml.Document, found strictyaml.Problems) stri
 		}
 	}
 	each(l.Agents, func(n int64) bool { return n <= 0 }, "must be above zero", "")
+	each(l.SSH, func(n int64) bool { return n <= 0 }, "must be above zero", "")
 	each(l.Endpoints, func(n int64) bool { return n <= 0 }, "must be above zero", "")
 	each(l.API, func(n int64) bool { return n <= 0 }, "must be above zero", "")
 	each(l.Edge, func(n int64) bool { return n == 0 }, "must not be zero", "a negative value means no limit")

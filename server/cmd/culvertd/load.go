@@ -180,7 +180,7 @@ func (l *loader) readFile(path string, o *options) error {
 		return err
 	}
 	o.node.Edge, o.node.Agents = keys.Limits.Edge, keys.Limits.Agents
-	o.node.Endpoints, o.node.API = keys.Limits.Endpoints, keys.Limits.API
+	o.node.SSH, o.node.Endpoints, o.node.API = keys.Limits.SSH, keys.Limits.Endpoints, keys.Limits.API
 	if l.file != nil {
 		l.problems = append(l.problems, keys.Limits.check(l.file, l.problems)...)
 	}

@@ -80,6 +80,10 @@ func plainSettings() []setting {
 			usage: "listen for the API and health checks (default " + node.DefaultAPIAddr + ")",
 		},
 		{
+			name: "ssh-addr", arg: "HOST:PORT", set: address(func(c *node.Config) *string { return &c.SSHAddr }),
+			usage: "listen for plain SSH clients, ssh -R (default " + node.DefaultSSHAddr + ")",
+		},
+		{
 			name: "api-tls", arg: "auto|on|off", set: (*options).setAPITLS, values: []string{"auto", "on", "off"},
 			usage: "serve the API over HTTPS; auto: unless it listens on loopback (default auto)",
 		},

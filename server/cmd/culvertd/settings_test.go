@@ -44,7 +44,7 @@ func TestEverySettingFromEverySource(t *testing.T) {
 	t.Parallel()
 	want := node.Config{
 		DataDir: "/data", Domains: []string{"a.test", "b.test"},
-		HTTPAddr: "127.0.0.1:1", HTTPSAddr: "127.0.0.1:2", AgentAddr: ":3", APIAddr: "[::1]:4",
+		HTTPAddr: "127.0.0.1:1", HTTPSAddr: "127.0.0.1:2", AgentAddr: ":3", APIAddr: "[::1]:4", SSHAddr: ":22",
 		TCPAddr: "127.0.0.2", TCPPorts: node.PortRange{First: 5, Last: 6}, TLSCert: "c.pem", TLSKey: "k.pem",
 		AdvertiseHTTPPort: 80, AdvertiseHTTPSPort: 443, AdvertiseAgent: "a.test:443",
 		APITLS: node.TLSOn, APIOnHTTPS: true, APIOrigins: []string{"https://c.test", "http://localhost:3000"}, APIURL: "https://api.a.test", MasterKeyFile: "/keys/master",
@@ -60,7 +60,7 @@ func TestEverySettingFromEverySource(t *testing.T) {
 		"acme-email": "admin@a.test", "acme-directory": "https://ca1.test/dir,https://ca2.test/dir", "acme-ca": "ca.pem",
 		"acme-eab-kid": "kid", "acme-eab-hmac-file": hmac, "acme-dns": "exec:/bin/dns",
 		"data-dir": "/data", "domain": "a.test,b.test", "http-addr": "127.0.0.1:1", "https-addr": "127.0.0.1:2",
-		"agent-addr": ":3", "api-addr": "[::1]:4", "tcp-addr": "127.0.0.2", "tcp-ports": "5-6", "tls-cert": "c.pem",
+		"agent-addr": ":3", "api-addr": "[::1]:4", "ssh-addr": ":22", "tcp-addr": "127.0.0.2", "tcp-ports": "5-6", "tls-cert": "c.pem",
 		"tls-key": "k.pem", "advertise-http-port": "80", "advertise-https-port": "443", "advertise-agent": "a.test:443",
 		"api-tls": "on", "api-on-https": "true", "api-origins": "https://c.test,http://localhost:3000", "advertise-api": "https://api.a.test/", "master-key-file": "/keys/master",
 		"log-format": "json", "log-level": "debug", "access-log": "stderr", "shutdown-grace": "1m",

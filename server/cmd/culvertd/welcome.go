@@ -16,7 +16,8 @@ import (
 func (p *program) welcome(o *options, i node.Info) {
 	if o.logFormat == logs.Logfmt || o.logFormat == logs.JSON {
 		o.node.Logger.Info("server ready", "http", i.HTTP, "https", i.HTTPS, "agents", i.Agent, "api", i.API,
-			"connect_url", i.ConnectURL, "api_url", i.APIURL, "ca_fingerprint", i.CAFingerprint, "data_dir", i.DataDir)
+			"ssh", i.SSH,
+			"ssh_fingerprint", i.SSHFingerprint, "connect_url", i.ConnectURL, "api_url", i.APIURL, "ca_fingerprint", i.CAFingerprint, "data_dir", i.DataDir)
 		if i.Authtoken == "" && i.APIKey == "" {
 			return
 		}
@@ -32,6 +33,7 @@ func (p *program) welcome(o *options, i node.Info) {
 	row("tcp", fmt.Sprintf("%s:%s", i.TCPHost, i.TCPPorts), "ports for tcp endpoints")
 	row("agents", i.Agent.String(), "connect to "+i.ConnectURL)
 	row("api", i.API.String(), i.APIURL)
+	row("ssh", i.SSH.String(), "ssh -R, host key "+i.SSHFingerprint)
 	row("data", i.DataDir, "")
 	if i.CAFile != "" {
 		row("ca", i.CAFile, "")

@@ -52,7 +52,7 @@ var opened = regexp.MustCompile(`^  (http|https|agents)\s+(127\.0\.0\.1:\d+)`)
 func (p *Process) Begin(t *testing.T) {
 	t.Helper()
 	p.cmd = exec.CommandContext(context.Background(), p.path, "serve", "--data-dir", p.dir, "--domain", p.Domain,
-		"--http-addr", p.HTTPAddr, "--https-addr", p.HTTPSAddr, "--agent-addr", p.AgentAddr, "--api-addr", "127.0.0.1:0")
+		"--http-addr", p.HTTPAddr, "--https-addr", p.HTTPSAddr, "--agent-addr", p.AgentAddr, "--api-addr", "127.0.0.1:0", "--ssh-addr", "127.0.0.1:0")
 	p.cmd.Env = append(p.cmd.Environ(), "CULVERT_BOOTSTRAP_AUTHTOKEN="+p.Token)
 	pipe, err := p.cmd.StdoutPipe()
 	if err != nil {

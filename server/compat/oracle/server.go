@@ -72,7 +72,7 @@ func (s *Server) Again(t *testing.T) {
 	t.Helper()
 	n, err := node.New(node.Config{
 		DataDir: s.dir, Domains: []string{s.Domain},
-		HTTPAddr: s.HTTPAddr, HTTPSAddr: s.HTTPSAddr, AgentAddr: s.AgentAddr, APIAddr: "127.0.0.1:0",
+		HTTPAddr: s.HTTPAddr, HTTPSAddr: s.HTTPSAddr, AgentAddr: s.AgentAddr, APIAddr: "127.0.0.1:0", SSHAddr: "127.0.0.1:0",
 		BootstrapAuthtoken: s.Token, ShutdownGrace: 2 * time.Second, Logger: s.log,
 	})
 	if err != nil {

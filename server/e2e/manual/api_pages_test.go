@@ -57,7 +57,7 @@ func serveAPI(t *testing.T) string {
 	home := t.TempDir()
 	out := &shown{}
 	cmd := exec.CommandContext(t.Context(), program(t, "culvertd"), "serve", "--data-dir", filepath.Join(home, "data"),
-		"--http-addr", "127.0.0.1:0", "--https-addr", "127.0.0.1:0", "--agent-addr", "127.0.0.1:0", "--api-addr", "127.0.0.1:0")
+		"--http-addr", "127.0.0.1:0", "--https-addr", "127.0.0.1:0", "--agent-addr", "127.0.0.1:0", "--api-addr", "127.0.0.1:0", "--ssh-addr", "127.0.0.1:0")
 	cmd.Env = append(os.Environ(), "HOME="+home, "CULVERT_BOOTSTRAP_API_KEY="+manualKey)
 	cmd.Stdout, cmd.Stderr = out, out
 	if err := cmd.Start(); err != nil {

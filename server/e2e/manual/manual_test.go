@@ -146,7 +146,7 @@ func serve(t *testing.T, file string) {
 	t.Helper()
 	any := "127.0.0.1:0"
 	cmd := exec.CommandContext(t.Context(), program(t, "culvertd"), "serve", "--config", file, "--data-dir", t.TempDir(),
-		"--http-addr", any, "--https-addr", any, "--agent-addr", any, "--api-addr", any, "--log-format", "logfmt")
+		"--http-addr", any, "--https-addr", any, "--agent-addr", any, "--api-addr", any, "--ssh-addr", any, "--log-format", "logfmt")
 	var out strings.Builder // of this goroutine
 	var logged bytes.Buffer // of the one that copies standard error, until Wait
 	pipe, err := cmd.StdoutPipe()

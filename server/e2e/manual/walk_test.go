@@ -78,7 +78,7 @@ func newWalk(t *testing.T) *walk {
 	home := t.TempDir()
 	w := &walk{
 		t: t, dir: t.TempDir(), running: make(map[string]*exec.Cmd),
-		env: append(os.Environ(), "HOME="+home, "XDG_CONFIG_HOME=", "XDG_STATE_HOME=", "PATH="+filepath.Dir(program(t, "culvert"))+string(os.PathListSeparator)+os.Getenv("PATH")),
+		env: append(os.Environ(), "HOME="+home, "XDG_CONFIG_HOME=", "XDG_STATE_HOME=", "CULVERTD_SSH_ADDR=127.0.0.1:0", "PATH="+filepath.Dir(program(t, "culvert"))+string(os.PathListSeparator)+os.Getenv("PATH")),
 	}
 	const free = "127.0.0.1:0"
 	line := "culvertd serve --http-addr " + free + " --https-addr " + free + " --agent-addr " + free + " --api-addr " + free + " --data-dir " + filepath.Join(home, "data")

@@ -19,6 +19,7 @@ import (
 const (
 	tokenNoun = "tunnel_credential"
 	keyNoun   = "api_key"
+	sshNoun   = "ssh_public_key"
 )
 
 // tokens are the rules of authtokens or of API keys.
@@ -33,10 +34,7 @@ type tokens struct {
 func NewCredentials(s *Shared, v *vault.Vault) Resource {
 	t := newTokens(s, v, api.Credentials(), identity.Authtokens(), tokenNoun, identity.NewAuthtoken)
 	t.check = func(c *change, old, o *store.Object[identity.Token]) error {
-		if n := len(o.Doc.ACL); n > claims.MaxACLRules && (old == nil || !slices.Equal(old.Doc.ACL, o.Doc.ACL)) {
-			return fault.New(fault.FieldInvalid, "acl", fmt.Sprintf("it has %d rules, and at most %d are allowed", n, claims.MaxACLRules))
-		}
-		if err := claims.CheckACL(o.Doc.ACL); err != nil {
+		if err := checkACL(old, o); err != nil {
 			return err
 		}
 		return checkOwner(c, old, o)
@@ -45,6 +43,14 @@ func NewCredentials(s *Shared, v *vault.Vault) Resource {
 		return credentialOf(caller, o), nil
 	}
 	return t
+}
+
+// checkACL judges the rules of a credential.
+func checkACL(old, o *store.Object[identity.Token]) error {
+	if n := len(o.Doc.ACL); n > claims.MaxACLRules && (old == nil || !slices.Equal(old.Doc.ACL, o.Doc.ACL)) {
+		return fault.New(fault.FieldInvalid, "acl", fmt.Sprintf("it has %d rules, and at most %d are allowed", n, claims.MaxACLRules))
+	}
+	return claims.CheckACL(o.Doc.ACL)
 }
 
 func credentialOf(caller *Caller, o *store.Object[identity.Token]) *api.Credential {
@@ -67,8 +73,11 @@ func dropToken(c *change, docs store.Collection[identity.Token], o *store.Object
 
 // recorded returns what the record calls a credential, and the credential as callers see it.
 func recorded(c *change, docs store.Collection[identity.Token], o *store.Object[identity.Token]) (noun string, view any) {
-	if docs.Kind == identity.APIKeys().Kind {
+	switch docs.Kind {
+	case identity.APIKeys().Kind:
 		return keyNoun, apiKeyOf(c.caller, o)
+	case identity.SSHKeys().Kind:
+		return sshNoun, sshCredentialOf(c.caller, o)
 	}
 	return tokenNoun, credentialOf(c.caller, o)
 }
@@ -202,7 +211,7 @@ func revoke(c *change, o *store.Object[identity.Token]) error {
 
 // revokeAll deletes the credentials of an owner.
 func revokeAll(c *change, owner string) error {
-	for _, docs := range []store.Collection[identity.Token]{identity.Authtokens(), identity.APIKeys()} {
+	for _, docs := range []store.Collection[identity.Token]{identity.Authtokens(), identity.APIKeys(), identity.SSHKeys()} {
 		for o, err := range docs.List(c.tx, store.Query{Parent: owner}) {
 			if u, ok := errors.AsType[*store.UnreadableError](err); ok {
 				o = &store.Object[identity.Token]{ID: u.ID, Account: u.Account}

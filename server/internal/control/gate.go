@@ -71,6 +71,12 @@ func (g *Gate) Agent(ctx context.Context, authtoken string, from netip.Addr) (id
 	return h, nil
 }
 
+// SSHKey returns who has registered an SSH key. Errors are those of [identity.Roster.SSHKey]. They are not recorded:
+// clients offer all the keys they have, and offering one proves nothing.
+func (g *Gate) SSHKey(fingerprint string) (identity.Holder, error) {
+	return g.roster.SSHKey(fingerprint)
+}
+
 // refused queues what is to be recorded. A credential that nobody knows is recorded for the first account,
 // whose administrators run the server.
 func (g *Gate) refused(kind string, h identity.Holder, from netip.Addr, err error) {

@@ -25,7 +25,7 @@ const rewrapPage = 100
 // Rewrap seals every envelope in the store with the first key of a vault, and returns how many were sealed with
 // another one. Values stay as they are, and so does all else of their documents.
 func Rewrap(ctx context.Context, db store.Store, v Rewrapper) (total int, err error) {
-	secrets, accounts, certs := lookups.Secrets(), acmeAccountCollection(), certificateCollection()
+	secrets, accounts, certs, hostKeys := lookups.Secrets(), acmeAccountCollection(), certificateCollection(), hostKeyCollection()
 	for _, kind := range [...]func() (int, error){
 		func() (int, error) {
 			return rewrap(ctx, db, v, &secrets, func(d *lookups.Secret) []*string { return []*string{&d.Sealed} })
@@ -35,6 +35,9 @@ func Rewrap(ctx context.Context, db store.Store, v Rewrapper) (total int, err er
 		},
 		func() (int, error) {
 			return rewrap(ctx, db, v, &certs, func(d *certificateDoc) []*string { return []*string{&d.Sealed} })
+		},
+		func() (int, error) {
+			return rewrap(ctx, db, v, &hostKeys, func(d *hostKeyDoc) []*string { return []*string{&d.Sealed} })
 		},
 	} {
 		n, err := kind()

@@ -77,10 +77,17 @@ func (s *sessions) List(_ context.Context, caller *Caller, p Page) (items []any,
 // show returns a session as callers see it.
 func (s *sessions) show(caller *Caller, a wire.Agent) *api.TunnelSession {
 	x := a.Auth.Extra
+	transport, credentials := "ngrok/2", "/credentials"
+	if a.Family == wire.FamilySSH {
+		transport = "ssh"
+	}
+	if strings.HasPrefix(a.TokenID, api.SSHCredentials().Prefix+"_") {
+		credentials = "/ssh_credentials"
+	}
 	return &api.TunnelSession{
 		ID: a.SessionID, URI: caller.uri("/tunnel_sessions", a.SessionID), AgentVersion: x.Version,
-		Credential: caller.ref("/credentials", a.TokenID), IP: a.Addr.Addr().Unmap().String(), Metadata: x.Metadata, OS: x.OS,
-		Region: s.region, StartedAt: id.TimeOf(a.SessionID), Transport: "ngrok/2",
+		Credential: caller.ref(credentials, a.TokenID), IP: a.Addr.Addr().Unmap().String(), Metadata: x.Metadata, OS: x.OS,
+		Region: s.region, StartedAt: id.TimeOf(a.SessionID), Transport: transport,
 	}
 }
 

@@ -40,8 +40,8 @@ type ServiceUser struct {
 	Active *bool `json:"active,omitempty"`
 }
 
-// Token is a credential as it is stored: an authtoken or an API key, by the kind of the record. The text
-// itself is not there.
+// Token is a credential as it is stored: an authtoken, an API key or an SSH key, by the kind of the record. The
+// text itself is not there.
 type Token struct {
 	api.Texts
 	// ACL are the rules of what an authtoken may bind; none means everything (api.md 3.3).
@@ -51,7 +51,9 @@ type Token struct {
 	// OwnerEmail and SCIMUser are other ways in which a request may name the owner. They are not stored.
 	OwnerEmail string `json:"owner_email,omitempty"`
 	SCIMUser   string `json:"scim_user_id,omitempty"`
-	// Hash is the keyed hash of the text (see [Hash]).
+	// PublicKey is that of an SSH credential, as it was given.
+	PublicKey string `json:"public_key,omitempty"`
+	// Hash is the keyed hash of the text (see [Hash]), of an SSH credential the fingerprint of its key.
 	Hash string `json:"hash"`
 	// Prefix is the beginning of a generated text, "" for one that a person chose.
 	Prefix string `json:"prefix,omitempty"`
@@ -66,6 +68,7 @@ const (
 	kindServiceUser = "service_user"
 	kindAuthtoken   = "credential"
 	kindAPIKey      = "api_key"
+	kindSSHKey      = "ssh_credential"
 )
 
 // Accounts returns the accounts. Each one owns its own record.
@@ -95,6 +98,9 @@ func Authtokens() store.Collection[Token] { return tokens(kindAuthtoken) }
 
 // APIKeys returns the API keys; those of an owner belong to it.
 func APIKeys() store.Collection[Token] { return tokens(kindAPIKey) }
+
+// SSHKeys returns the registered SSH keys; those of an owner belong to it.
+func SSHKeys() store.Collection[Token] { return tokens(kindSSHKey) }
 
 func tokens(kind string) store.Collection[Token] {
 	return store.Collection[Token]{

@@ -110,6 +110,16 @@ func (r *Roster) APIKey(ctx context.Context, text string) (Holder, error) {
 	return h, err
 }
 
+// SSHKey returns who has registered the key with a fingerprint. It is refused with fault.SSHKeyUnknown,
+// fault.AccountSuspended or fault.OwnerInactive; with the last two the holder is told too.
+func (r *Roster) SSHKey(fingerprint string) (Holder, error) {
+	tokenID, t, ok, _ := r.look(fingerprint)
+	if !ok || t.kind != kindSSHKey {
+		return Holder{}, fault.New(fault.SSHKeyUnknown, fingerprint)
+	}
+	return r.holder(tokenID, t)
+}
+
 // find returns the credential with a text and its id. With wait it gives other processes time to tell of it.
 func (r *Roster) find(ctx context.Context, text string, wait bool) (string, token, bool) {
 	if text == "" || len(text) > id.MaxToken {
@@ -175,18 +185,18 @@ func (r *Roster) readOnly(owner string) bool {
 	return r.known.owners[owner].readOnly
 }
 
-// Valid reports whether the authtoken with an id may be used now.
+// Valid reports whether the authtoken or SSH key with an id may be used now.
 func (r *Roster) Valid(tokenID string) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	t, ok := r.known.tokens[tokenID]
-	return ok && t.kind == kindAuthtoken && r.known.judge(t) == nil
+	return ok && t.kind != kindAPIKey && r.known.judge(t) == nil
 }
 
 // nothing is a rule about labels, which no endpoint has.
 const nothing = "bind:none=none"
 
-// ACL returns the rules of what the authtoken with an id may bind. None means that it may bind everything. One that
+// ACL returns the rules of what the authtoken or SSH key with an id may bind. None means that it may bind everything. One that
 // is not known, or not any more, may bind nothing: its session is about to end.
 func (r *Roster) ACL(tokenID string) []string {
 	r.mu.RLock()
@@ -204,7 +214,7 @@ func (r *Roster) Revocations() <-chan struct{} { return r.lost }
 // Load replaces the roster by what the transaction sees. What cannot be read is not known: it lets nobody in.
 func (r *Roster) Load(tx store.Tx) error {
 	fresh := newKnown()
-	accounts, users, serviceUsers, authtokens, apiKeys := Accounts(), Users(), ServiceUsers(), Authtokens(), APIKeys()
+	accounts, users, serviceUsers, authtokens, apiKeys, sshKeys := Accounts(), Users(), ServiceUsers(), Authtokens(), APIKeys(), SSHKeys()
 	var bad store.Unreadable
 	err := errors.Join(
 		each(tx, &accounts, &bad, func(o *store.Object[Account]) { fresh.accounts[o.ID] = o.Doc }),
@@ -212,6 +222,7 @@ func (r *Roster) Load(tx store.Tx) error {
 		each(tx, &serviceUsers, &bad, func(o *store.Object[ServiceUser]) { fresh.owners[o.ID] = serviceOwner(o) }),
 		each(tx, &authtokens, &bad, func(o *store.Object[Token]) { fresh.put(kindAuthtoken, o) }),
 		each(tx, &apiKeys, &bad, func(o *store.Object[Token]) { fresh.put(kindAPIKey, o) }),
+		each(tx, &sshKeys, &bad, func(o *store.Object[Token]) { fresh.put(kindSSHKey, o) }),
 	)
 	if err != nil {
 		return err
@@ -267,7 +278,7 @@ func (r *Roster) Apply(tx store.Tx, changes []store.Change) error {
 		}
 		if edit != nil {
 			edits = append(edits, edit)
-			takes = takes || c.Deleted || lost || c.Kind != kindAuthtoken && c.Kind != kindAPIKey
+			takes = takes || c.Deleted || lost || c.Kind != kindAuthtoken && c.Kind != kindAPIKey && c.Kind != kindSSHKey
 		}
 	}
 	if len(edits) > 0 {
@@ -293,7 +304,7 @@ func edit(tx store.Tx, c store.Change) (func(k *known), error) {
 	case kindServiceUser:
 		docs := ServiceUsers()
 		return read(tx, &docs, c.ID, func(k *known, o *store.Object[ServiceUser]) { k.owners[o.ID] = serviceOwner(o) }, func(k *known) { delete(k.owners, c.ID) })
-	case kindAuthtoken, kindAPIKey:
+	case kindAuthtoken, kindAPIKey, kindSSHKey:
 		docs := tokens(c.Kind)
 		return read(tx, &docs, c.ID, func(k *known, o *store.Object[Token]) { k.put(c.Kind, o) }, func(k *known) { k.drop(c.ID) })
 	}

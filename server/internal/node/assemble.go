@@ -89,13 +89,17 @@ func (n *Node) assemble(ctx context.Context, lns *listeners, files *files, db st
 	meters := meter.New()
 	p.usage = usage.New(usage.Config{Store: db, Meters: meters, Log: n.log})
 	publisher := snapshot.New(router, meters)
+	auth := authenticator{p.gate, p.lookups}
 	p.tunnels = tunnel.New(tunnel.Config{ //nolint:contextcheck // handshakes have contexts of their own
-		Auth: authenticator{p.gate, p.lookups}, Binder: p.binder, Publisher: publisher, Cookies: files.keys,
+		Auth: auth, Binder: p.binder, Publisher: snapshot.Of[*tunnel.Tunnel]{Publisher: publisher}, Cookies: files.keys,
 		TLS: files.certs.AgentTLS(), Limits: c.Agents, Region: c.Region, Version: c.Version, Logger: n.log,
 	})
+	if err := n.newSSH(ctx, p, shared, files, sshAuthenticator{auth}, publisher); err != nil {
+		return nil, err
+	}
 	p.edge = n.newEdge(p, files, router, started)
 	ports.Server = p.edge
-	n.tunnels, n.binder, n.certs, n.edge = p.tunnels, p.binder, files.certs, p.edge
+	n.tunnels, n.ssh, n.binder, n.certs, n.edge = p.tunnels, p.ssh, p.binder, files.certs, p.edge
 	// What is stored comes in this order: who may do something, what policies look
 	// up, whose names and addresses are, endpoints, and their names, which agents then do not get.
 	p.cloud = snapshot.NewCloud(publisher, policies, p.binder, n.log)
@@ -130,7 +134,7 @@ func (n *Node) newEdge(p *parts, files *files, router *route.Router, started tim
 func (n *Node) describe(lns *listeners, files *files, made control.Made) {
 	c := n.cfg
 	n.info = Info{
-		HTTP: lns.http.Addr(), HTTPS: lns.https.Addr(), Agent: lns.agent.Addr(), API: lns.api.Addr(),
+		HTTP: lns.http.Addr(), HTTPS: lns.https.Addr(), Agent: lns.agent.Addr(), API: lns.api.Addr(), SSH: lns.ssh.Addr(),
 		Domains: c.Domains, HTTPPort: advertised(c.AdvertiseHTTPPort, lns.http), HTTPSPort: advertised(c.AdvertiseHTTPSPort, lns.https),
 		TCPHost: c.TCPAddr, TCPPorts: c.TCPPorts, ConnectURL: files.connect,
 		DataDir: c.DataDir, APIURL: c.apiURL(lns.api), Authtoken: made.Authtoken, APIKey: made.APIKey,

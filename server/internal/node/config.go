@@ -14,6 +14,7 @@ import (
 	"github.com/culvert-project/culvert/server/internal/claims"
 	"github.com/culvert-project/culvert/server/internal/edge"
 	"github.com/culvert-project/culvert/server/internal/rest"
+	"github.com/culvert-project/culvert/server/internal/sshd"
 	"github.com/culvert-project/culvert/server/internal/tunnel"
 )
 
@@ -24,6 +25,7 @@ const (
 	DefaultHTTPSAddr = "127.0.0.1:9443"
 	DefaultAgentAddr = "127.0.0.1:9444"
 	DefaultAPIAddr   = "127.0.0.1:9400"
+	DefaultSSHAddr   = "127.0.0.1:9422"
 	// DefaultGrace is how long a stopping server lets open exchanges finish.
 	DefaultGrace = 30 * time.Second
 	// DefaultRegion is what a server that stands alone calls its place.
@@ -41,9 +43,9 @@ type Config struct {
 	// Domains are the base domains under which agents take names; random names
 	// come under the first. Default [DefaultDomain].
 	Domains []string
-	// HTTPAddr, HTTPSAddr, AgentAddr and APIAddr are the listeners' addresses,
-	// host:port. Defaults as above.
-	HTTPAddr, HTTPSAddr, AgentAddr, APIAddr string
+	// HTTPAddr, HTTPSAddr, AgentAddr, APIAddr and SSHAddr are the listeners'
+	// addresses, host:port. Defaults as above.
+	HTTPAddr, HTTPSAddr, AgentAddr, APIAddr, SSHAddr string
 	// TCPAddr is the host that TCP endpoints listen on. Default: the host of
 	// HTTPSAddr.
 	TCPAddr string
@@ -77,11 +79,12 @@ type Config struct {
 	Region string
 	// Version is the server's version, shown to agents.
 	Version string
-	// Edge bounds what public clients may cost, Agents what agents may,
-	// Endpoints what they may hold, and API what its callers may ask. Connections and listeners that are not
+	// Edge bounds what public clients may cost, Agents what agents may, SSH what
+	// plain SSH clients may, Endpoints what all of them may hold, and API what its callers may ask. Connections and listeners that are not
 	// bounded get a share of the descriptors that the process may open.
 	Edge      edge.Limits
 	Agents    tunnel.Limits
+	SSH       sshd.Limits
 	Endpoints claims.Limits
 	API       rest.Limits
 	// TrustedProxies are peers that begin their connections to the public
@@ -176,6 +179,7 @@ func (c Config) withDefaults() Config {
 	c.HTTPSAddr = cmp.Or(c.HTTPSAddr, DefaultHTTPSAddr)
 	c.AgentAddr = cmp.Or(c.AgentAddr, DefaultAgentAddr)
 	c.APIAddr = cmp.Or(c.APIAddr, DefaultAPIAddr)
+	c.SSHAddr = cmp.Or(c.SSHAddr, DefaultSSHAddr)
 	if c.TCPAddr == "" {
 		c.TCPAddr, _, _ = net.SplitHostPort(c.HTTPSAddr) // valid, as the field says
 	}

@@ -9,8 +9,10 @@ import (
 
 // Info is what a running server tells about itself.
 type Info struct {
-	// HTTP, HTTPS, Agent and API are the addresses that it listens on.
-	HTTP, HTTPS, Agent, API net.Addr
+	// HTTP, HTTPS, Agent, API and SSH are the addresses that it listens on.
+	HTTP, HTTPS, Agent, API, SSH net.Addr
+	// SSHFingerprint is that of the key by which SSH clients know the server.
+	SSHFingerprint string
 	// Domains are the base domains.
 	Domains []string
 	// HTTPPort and HTTPSPort are the ports in URLs.

@@ -17,10 +17,10 @@ const extraSetting = "extra_listeners"
 type listeners struct {
 	listen func(ctx context.Context, network, addr string) (net.Listener, error)
 
-	http, https, agent, api net.Listener
+	http, https, agent, ssh, api net.Listener
 
 	mu sync.Mutex
-	// opened are those that nobody has taken: the four above by the address they
+	// opened are those that nobody has taken: the five above by the address they
 	// got, extra ones by the address that was asked for.
 	opened map[string]net.Listener
 }
@@ -37,6 +37,7 @@ func openListeners(ctx context.Context, c Config) (*listeners, error) {
 		{&l.http, c.HTTPAddr, "http", "--http-addr"},
 		{&l.https, c.HTTPSAddr, "https", "--https-addr"},
 		{&l.agent, c.AgentAddr, "agents", "--agent-addr"},
+		{&l.ssh, c.SSHAddr, "SSH clients", "--ssh-addr"},
 		{&l.api, c.APIAddr, "the API", "--api-addr"},
 	}
 	host, _, _ := net.SplitHostPort(c.HTTPSAddr) // valid, as the field says

@@ -22,6 +22,7 @@ import (
 	"github.com/culvert-project/culvert/server/internal/renewal"
 	"github.com/culvert-project/culvert/server/internal/rest"
 	"github.com/culvert-project/culvert/server/internal/snapshot"
+	"github.com/culvert-project/culvert/server/internal/sshd"
 	"github.com/culvert-project/culvert/server/internal/store"
 	"github.com/culvert-project/culvert/server/internal/store/sqlstore"
 	"github.com/culvert-project/culvert/server/internal/tunnel"
@@ -42,6 +43,7 @@ type Node struct {
 	killOnce sync.Once
 	info     Info // set before ready is closed, as are the next
 	tunnels  *tunnel.Server
+	ssh      *sshd.Server
 	binder   *claims.Binder
 	certs    *certs.Store
 	edge     *edge.Server
@@ -93,7 +95,7 @@ func (n *Node) Directory() *control.Directory {
 func (n *Node) Open() int {
 	select {
 	case <-n.ready:
-		return n.tunnels.NumStreams()
+		return n.tunnels.NumStreams() + n.ssh.NumStreams()
 	default:
 		return 0
 	}
@@ -167,6 +169,7 @@ type parts struct {
 	lns     *listeners
 	binder  *claims.Binder
 	tunnels *tunnel.Server
+	ssh     *sshd.Server
 	edge    *edge.Server
 	facts   *intel.Intel
 	// roster knows who may connect and call the API, and gate lets them in.
@@ -216,12 +219,13 @@ func (p *parts) run(ctx context.Context) error {
 	agentsDone := make(chan struct{})
 	start("edge", p.edge.Run)
 	start("agents", func(ctx context.Context) error { defer close(agentsDone); return p.acceptAgents(ctx) })
+	start("ssh", p.acceptSSH)
 	start("api", p.api.failure)
 	start("resources", p.follower.Run)
 	start("database", func(ctx context.Context) error { return p.db.KeepHold(ctx, p.n.log) })
 	start("claims", p.binder.Run)
 	start("standing endpoints", p.cloud.Run)
-	start("tokens", func(ctx context.Context) error { return watchTokens(ctx, p.roster, p.tunnels.Revoke) })
+	start("tokens", func(ctx context.Context) error { return watchTokens(ctx, p.roster, p.revoke) })
 	start("refusals", p.gate.Run)
 	start("certificates", p.certificates.Run)
 	start("usage", p.usage.Run)
@@ -258,6 +262,7 @@ func (p *parts) run(ctx context.Context) error {
 func (p *parts) shutdown(ctx context.Context) {
 	p.n.health.ready.Store(false)
 	_ = p.lns.agent.Close() // stops acceptAgents
+	_ = p.lns.ssh.Close()   // and acceptSSH
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.n.Grace())
 	defer cancel()
 	var watching sync.WaitGroup
@@ -271,14 +276,16 @@ func (p *parts) shutdown(ctx context.Context) {
 		case <-p.n.kill:
 		case <-grace.Done():
 		}
-		if n := p.tunnels.NumStreams(); n > 0 {
+		if n := p.streams(); n > 0 {
 			p.n.log.Warn("connections are cut off", "err", fault.New(fault.ShutdownForced, n))
 		}
 		cancel()
 	})
 	start := time.Now()
 	p.edge.Drain(grace)
+	p.ssh.Drain(grace)
 	p.tunnels.Drain(grace)
+	p.ssh.Close()
 	p.tunnels.Close()
 	p.n.log.Info("server stopped", "duration", time.Since(start).Round(time.Millisecond))
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/culvert-project/culvert/server/internal/claims"
 	"github.com/culvert-project/culvert/server/internal/edge"
+	"github.com/culvert-project/culvert/server/internal/sshd"
 	"github.com/culvert-project/culvert/server/internal/tunnel"
 )
 
@@ -50,6 +51,7 @@ func waiting(old, fresh Config) []string {
 		{"https_addr", old.HTTPSAddr == fresh.HTTPSAddr},
 		{"agent_addr", old.AgentAddr == fresh.AgentAddr},
 		{"api_addr", old.APIAddr == fresh.APIAddr},
+		{"ssh_addr", old.SSHAddr == fresh.SSHAddr},
 		{"api_tls", old.APITLS == fresh.APITLS},
 		{"api_on_https", old.APIOnHTTPS == fresh.APIOnHTTPS},
 		{"tcp_addr", old.TCPAddr == fresh.TCPAddr},
@@ -77,11 +79,12 @@ func waiting(old, fresh Config) []string {
 	}
 	names = append(names, differing(old.Edge.Fixed(), fresh.Edge.Fixed())...)
 	names = append(names, differing(old.Agents.Fixed(), fresh.Agents.Fixed())...)
+	names = append(names, differing(old.SSH, fresh.SSH)...)
 	return append(names, differing(old.Endpoints.Fixed(), fresh.Endpoints.Fixed())...)
 }
 
 // differing returns the keys of limits that are not the same in both, in their order in the struct.
-func differing[T edge.Limits | tunnel.Limits | claims.Limits](old, fresh T) []string {
+func differing[T edge.Limits | tunnel.Limits | sshd.Limits | claims.Limits](old, fresh T) []string {
 	var keys []string
 	a, b := reflect.ValueOf(old), reflect.ValueOf(fresh)
 	for i := range a.NumField() {

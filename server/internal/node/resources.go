@@ -35,8 +35,9 @@ func (p *parts) openResources(shared *control.Shared, keys *vault.Vault, live co
 			control.NewAPIKeys(shared, keys),
 			control.NewServiceUsers(shared),
 			control.NewBotUsers(shared),
-			control.NewTunnelSessions(shared, p.tunnels, tunnel.ErrUnknown, c.Region),
+			control.NewTunnelSessions(shared, clients{p.tunnels, p.ssh}, tunnel.ErrUnknown, c.Region),
 			control.NewTunnels(live),
+			control.NewSSHCredentials(shared),
 		},
 	})
 }

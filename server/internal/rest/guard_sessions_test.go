@@ -40,7 +40,7 @@ func newAgents(g *guarded) *agents {
 		g.t.Fatal(err)
 	}
 	a := &agents{t: g.t, online: snapshot.New(route.NewRouter(), nil)}
-	a.Server = tunnel.New(tunnel.Config{Auth: a, Binder: g.binder, Publisher: a.online, Cookies: keys, Region: "here", Version: "1"})
+	a.Server = tunnel.New(tunnel.Config{Auth: a, Binder: g.binder, Publisher: snapshot.Of[*tunnel.Tunnel]{Publisher: a.online}, Cookies: keys, Region: "here", Version: "1"})
 	g.t.Cleanup(a.Server.Close)
 	return a
 }

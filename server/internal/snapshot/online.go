@@ -5,22 +5,21 @@ import (
 	"slices"
 
 	"github.com/culvert-project/culvert/server/internal/control"
-	"github.com/culvert-project/culvert/server/internal/tunnel"
 )
 
 // note remembers a tunnel that is online. p.mu is held.
-func (p *Publisher) note(t *tunnel.Tunnel, account string) {
+func (p *Publisher) note(t Tunnel, account string) {
 	p.byID[t.ID()] = t
 	of := p.byAccount[account]
 	if of == nil {
-		of = map[string]*tunnel.Tunnel{}
+		of = map[string]Tunnel{}
 		p.byAccount[account] = of
 	}
 	of[t.ID()] = t
 }
 
 // unnote forgets a tunnel, unless another one of the same endpoint has taken its place. p.mu is held.
-func (p *Publisher) unnote(t *tunnel.Tunnel, account string) {
+func (p *Publisher) unnote(t Tunnel, account string) {
 	if p.byID[t.ID()] != t {
 		return
 	}
@@ -46,14 +45,14 @@ func (p *Publisher) Endpoint(id string) (control.AgentEndpoint, bool) {
 // all of it if before is "".
 func (p *Publisher) Endpoints(account, before string) []control.AgentEndpoint {
 	p.mu.Lock()
-	found := make([]*tunnel.Tunnel, 0, len(p.byAccount[account]))
+	found := make([]Tunnel, 0, len(p.byAccount[account]))
 	for id, t := range p.byAccount[account] {
 		if before == "" || id < before {
 			found = append(found, t)
 		}
 	}
 	p.mu.Unlock()
-	slices.SortFunc(found, func(a, b *tunnel.Tunnel) int { return cmp.Compare(b.ID(), a.ID()) })
+	slices.SortFunc(found, func(a, b Tunnel) int { return cmp.Compare(b.ID(), a.ID()) })
 	all := make([]control.AgentEndpoint, len(found))
 	for i, t := range found {
 		all[i] = agentEndpoint(t)
@@ -61,6 +60,6 @@ func (p *Publisher) Endpoints(account, before string) []control.AgentEndpoint {
 	return all
 }
 
-func agentEndpoint(t *tunnel.Tunnel) control.AgentEndpoint {
+func agentEndpoint(t Tunnel) control.AgentEndpoint {
 	return control.AgentEndpoint{Bound: t.Bound(), Agent: t.Agent(), BoundAt: t.BoundAt(), Region: t.Region()}
 }

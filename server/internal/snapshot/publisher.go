@@ -5,26 +5,50 @@ import (
 	"sync"
 	"time"
 
+	"github.com/culvert-project/culvert/internal/wire"
 	"github.com/culvert-project/culvert/server/internal/meter"
 	"github.com/culvert-project/culvert/server/internal/route"
-	"github.com/culvert-project/culvert/server/internal/tunnel"
 )
 
 // Returning is how long the agent of a lost name is expected back
 // (reliability-security.md 7, D5).
 const Returning = 15 * time.Second
 
-// Publisher keeps a router's table in step with the tunnels that are online. It
-// is the publisher that package tunnel asks for.
+// Tunnel is an endpoint that leads to a client: to an agent, or to a plain SSH
+// client. It is compared by identity.
+type Tunnel interface {
+	route.Upstream
+	// ID returns the endpoint's id.
+	ID() string
+	// Bound returns what was reserved for the endpoint.
+	Bound() *wire.Bound
+	// Agent returns the session that bound it.
+	Agent() wire.Agent
+	// BoundAt returns when that was, and Region where the client is connected.
+	BoundAt() time.Time
+	Region() string
+}
+
+// Of is a publisher for tunnels of one type, as the packages that have them ask
+// for it.
+type Of[T Tunnel] struct{ *Publisher }
+
+// Publish is [Publisher.Publish].
+func (p Of[T]) Publish(ctx context.Context, t T) error { return p.Publisher.Publish(ctx, t) }
+
+// Withdraw is [Publisher.Withdraw].
+func (p Of[T]) Withdraw(t T, clean bool) { p.Publisher.Withdraw(t, clean) }
+
+// Publisher keeps a router's table in step with the tunnels that are online.
 type Publisher struct {
 	router *route.Router
 	meters *meter.Meters
 
 	mu     sync.Mutex
-	online map[*tunnel.Tunnel]*route.Endpoint // guarded by mu, as is all below
+	online map[Tunnel]*route.Endpoint // guarded by mu, as is all below
 	// byID and byAccount find the tunnels that are online; the second key of byAccount is the tunnel's id.
-	byID      map[string]*tunnel.Tunnel
-	byAccount map[string]map[string]*tunnel.Tunnel
+	byID      map[string]Tunnel
+	byAccount map[string]map[string]Tunnel
 	waiting   []*change
 	applying  bool
 }
@@ -40,14 +64,14 @@ type change struct {
 // the endpoints do is counted by meters, nil for nobody.
 func New(router *route.Router, meters *meter.Meters) *Publisher {
 	return &Publisher{
-		router: router, meters: meters, online: map[*tunnel.Tunnel]*route.Endpoint{},
-		byID: map[string]*tunnel.Tunnel{}, byAccount: map[string]map[string]*tunnel.Tunnel{},
+		router: router, meters: meters, online: map[Tunnel]*route.Endpoint{},
+		byID: map[string]Tunnel{}, byAccount: map[string]map[string]Tunnel{},
 	}
 }
 
 // Publish makes t reachable, or puts its changed form in the place of the one
 // published before. It does not fail.
-func (p *Publisher) Publish(_ context.Context, t *tunnel.Tunnel) error {
+func (p *Publisher) Publish(_ context.Context, t Tunnel) error {
 	e := Endpoint(t.Bound(), t.Agent(), t.BoundAt(), t, p.meters)
 	p.mu.Lock()
 	c := &change{drop: p.online[t], add: e}
@@ -60,7 +84,7 @@ func (p *Publisher) Publish(_ context.Context, t *tunnel.Tunnel) error {
 // Withdraw takes t out of reach. If it was not lost cleanly its agent is
 // expected back for [Returning], and connections for its name wait a moment. A
 // tunnel that is not published is left alone.
-func (p *Publisher) Withdraw(t *tunnel.Tunnel, clean bool) {
+func (p *Publisher) Withdraw(t Tunnel, clean bool) {
 	p.mu.Lock()
 	e := p.online[t]
 	if e == nil {

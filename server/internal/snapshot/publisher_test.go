@@ -53,7 +53,7 @@ func connect(t *testing.T) (*route.Router, *mux.Session, *wire.Peer) {
 	t.Helper()
 	router := route.NewRouter()
 	o := &others{}
-	srv := tunnel.New(tunnel.Config{Auth: o, Binder: o, Publisher: New(router, nil), Cookies: o})
+	srv := tunnel.New(tunnel.Config{Auth: o, Binder: o, Publisher: Of[*tunnel.Tunnel]{New(router, nil)}, Cookies: o})
 	near, far := memnet.Pipe(&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	srv.ServeConn(context.Background(), far)
 	m := mux.New(near, mux.Config{Role: mux.Client})

@@ -142,7 +142,7 @@ func (s *session) openLimits() (streams, unacked int) {
 		return l.RustStreams, l.Unacked
 	case wire.FamilyCulvert:
 		return l.Streams, 0
-	case wire.FamilyGo, wire.FamilyOther:
+	case wire.FamilyGo, wire.FamilyOther, wire.FamilySSH:
 	}
 	return l.Streams, l.Unacked
 }

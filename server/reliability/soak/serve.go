@@ -75,7 +75,7 @@ func runServer(ctx context.Context, say func(hello) error) error {
 	defer os.RemoveAll(dir)
 	const free = "127.0.0.1:0"
 	n, err := node.New(node.Config{
-		DataDir: dir, BootstrapAuthtoken: token, HTTPAddr: free, HTTPSAddr: free, AgentAddr: free, APIAddr: free,
+		DataDir: dir, BootstrapAuthtoken: token, HTTPAddr: free, HTTPSAddr: free, AgentAddr: free, APIAddr: free, SSHAddr: free,
 	})
 	if err != nil {
 		return err
