@@ -47,11 +47,12 @@ type AnswerError struct {
 
 // Error implements error.
 func (e *AnswerError) Error() string {
-	first, _, _ := strings.Cut(e.Told.Msg, "\n")
+	message, _, _ := strings.Cut(e.Told.Msg, "\n\n")
+	message = strings.ReplaceAll(message, "\n", " ")
 	if e.Told.ErrorCode == "" {
-		return first
+		return message
 	}
-	return strings.TrimSuffix(first, ".") + " (" + e.Told.ErrorCode + ")"
+	return strings.TrimSuffix(message, ".") + " (" + e.Told.ErrorCode + ")"
 }
 
 // NewClient returns a client of the API at a URL. program is what it calls itself, such as "culvert/1.2". A nil

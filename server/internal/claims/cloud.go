@@ -30,12 +30,7 @@ func (s *Standing) Key() endpoint.Key {
 // (traffic-policy.md 2.2). The program is nil if a diagnostic is no warning.
 func CompileStored(p Policies, text string, u endpoint.URL) (*policy.Program, policy.Diagnostics) {
 	target := policy.Target{Scheme: u.Scheme, Binding: BindingOf(u), Cloud: true}
-	doc, found := policy.Parse("", []byte(text))
-	if found.Failed() {
-		return nil, found
-	}
-	program, more := p.Compile(doc, target)
-	found = append(found, more...)
+	program, found := p.CompileText("", []byte(text), target)
 	if program == nil && !found.Failed() { // it has no rule, or is switched off
 		found = append(found, policy.Diagnostic{Code: fault.PolicyMayNotAnswer, Message: "the policy says nothing, and nobody stands behind the endpoint"})
 	}

@@ -17,6 +17,8 @@ type Policies interface {
 	// Compile checks a document for a kind of endpoint and makes its program. The program is nil if a
 	// diagnostic is no warning, or if the document says nothing.
 	Compile(d *policy.Document, t policy.Target) (*policy.Program, policy.Diagnostics)
+	// CompileText parses a document and does the same, and reports all that is wrong with it at once.
+	CompileText(file string, doc []byte, t policy.Target) (*policy.Program, policy.Diagnostics)
 }
 
 // maxDiagnoses bounds the text about the mistakes of a policy, in bytes. Agents cut lines behind 4 KiB.
@@ -38,7 +40,9 @@ func (b *Binder) compile(account string, ms []module, text string, u endpoint.UR
 	var found policy.Diagnostics
 	if strings.TrimSpace(text) != "" {
 		var own *policy.Document
-		if own, found = policy.Parse("", []byte(text)); !found.Failed() {
+		if own, found = policy.Parse("", []byte(text)); found.Failed() {
+			_, found = b.cfg.Policies.CompileText("", []byte(text), target) // with what else is wrong
+		} else {
 			doc = doc.Before(own)
 		}
 	}
@@ -145,21 +149,26 @@ func (b *Binder) check(m module, target policy.Target) (*policy.Document, error)
 	return nil, fault.Wrap(found, fault.OptionInvalid, m.option, strings.ToValidUTF8(why[:min(len(why), maxDiagnoses)], ""))
 }
 
-// diagnosed is the refusal of a policy with these mistakes, of which it shows as many as there is room for.
+// diagnosed is the refusal of a policy with these mistakes, of which it shows as many as there is room for. Several have
+// a line each, and can be read on one, too.
 func diagnosed(code fault.Code, mistakes policy.Diagnostics) *fault.Error {
 	f := fault.Wrap(mistakes, code, len(mistakes))
 	var text strings.Builder
 	text.WriteString(f.Message)
+	before := " "
+	if len(mistakes) > 1 {
+		before = "\n"
+	}
 	for i, m := range mistakes {
 		line := oneLine(m.String())
+		if i > 0 {
+			before = ";\n"
+		}
 		if text.Len()+len(line) > maxDiagnoses && i > 0 {
-			fmt.Fprintf(&text, "; and %d more", len(mistakes)-i)
+			fmt.Fprintf(&text, "%sand %d more", before, len(mistakes)-i)
 			break
 		}
-		if i > 0 {
-			text.WriteByte(';')
-		}
-		text.WriteString(" " + line[:min(len(line), maxDiagnoses)])
+		text.WriteString(before + line[:min(len(line), maxDiagnoses)])
 	}
 	f.Message = strings.ToValidUTF8(text.String(), "")
 	return f

@@ -100,15 +100,15 @@ func TestPolicy06_AllMistakesAtOnce(t *testing.T) {
 		t.Fatalf("Reserve = %v, want %s", err, fault.PolicyRefused)
 	}
 	for _, want := range []string{
-		"(mistakes: 3). 2:", "on_http_request[0].expressions[0]: ", "2200", "4:15: on_http_request[0].actions[0].type: ", "did you mean deny?", "2201",
+		"(mistakes: 3).\n2:", "on_http_request[0].expressions[0]: ", "2200", "4:15: on_http_request[0].actions[0].type: ", "did you mean deny?", "2201",
 		"6:31: on_http_request[0].actions[1].config.status_code: ",
 	} {
 		if !strings.Contains(f.Message, want) {
 			t.Errorf("refusal %q lacks %q", f.Message, want)
 		}
 	}
-	if strings.ContainsAny(f.Message, "\r\n") {
-		t.Errorf("refusal %q has several lines", f.Message)
+	if strings.Count(f.Message, "\n") != 3 {
+		t.Errorf("refusal %q has not a line for each mistake", f.Message)
 	}
 	if back := fault.ParseWire(f.Wire()); back.Code != fault.PolicyRefused || !strings.Contains(back.Message, "6:31") {
 		t.Errorf("the agent reads %+v, want all of it", back)

@@ -3,8 +3,10 @@ package control_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -286,6 +288,32 @@ func TestEndpointRefusalsSayWhatToDo(t *testing.T) {
 		if strings.Contains(f.Message, ": The") || strings.Contains(f.Message, "..") {
 			t.Errorf("%s: got the message %q", url, f.Message)
 		}
+	}
+}
+
+// All mistakes of a policy are told at once, whatever their kind, each on a line.
+func TestEndpointPolicyMistakesHaveLines(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	_, err := c.create("https://a.example.com", map[string]any{"traffic_policy": strings.Join([]string{
+		"on_http_request:",
+		"- action: [{type: deny}]",
+		"- actions: [{type: nothing}]",
+		"- actions: [{type: add-headers, config: {header: {x: y}}}]",
+	}, "\n")})
+	wantCode(t, err, fault.EndpointPolicyInvalid)
+	lines := strings.Split(fault.From(err).Message, "\n")
+	told := strings.Join(lines, "|")
+	for i, want := range []string{"mistakes: ", "2:", "3:", "4:"} {
+		if !slices.ContainsFunc(lines, func(l string) bool { return strings.Contains(l, want) }) {
+			t.Errorf("no line %d with %q in %s", i, want, told)
+		}
+	}
+	if n := fmt.Sprintf("(mistakes: %d).", len(lines)-1); lines[0] != "The traffic policy is not valid "+n {
+		t.Errorf("got %d lines: %s", len(lines), told)
+	}
+	if text := err.Error(); strings.Contains(text, "\n") || !strings.Contains(text, "; 3:") {
+		t.Errorf("on one line it is %q", text)
 	}
 }
 
