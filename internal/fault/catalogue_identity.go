@@ -71,7 +71,7 @@ func identityEntries() []Entry {
 		{Code: ACLAddress, Status: 403, Title: "Address not allowed for this authtoken", Message: "The rules of this authtoken do not allow the address %s.", Remedy: "Use another authtoken, or have bind:%[1]s added to its acl."},
 		{Code: ACLName, Status: 403, Title: "Name not allowed for this authtoken", Message: "The rules of this authtoken do not allow the name %s.", Remedy: "Ask for a name that they allow, use another authtoken, or have its acl changed."},
 		{Code: ACLRandomAddress, Status: 403, Title: "Random addresses not allowed for this authtoken", Message: "The rules of this authtoken do not allow a TCP address of the server's choice.", Remedy: "Ask for an address that they allow, or use an authtoken without an acl."},
-		{Code: ACLInvalid, Status: 400, Title: "ACL rule not valid", Message: "The rule in %q cannot be used: %s.", Remedy: "Rules are *, bind:*, bind:NAME, bind:*.NAME, bind:HOST:PORT or bind:KEY=VALUE."},
+		{Code: ACLInvalid, Status: 400, Title: "ACL rule not valid", Message: "The rule in %q cannot be used: %s.", Remedy: "Rules are *, bind:*, bind:NAME, bind:*.NAME, bind:HOST:PORT, with a scheme before NAME or HOST, or bind:KEY=VALUE."},
 		{Code: CredentialDescription, Status: 400, Title: "Description too long", Message: "The description of a credential has at most 255 bytes.", Remedy: "Shorten it."},
 		{Code: CredentialMetadata, Status: 400, Title: "Metadata too long", Message: "The metadata of a credential have at most 4096 bytes.", Remedy: "Shorten them."},
 		{Code: CredentialEmptyUpdate, Status: 400, Title: "Nothing to change", Message: "The update of the credential names nothing to change.", Remedy: "Give description, metadata or acl."},

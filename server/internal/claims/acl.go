@@ -1,6 +1,7 @@
 package claims
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,10 +23,10 @@ const MaxACLRules = 100
 // bindRule is one rule of an authtoken (api.md 3.3).
 type bindRule struct {
 	all    bool
-	scheme endpoint.Scheme // "" for any
+	scheme endpoint.Scheme // "" for any; with a port, tcp unless another one is named
 	host   string          // canonical, of a name or an address; "" for labels
 	below  bool            // the rule is *.host
-	port   uint16          // of an address, else 0
+	port   uint16          // as it is stored, 0 for any
 }
 
 // acl are the rules of an authtoken, of which any may match. The zero value allows everything.
@@ -86,10 +87,10 @@ func parseRule(text string) (r bindRule, why string) {
 	}
 	if host, port, ok := strings.Cut(target, ":"); ok {
 		n, err := strconv.ParseUint(port, 10, 16)
-		if err != nil || n == 0 || r.scheme != "" || strings.HasPrefix(host, "*") {
+		if err != nil || n == 0 {
 			return r, "is not an address of the form HOST:PORT"
 		}
-		r.port, target = uint16(n), host
+		r.scheme, r.port, target = cmp.Or(r.scheme, endpoint.TCP), uint16(n), host
 	}
 	host, err := endpoint.ParseHost(target)
 	if err != nil {
@@ -112,9 +113,9 @@ func (a acl) allows(u endpoint.URL) error {
 		switch {
 		case r.host == "":
 			return false
-		case r.port != 0:
-			return u.Scheme == endpoint.TCP && r.host == u.Host && r.port == u.Port
-		case u.Scheme == endpoint.TCP && public:
+		case r.port != 0 && r.port != u.Port:
+			return false
+		case r.port == 0 && u.Scheme == endpoint.TCP && public:
 			return false // such an address is named with its port
 		}
 		return r.names(u)
@@ -151,7 +152,7 @@ func (a acl) randomDomain(scheme endpoint.Scheme, bases []string) (string, error
 		return bases[0], nil
 	}
 	could := slices.DeleteFunc(slices.Clone(a.rules), func(r bindRule) bool {
-		return !r.below || r.scheme != "" && r.scheme != scheme
+		return !r.below || r.scheme != "" && r.scheme != scheme || r.port != 0 && r.port != scheme.DefaultPort()
 	})
 	for _, base := range bases {
 		if slices.ContainsFunc(could, func(r bindRule) bool { return endpoint.Under(base, r.host) }) {

@@ -42,6 +42,18 @@ func TestT68_ACLGrammar(t *testing.T) {
 		{"bind:*.internal", []endpoint.URL{web("db.internal"), tcp("a.db.internal", 22)}, []endpoint.URL{web("db.test")}},
 		{"bind:db.internal:22", []endpoint.URL{tcp("db.internal", 22)}, []endpoint.URL{tcp("db.internal", 23), web("db.internal")}},
 		{"bind:tcp://db.internal", []endpoint.URL{tcp("db.internal", 22)}, []endpoint.URL{web("db.internal")}},
+		{
+			"bind:tcp://*.internal:22",
+			[]endpoint.URL{tcp("db.internal", 22), tcp("a.db.internal", 22)},
+			[]endpoint.URL{tcp("db.internal", 23), {Scheme: endpoint.TLS, Host: "db.internal", Port: 22}, tcp("db.test", 22)},
+		},
+		{"bind:tcp://a.test:20001", []endpoint.URL{tcp("a.test", 20001)}, []endpoint.URL{tcp("a.test", 20002), web("a.test")}},
+		{"bind:*.a.test:22", []endpoint.URL{tcp("b.a.test", 22)}, []endpoint.URL{tcp("a.test", 22), tcp("b.a.test", 23), web("b.a.test")}},
+		{
+			"bind:https://a.test:443",
+			[]endpoint.URL{web("a.test")},
+			[]endpoint.URL{{Scheme: endpoint.HTTPS, Host: "a.test", Port: 8443}, {Scheme: endpoint.TLS, Host: "a.test", Port: 443}, tcp("a.test", 443)},
+		},
 		{"bind:team=blue", nil, []endpoint.URL{web("a.test"), tcp("a.test", 1)}},
 		{"bind:*=*", nil, []endpoint.URL{web("a.test")}},
 	}
@@ -74,8 +86,8 @@ func TestT68_ACLRefusesAllElse(t *testing.T) {
 	for _, rule := range []string{
 		"", "bind", "bind:", "a.test", "**", "bind:**", "bind:a.*.test", "bind:*a.test", "bind:*.", "bind:*.*.test", "bind:.a.test",
 		"bind:a..test", "bind:a_b.test", "bind:a b.test", "bind: a.test", " bind:a.test", "bind:a.test ", "bind:ftp://a.test", "bind:://a.test",
-		"bind:https://", "bind:https://a.test:443", "bind:a.test/path", "bind:a.test:0", "bind:a.test:65536", "bind:a.test:", "bind:a.test:x",
-		"bind::1", "bind:*.a.test:22", "bind:[::1]:22", "bind:=x", "bind:x=", "bind:=", "bind:a =b", "unbind:a.test", "*,bind:a.test",
+		"bind:https://", "bind:https://a.test:x", "bind:https://:443", "bind:a.test/path", "bind:a.test:0", "bind:a.test:65536", "bind:a.test:", "bind:a.test:x",
+		"bind::1", "bind:*:22", "bind:[::1]:22", "bind:=x", "bind:x=", "bind:=", "bind:a =b", "unbind:a.test", "*,bind:a.test",
 	} {
 		a, err := parseACL([]string{rule})
 		if !fault.Has(err, fault.ACLInvalid) {
