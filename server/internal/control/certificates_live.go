@@ -84,7 +84,7 @@ func (c *Certificates) Certificate(host string) *tls.Certificate {
 		}
 	}
 	_, parent, _ := strings.Cut(host, ".")
-	for _, name := range [...]string{host, "*." + parent, "*." + host} {
+	for _, name := range [...]string{host, "*." + parent, parent, "*." + host} {
 		live := c.own[name]
 		if live == nil {
 			continue

@@ -281,8 +281,12 @@ func TestAutomaticCertificateGoesWithItsDomain(t *testing.T) {
 func TestNamesOfTheServer(t *testing.T) {
 	t.Parallel()
 	g := guard(t)
-	for _, name := range []string{"*." + guardBase, "connect." + guardBase} {
-		cert, key := nodetest.PEM(t, nodetest.Certificate(t, name, strings.TrimPrefix(name, "*.")))
+	for _, name := range []string{"*." + guardBase, "connect." + guardBase, "both.example.com"} {
+		names := []string{name, strings.TrimPrefix(name, "*.")}
+		if name == "both.example.com" { // one that covers more than it is called
+			names = []string{name, "*." + name}
+		}
+		cert, key := nodetest.PEM(t, nodetest.Certificate(t, names...))
 		is := control.Issue{Name: name, CertificatePEM: cert, PrivateKeyPEM: vault.Secret(key), IssuedAt: time.Now(), RenewsAt: time.Now().Add(time.Hour)}
 		if err := g.issuance.Issued(t.Context(), is); err != nil {
 			t.Fatal(err)
@@ -292,11 +296,12 @@ func TestNamesOfTheServer(t *testing.T) {
 	for _, is := range g.certs.IssuedNames() {
 		names = append(names, is.Name)
 	}
-	if want := []string{"*." + guardBase, "connect." + guardBase}; !slices.Equal(names, want) {
+	if want := []string{"*." + guardBase, "both.example.com", "connect." + guardBase}; !slices.Equal(names, want) {
 		t.Errorf("issued for %v, want %v", names, want)
 	}
 	for host, want := range map[string]string{
 		"connect." + guardBase: "connect." + guardBase, "a." + guardBase: "*." + guardBase, guardBase: "*." + guardBase, "a.b." + guardBase: "",
+		"a.connect." + guardBase: "", "both.example.com": "both.example.com", "a.both.example.com": "both.example.com", "a.b.both.example.com": "",
 	} {
 		c, got := g.certs.Certificate(host), ""
 		if c != nil {
