@@ -54,6 +54,9 @@ func (s *Store) Check(ctx context.Context) (*Report, error) {
 			return nil, err
 		default:
 			r.add("%v", err)
+			if s.failure() != nil {
+				return r, nil // it says why; with a table missing, the rest would only fail too
+			}
 		}
 	}
 	return r, nil

@@ -41,11 +41,11 @@ func newHold(cfg *pgx.ConnConfig, name string) *hold {
 }
 
 // Hold makes this process the one server of the database until Close, and fails with fault.DatabaseTaken if
-// another one is. A file of SQLite needs no such lock: that of the data directory keeps others out. It is refused with
-// fault.DatabaseUnusable when it is empty and was not.
+// another one is. A file of SQLite needs no such lock: that of the data directory keeps others out. A database that
+// is empty and was not, or misses a table, is refused with fault.DatabaseUnusable.
 func (s *Store) Hold(ctx context.Context) error {
-	if s.hold == nil {
-		return s.failure()
+	if err := s.failure(); s.hold == nil || err != nil {
+		return err
 	}
 	if err := s.hold.take(ctx); err != nil {
 		return s.holdError(err)

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 
 	"github.com/culvert-project/culvert/internal/fault"
@@ -54,7 +55,38 @@ func (s *Store) start(ctx context.Context) error {
 		return err
 	}
 	s.see(store.Revision(n))
+	return s.whole(ctx)
+}
+
+// whole finds tables that are missing or have lost a column. Such a database is opened, so that a check can tell more of
+// it, and refused by whoever would write or serve it.
+func (s *Store) whole(ctx context.Context) error {
+	for _, t := range []struct{ name, columns string }{
+		{"records", columns},
+		{"keys", "space, value, kind, id"},
+		{"changes", "revision, kind, id, account, deleted"},
+	} {
+		if err := s.has(ctx, t.name, t.columns); errors.Is(err, store.ErrUnavailable) || ctx.Err() != nil {
+			return err
+		} else if err != nil {
+			f := fault.Wrap(err, fault.DatabaseUnusable, s.name, fmt.Sprintf("its table %s is not as this program made it: %v", t.name, err))
+			f.Remedy = "Keep a copy of it, and restore the last good backup into an empty database with culvertd restore. culvertd db check says what else is wrong."
+			s.failed = f
+			return nil
+		}
+	}
 	return nil
+}
+
+// has asks for columns of a table.
+func (s *Store) has(ctx context.Context, table, columns string) error {
+	x, err := s.begin(ctx, s.reader, s.dialect.viewOptions())
+	if err != nil {
+		return err
+	}
+	defer x.end()
+	var n int
+	return x.row("SELECT count(*) FROM (SELECT "+columns+" FROM "+table+" WHERE 1 = 0) AS t", nil, &n)
 }
 
 // setUp writes what a new database begins with.
