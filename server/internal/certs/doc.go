@@ -15,5 +15,6 @@
 // Concurrency. A Store is used by any number of goroutines; a leaf that many
 // ask for at once is signed once.
 //
-// Not for certificates that an endpoint brings itself, nor for ACME.
+// Not for certificates that an endpoint brings itself, nor for getting them from
+// an authority.
 package certs

@@ -53,6 +53,9 @@ func (n *Node) newRenewals(p *parts, accounts acme.Accounts) (*renewal.Driver, e
 	own := renewal.OwnNames{
 		Domains: n.cfg.Domains, Private: len(n.cfg.ACME.Directories) > 0, API: n.cfg.APIOnHTTPS, Wildcards: client.Wildcards(), Chosen: p.binder.Chosen,
 	}
+	if n.cfg.TLSCert != "" {
+		own.Domains = nil // these have the operator's
+	}
 	return renewal.New(renewal.Config{
 		Authority: client, Certificates: p.certificates, Issuance: p.issuance, Own: own.List, Resolver: n.cfg.ACME.Resolver, Logger: n.log,
 	}), nil

@@ -27,6 +27,8 @@ type Certificates interface {
 	Managed() []control.Managed
 	// IssuedName returns the certificate of a name of the server's own.
 	IssuedName(name string) (control.Issued, bool)
+	// IssuedNames returns all of these.
+	IssuedNames() []control.Issued
 	// Changed gets a value when the answers may have changed.
 	Changed() <-chan struct{}
 }
@@ -35,6 +37,8 @@ type Certificates interface {
 type Issuance interface {
 	// Issued stores a certificate. control.ErrNotFound: nobody wants it any more.
 	Issued(ctx context.Context, is control.Issue) error
+	// Forget removes the certificate of a name of the server's own.
+	Forget(ctx context.Context, name string) error
 	// Report writes how far a domain is.
 	Report(ctx context.Context, domainID string, job *api.ProvisioningJob, renewsAt *time.Time) error
 }
@@ -80,6 +84,9 @@ const (
 	// alarm is how long before its end a certificate whose renewal fails is a
 	// reason to warn (reliability-security.md F42), every alarmPause.
 	alarm, alarmPause = 14 * 24 * time.Hour, 24 * time.Hour
+	// tidy is how often certificates are removed that have ended and that nobody
+	// wants any more.
+	tidy = time.Hour
 	// ownPerHour bounds the orders for names of the server's own, which agents
 	// may cause.
 	ownPerHour = 10
@@ -87,12 +94,13 @@ const (
 
 // Driver gets certificates. Make it with New and run it once.
 type Driver struct {
-	cfg   Config
-	log   *slog.Logger
-	names map[string]*state
-	done  chan result
-	busy  int
-	own   []time.Time // when orders for names of the server's own began, within the last hour
+	cfg    Config
+	log    *slog.Logger
+	names  map[string]*state
+	done   chan result
+	busy   int
+	own    []time.Time // when orders for names of the server's own began, within the last hour
+	tidied time.Time
 }
 
 // New returns a driver that is not running yet.
@@ -106,7 +114,7 @@ func New(cfg Config) *Driver {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Driver{cfg: cfg, log: cfg.Logger, names: make(map[string]*state), done: make(chan result, parallel)}
+	return &Driver{cfg: cfg, log: cfg.Logger, names: make(map[string]*state), done: make(chan result)}
 }
 
 // Run drives until ctx ends, and returns when no order is under way any more.
@@ -146,12 +154,17 @@ func (d *Driver) sweep(ctx context.Context) time.Duration {
 		if at := s.next(t); !s.busy && at.After(now) {
 			next = min(next, at.Sub(now))
 		}
-		if s.busy || d.busy == parallel || !d.may(t, s, now) {
+		if s.busy || d.busy >= parallel || !d.may(t, s, now) {
 			continue
 		}
 		s.busy = true
 		d.busy++
 		go func() { d.done <- d.work(ctx, t, *s) }()
+	}
+	if now.Sub(d.tidied) >= tidy {
+		d.tidied = now
+		d.busy++
+		go func() { d.forget(ctx, seen, now); d.done <- result{} }()
 	}
 	for key, s := range d.names {
 		if !seen[key] && !s.busy {
@@ -191,7 +204,21 @@ func (d *Driver) warn(t target, s *state, now time.Time) {
 // finish notes what a piece of work came to.
 func (d *Driver) finish(r result) {
 	d.busy--
-	s := d.names[r.key]
-	s.busy = false
-	s.take(r)
+	if s := d.names[r.key]; s != nil {
+		s.busy = false
+		s.take(r)
+	}
+}
+
+// forget removes certificates of names of the server's own that have ended, but
+// for those that are wanted.
+func (d *Driver) forget(ctx context.Context, wanted map[string]bool, now time.Time) {
+	for _, is := range d.cfg.Certificates.IssuedNames() {
+		if wanted[is.Name] || now.Before(is.Leaf.NotAfter) {
+			continue
+		}
+		if err := d.cfg.Issuance.Forget(ctx, is.Name); err != nil && ctx.Err() == nil {
+			d.log.Warn("an old certificate was not removed", "name", is.Name, "err", err)
+		}
+	}
 }

@@ -94,6 +94,22 @@ func (w *world) IssuedName(name string) (control.Issued, bool) {
 	return is, ok
 }
 
+func (w *world) IssuedNames() (list []control.Issued) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, is := range w.own {
+		list = append(list, is)
+	}
+	return list
+}
+
+func (w *world) Forget(_ context.Context, name string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.own, name)
+	return nil
+}
+
 func (w *world) Issued(_ context.Context, is control.Issue) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -282,6 +298,24 @@ func TestT17_FewOrdersAtOnce(t *testing.T) {
 		w.run(3*time.Hour, own...)
 		if got := len(w.own); got != 60 {
 			t.Errorf("%d certificates in the end, want 60", got)
+		}
+	})
+}
+
+// TestT17_OldOnesGo: a certificate of a name that is not wanted any more stays
+// until it ends, and is then removed.
+func TestT17_OldOnesGo(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.run(time.Minute, renewal.Own{Name: "a.example.org", Names: []string{"a.example.org"}})
+		w.run(89 * day)
+		if len(w.own) != 1 {
+			t.Fatal("the certificate went before its end")
+		}
+		w.run(2 * day)
+		if len(w.own) != 0 || len(w.orders) != 1 {
+			t.Errorf("%d certificates after %d orders, want none after 1", len(w.own), len(w.orders))
 		}
 	})
 }
