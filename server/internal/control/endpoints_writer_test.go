@@ -33,12 +33,21 @@ type watched struct {
 	all, within atomic.Int32
 }
 
-func (w *watched) Compile(d *policy.Document, t policy.Target) (*policy.Program, policy.Diagnostics) {
+func (w *watched) count() {
 	w.all.Add(1)
 	if w.writer.busy.Load() {
 		w.within.Add(1)
 	}
+}
+
+func (w *watched) Compile(d *policy.Document, t policy.Target) (*policy.Program, policy.Diagnostics) {
+	w.count()
 	return w.Policies.Compile(d, t)
+}
+
+func (w *watched) CompileText(file string, doc []byte, t policy.Target) (*policy.Program, policy.Diagnostics) {
+	w.count()
+	return w.Policies.CompileText(file, doc, t)
 }
 
 // TestPoliciesAreCompiledOutsideOfUpdates, since there is one update at a time for all accounts.
