@@ -56,7 +56,8 @@ func (e *codedError) Remedy() string { return e.fault.Remedy }
 func (e *codedError) Unwrap() error { return e.err }
 
 // finalRefusal reports whether the server's answer will not change by asking
-// again: the token, the account or the version is refused (agent.md 10.6).
+// again: the token, the account, its number of agents or the version is refused
+// (agent.md 10.6).
 func finalRefusal(err error) bool {
 	var f *fault.Error
 	if !errors.As(err, &f) {
@@ -65,7 +66,7 @@ func finalRefusal(err error) bool {
 	switch f.Code {
 	case fault.TokenMalformed, fault.TokenUnknown, fault.SourceRefused, fault.TokenSourceRefused,
 		fault.VersionUnsupported, fault.AgentTooOld, fault.TokenRevoked,
-		fault.TokenMissing, fault.TokenIsAPIKey, fault.AuthIncomplete:
+		fault.TokenMissing, fault.TokenIsAPIKey, fault.AuthIncomplete, fault.AgentsTooMany:
 		return true
 	default:
 		return false

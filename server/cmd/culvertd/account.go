@@ -94,7 +94,7 @@ func (p *program) accountCommand() *cobra.Command {
 		Example: `  culvertd account disable ac_2Xa0hWm4Qn7Zr1sTqUvB3cD4eF5`,
 	}, "ID|NAME", suspend(false))
 	enable := p.onPeople(&cobra.Command{Use: "enable", Short: "End the suspension of an account"}, "ID|NAME", suspend(true))
-	return group("account", "Make, list and suspend accounts", p.newAccountCommand(), list, disable, enable)
+	return group("account", "Make, list and suspend accounts", p.newAccountCommand(), list, disable, enable, p.limitsCommand())
 }
 
 // newAccountCommand makes an account.

@@ -88,6 +88,9 @@ type Config struct {
 	// KnowsSecret says whether an account has a vault with a name, and a secret with one in it. Nil means that it is
 	// not asked.
 	KnowsSecret func(account, vault, name string) (hasVault, hasSecret bool)
+	// MostEndpoints and MostRules are the limits of an account, if it has any: of endpoints that are online, and of
+	// the rules of one policy. Nil means that no account has one.
+	MostEndpoints, MostRules func(account string) (limit int64, ok bool)
 	// Domains are the base domains; at least one is required. Random names come under the first.
 	Domains []string
 	// HTTPPort and HTTPSPort are the advertised ports, which stand for 80 and 443. Default: 80 and 443.
@@ -121,7 +124,9 @@ type Binder struct {
 	// ports can be opened.
 	standing     map[string]*standing
 	storedClaims int
-	running      bool
+	// online counts the claims of each account, but for held ones.
+	online  map[string]int64
+	running bool
 }
 
 // New returns a Binder without claims. It starts nothing. It fails with fault.DomainInvalid or
@@ -151,7 +156,7 @@ func New(cfg Config) (*Binder, error) {
 	cfg.Limits = cfg.Limits.withDefaults()
 	b := &Binder{
 		cfg: cfg, tcpHost: cfg.Domains[0], kept: KeptNames(cfg.Domains),
-		sites: map[place]*site{}, byID: map[string]*claim{}, held: list.New(), standing: map[string]*standing{},
+		sites: map[place]*site{}, byID: map[string]*claim{}, held: list.New(), standing: map[string]*standing{}, online: map[string]int64{},
 	}
 	if isLocalhost(b.tcpHost) {
 		b.tcpHost = localhost
@@ -223,6 +228,7 @@ func (b *Binder) Reserve(ctx context.Context, agent wire.Agent, bind wire.Bind) 
 	if err != nil {
 		return nil, err
 	}
+	r.most = limitOf(b.cfg.MostEndpoints, agent.Account)
 	var c *claim
 	if resumes {
 		c, err = b.resume(ctx, agent, r, t)

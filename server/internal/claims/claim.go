@@ -125,6 +125,8 @@ func (b *Binder) tryPlace(agent wire.Agent, r request, want claim, free bool) (c
 		return nil, false, nil, closing, reserved
 	case len(b.byID)-b.held.Len()+b.storedClaims >= b.limits.Load().Endpoints:
 		return nil, false, nil, closing, errFull
+	case r.most != nil && b.online[want.account] >= *r.most:
+		return nil, false, nil, closing, &quotaError{*r.most}
 	}
 	if s == nil {
 		s = &site{scheme: r.scheme}
@@ -148,6 +150,7 @@ func (b *Binder) tryPlace(agent wire.Agent, r request, want claim, free bool) (c
 	} else {
 		b.byID[c.id] = c
 	}
+	b.count(c.account, 1)
 	return c, opened, nil, closing, nil
 }
 
@@ -176,6 +179,7 @@ func (b *Binder) takeOver(c *claim, s *site, agent wire.Agent, r request) error 
 	if c.elem != nil {
 		b.held.Remove(c.elem)
 		c.elem = nil
+		b.count(c.account, 1)
 	}
 	c.session, c.pooled = agent.SessionID, r.pooled
 	return nil
@@ -211,6 +215,8 @@ func (b *Binder) forget(c *claim, s *site) {
 	if c.elem != nil {
 		b.held.Remove(c.elem)
 		c.elem = nil
+	} else {
+		b.count(c.account, -1)
 	}
 	if c.stored {
 		b.storedClaims--
@@ -241,6 +247,7 @@ func (b *Binder) drop(c *claim) (closing []uint16) {
 func (b *Binder) hold(c *claim, until time.Time) (closing []uint16) {
 	c.until = until
 	c.elem = b.held.PushBack(c)
+	b.count(c.account, -1)
 	for b.held.Len() > b.limits.Load().Held {
 		closing = append(closing, b.drop(b.held.Front().Value.(*claim))...) //nolint:forcetypeassert // of claims only
 	}
@@ -304,6 +311,9 @@ func (b *Binder) refusal(err error, u endpoint.URL) error {
 		return fault.Wrap(err, fault.TCPPortFailed, u.Port, why(err))
 	case errors.Is(err, errFull):
 		return fault.New(fault.TooManyEndpoints, b.limits.Load().Endpoints)
+	}
+	if q, ok := errors.AsType[*quotaError](err); ok {
+		return q.fault(fault.TooManyEndpoints)
 	}
 	return err
 }

@@ -43,6 +43,11 @@ func (b *Binder) JudgePolicy(account, text string, u endpoint.URL) (warnings []s
 	if strings.TrimSpace(text) == "" {
 		return nil, fault.New(fault.EndpointPolicyMissing)
 	}
+	if doc, found := policy.Parse("", []byte(text)); !found.Failed() {
+		if err := b.judgeRules(account, doc); err != nil {
+			return nil, err
+		}
+	}
 	program, found := CompileStored(b.cfg.Policies, text, u)
 	found = append(append(found, b.unknown(account, program)...), b.unknownSecrets(account, text)...)
 	if found.Failed() {

@@ -27,6 +27,11 @@ type standing struct {
 // Stand claims the place of a stored endpoint for an update that is under way, beside the place that it has.
 // Settle has to be called at the end of the update. Errors are *fault.Error, or the end of ctx.
 func (b *Binder) Stand(ctx context.Context, want *Standing) error {
+	return b.stand(ctx, want, limitOf(b.cfg.MostEndpoints, want.Account))
+}
+
+// stand is Stand with the limit of the account's endpoints, nil for none.
+func (b *Binder) stand(ctx context.Context, want *Standing, most *int64) error {
 	b.mu.Lock()
 	s := b.standing[want.ID]
 	if s == nil {
@@ -42,8 +47,11 @@ func (b *Binder) Stand(ctx context.Context, want *Standing) error {
 		}
 		return err
 	}
+	if len(s.claims) > 0 {
+		most = nil // it is to move
+	}
 	b.mu.Unlock()
-	agent, r := wire.Agent{Account: want.Account}, request{scheme: want.URL.Scheme, pooled: want.Pooled}
+	agent, r := wire.Agent{Account: want.Account}, request{scheme: want.URL.Scheme, pooled: want.Pooled, most: most}
 	c, err := b.place(ctx, agent, r, claim{id: want.ID, account: want.Account, url: want.URL, stored: true}, false)
 	if err != nil {
 		b.Settle(want, 0)
@@ -127,6 +135,9 @@ func (b *Binder) storedRefusal(err error, u endpoint.URL) error {
 	case errors.Is(err, errFull):
 		return fault.New(fault.EndpointsTooMany, b.limits.Load().Endpoints)
 	}
+	if q, ok := errors.AsType[*quotaError](err); ok {
+		return q.fault(fault.EndpointsTooMany)
+	}
 	return b.refusal(err, u)
 }
 
@@ -189,7 +200,7 @@ func (b *Binder) Follow(want *Standing) error {
 	case known:
 		return b.storedRefusal(errTaken, want.URL)
 	}
-	if err := b.Stand(context.Background(), want); err != nil {
+	if err := b.stand(context.Background(), want, nil); err != nil { // it is stored: limits come too late
 		return err
 	}
 	b.Settle(want, want.Revision)

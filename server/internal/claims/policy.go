@@ -43,6 +43,9 @@ func (b *Binder) compile(account string, ms []module, text string, u endpoint.UR
 		if own, found = policy.Parse("", []byte(text)); found.Failed() {
 			_, found = b.cfg.Policies.CompileText("", []byte(text), target) // with what else is wrong
 		} else {
+			if err := b.judgeRules(account, own); err != nil {
+				return nil, err
+			}
 			doc = doc.Before(own)
 		}
 	}

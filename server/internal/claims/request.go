@@ -36,6 +36,7 @@ type request struct {
 	modules            []module
 	policy             string // the document; empty for none
 	acl                acl    // of the agent's authtoken
+	most               *int64 // endpoints of the account; nil for any number
 }
 
 // read understands a bind request and refuses options that cannot be, or are not built (decisions.md 27).

@@ -32,6 +32,8 @@ type Account struct {
 	Name      string    `json:"name"`
 	Suspended bool      `json:"suspended"`
 	CreatedAt time.Time `json:"created_at"`
+	// Limits are those that are set; without one nothing is limited.
+	Limits map[identity.Quota]int64 `json:"limits,omitempty"`
 }
 
 // Made is what was made for somebody, to be shown this once.
@@ -92,7 +94,7 @@ func (d *Directory) newToken(c *change, docs store.Collection[identity.Token], p
 }
 
 func accountOf(o *store.Object[identity.Account]) Account {
-	return Account{ID: o.ID, Name: o.Doc.Name, Suspended: o.Doc.Suspended, CreatedAt: o.CreatedAt}
+	return Account{ID: o.ID, Name: o.Doc.Name, Suspended: o.Doc.Suspended, CreatedAt: o.CreatedAt, Limits: o.Doc.Limits}
 }
 
 // Accounts returns all accounts, the oldest first.

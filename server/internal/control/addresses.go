@@ -11,6 +11,7 @@ import (
 	"github.com/culvert-project/culvert/internal/api"
 	"github.com/culvert-project/culvert/internal/endpoint"
 	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/server/internal/identity"
 	"github.com/culvert-project/culvert/server/internal/store"
 )
 
@@ -82,6 +83,9 @@ func NewReservedAddresses(s *Shared, places TCPPlaces, region string) Resource {
 func (a *addresses) judge(c *change, old, o *store.Object[addressDoc]) error {
 	if old != nil {
 		return nil
+	}
+	if err := room(c, identity.QuotaTCPAddresses, fault.AddressesTooMany, a.docs, nil); err != nil {
+		return err
 	}
 	d := &o.Doc
 	d.Region = cmp.Or(d.Region, a.region)

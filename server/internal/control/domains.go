@@ -16,6 +16,7 @@ import (
 	"github.com/culvert-project/culvert/internal/endpoint"
 	"github.com/culvert-project/culvert/internal/fault"
 	"github.com/culvert-project/culvert/server/internal/claims"
+	"github.com/culvert-project/culvert/server/internal/identity"
 	"github.com/culvert-project/culvert/server/internal/store"
 )
 
@@ -151,7 +152,26 @@ func (d *domains) judgeName(c *change, old, o *store.Object[domainDoc]) error {
 		return err
 	}
 	doc.Domain, doc.Name = host, ""
+	if err := d.room(c, host); err != nil {
+		return err
+	}
 	return d.judgeOthers(c, o.ID, host)
+}
+
+// room says whether the account may reserve one more name of its kind.
+func (d *domains) room(c *change, host string) error {
+	based := func(name string) bool {
+		return slices.ContainsFunc(d.cfg.Domains, func(b string) bool { return endpoint.Under(strings.TrimPrefix(name, "*."), b) })
+	}
+	wild := func(name string) bool { return strings.HasPrefix(name, "*.") }
+	q, code, mine := identity.QuotaCustomDomains, fault.CustomDomainsTooMany, func(o *domainDoc) bool { return !based(o.Domain) }
+	if based(host) {
+		q, code, mine = identity.QuotaBaseDomains, fault.BaseDomainsTooMany, func(o *domainDoc) bool { return based(o.Domain) }
+	}
+	if err := room(c, q, code, d.docs, mine); err != nil || !wild(host) {
+		return err
+	}
+	return room(c, identity.QuotaWildcardDomains, fault.WildcardDomainsTooMany, d.docs, func(o *domainDoc) bool { return wild(o.Domain) })
 }
 
 // parse returns the canonical form of a name, if it may be reserved at all.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/culvert-project/culvert/internal/api"
 	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/server/internal/identity"
 	"github.com/culvert-project/culvert/server/internal/lookups"
 	"github.com/culvert-project/culvert/server/internal/store"
 	"github.com/culvert-project/culvert/server/internal/vault"
@@ -26,6 +27,9 @@ func NewSecrets(s *Shared, sealer ValueSealer) Resource {
 		Shared: s, spec: api.Secrets(), docs: lookups.Secrets(), noun: "secret",
 		check: func(c *change, old, o *store.Object[lookups.Secret]) error {
 			if old == nil {
+				if err := room(c, identity.QuotaSecrets, fault.SecretsTooMany, lookups.Secrets(), nil); err != nil {
+					return err
+				}
 				o.Doc.CreatedBy = c.caller.Principal
 				if err := vaultOfSecret(c, &o.Doc, &vaults); err != nil {
 					return err

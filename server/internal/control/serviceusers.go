@@ -31,11 +31,14 @@ func newServiceUsers(s *Shared, shown *api.Resource) Resource {
 	}
 	return &serviceUsers{shown: shown, resource: resource[identity.ServiceUser]{
 		Shared: s, spec: api.BotUsers(), docs: identity.ServiceUsers(), noun: "bot_user",
-		check: func(c *change, _, o *store.Object[identity.ServiceUser]) error {
+		check: func(c *change, old, o *store.Object[identity.ServiceUser]) error {
 			if o.Doc.Active == nil {
 				o.Doc.Active = new(true)
 			}
-			return admin(c)
+			if err := admin(c); err != nil || old != nil {
+				return err
+			}
+			return room(c, identity.QuotaServiceUsers, fault.ServiceUsersTooMany, identity.ServiceUsers(), nil)
 		},
 		remove: func(c *change, o *store.Object[identity.ServiceUser]) error {
 			if err := admin(c); err != nil {

@@ -44,6 +44,9 @@ func newUser(c *change, u identity.User) (User, error) {
 	if name == "" || domain == "" || len(u.Email) > maxAccountName || strings.ContainsAny(u.Email, " \t\r\n/\"<>") || strings.Contains(domain, "@") {
 		return User{}, fault.New(fault.IdentityInvalid, "e-mail address", "it is not of the form NAME@DOMAIN")
 	}
+	if err := room(c, identity.QuotaUsers, fault.UsersTooMany, identity.Users(), nil); err != nil {
+		return User{}, err
+	}
 	o := &store.Object[identity.User]{ID: id.NewSorted("usr"), Account: c.caller.Account, CreatedAt: c.at, UpdatedAt: c.at, Doc: u}
 	docs := identity.Users()
 	err := docs.Put(c.tx, o)

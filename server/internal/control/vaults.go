@@ -5,6 +5,7 @@ import (
 
 	"github.com/culvert-project/culvert/internal/api"
 	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/server/internal/identity"
 	"github.com/culvert-project/culvert/server/internal/lookups"
 	"github.com/culvert-project/culvert/server/internal/store"
 )
@@ -19,6 +20,9 @@ func NewVaults(s *Shared) Resource {
 		Shared: s, spec: api.Vaults(), docs: lookups.Vaults(), noun: "vault",
 		check: func(c *change, old, o *store.Object[lookups.Vault]) error {
 			if old == nil {
+				if err := room(c, identity.QuotaVaults, fault.VaultsTooMany, lookups.Vaults(), nil); err != nil {
+					return err
+				}
 				o.Doc.CreatedBy = c.caller.Principal
 			}
 			o.Doc.LastUpdatedBy = c.caller.Principal

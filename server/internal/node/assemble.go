@@ -79,6 +79,7 @@ func (n *Node) assemble(ctx context.Context, lns *listeners, files *files, db st
 	p.binder, err = claims.New(claims.Config{
 		Sealer: files.keys, Policies: policies, ACL: p.roster, Names: p.names, Addresses: p.addresses,
 		KnowsIPPolicy: p.lookups.KnowsIPPolicy, KnowsSecret: p.lookups.KnowsSecret, KnowsAuthority: p.authorities.Knows,
+		MostEndpoints: p.roster.Limiter(identity.QuotaEndpoints), MostRules: p.roster.Limiter(identity.QuotaPolicyRules),
 		Domains: c.Domains, HTTPPort: n.info.HTTPPort, HTTPSPort: n.info.HTTPSPort, Extra: controlListeners(c),
 		TCPFirst: c.TCPPorts.First, TCPLast: c.TCPPorts.Last, Ports: ports, Limits: c.Endpoints, Logger: n.log,
 	})
@@ -91,7 +92,7 @@ func (n *Node) assemble(ctx context.Context, lns *listeners, files *files, db st
 	publisher := snapshot.New(router, meters)
 	auth := authenticator{p.gate, p.lookups}
 	p.tunnels = tunnel.New(tunnel.Config{ //nolint:contextcheck // handshakes have contexts of their own
-		Auth: auth, Binder: p.binder, Publisher: snapshot.Of[*tunnel.Tunnel]{Publisher: publisher}, Cookies: files.keys,
+		Auth: auth, MostAgents: p.roster.Limiter(identity.QuotaAgents), Binder: p.binder, Publisher: snapshot.Of[*tunnel.Tunnel]{Publisher: publisher}, Cookies: files.keys,
 		TLS: files.certs.AgentTLS(), Limits: c.Agents, Region: c.Region, Version: c.Version, Logger: n.log,
 	})
 	if err := n.newSSH(ctx, p, shared, files, sshAuthenticator{auth}, publisher); err != nil {

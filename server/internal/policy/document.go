@@ -76,6 +76,14 @@ type action struct {
 // Empty reports whether the document has no rule, which means no policy.
 func (d *Document) Empty() bool { return len(d.lists) == 0 }
 
+// Rules returns how many rules there are in all phases.
+func (d *Document) Rules() (n int) {
+	for _, l := range d.lists {
+		n += len(l.rules)
+	}
+	return n
+}
+
 // Parse reads a policy in YAML or JSON (traffic-policy.md 1). The file's name
 // is for the diagnostics. The document is nil if one of them is no warning.
 func Parse(file string, doc []byte) (*Document, Diagnostics) {

@@ -19,6 +19,7 @@ const maxLegs = 64
 // bound. Its maps are guarded by Server.mu.
 type group struct {
 	clientID string
+	account  string
 	legs     []*session         // at most maxLegs
 	tunnels  map[string]*Tunnel // by bind id
 
@@ -57,8 +58,12 @@ func (srv *Server) take(s *session, force bool) (*session, error) {
 	}
 	g := srv.groups[s.agent.ClientID]
 	if g == nil {
-		g = &group{clientID: s.agent.ClientID, tunnels: map[string]*Tunnel{}}
+		if err := srv.room(s.agent.Account); err != nil {
+			return nil, err
+		}
+		g = &group{clientID: s.agent.ClientID, account: s.agent.Account, tunnels: map[string]*Tunnel{}}
 		srv.groups[g.clientID] = g
+		srv.agents[g.account]++
 	}
 	at := slices.IndexFunc(g.legs, func(o *session) bool { return o.leg == s.leg })
 	switch {
@@ -104,7 +109,21 @@ func (srv *Server) end(ctx context.Context, s *session, cause error) {
 	g.legs = slices.DeleteFunc(g.legs, func(o *session) bool { return o == s })
 	if len(g.legs) == 0 && srv.groups[g.clientID] == g {
 		delete(srv.groups, g.clientID)
+		if srv.agents[g.account]--; srv.agents[g.account] == 0 {
+			delete(srv.agents, g.account)
+		}
 	}
+}
+
+// room says whether an account may have one more agent. srv.mu is held.
+func (srv *Server) room(account string) error {
+	if srv.cfg.MostAgents == nil {
+		return nil
+	}
+	if most, ok := srv.cfg.MostAgents(account); ok && srv.agents[account] >= most {
+		return fault.New(fault.AgentsTooMany, most)
+	}
+	return nil
 }
 
 // detach takes the paths over s off the group's tunnels, and returns the tunnels

@@ -59,6 +59,9 @@ type Config struct {
 	Limits Limits
 	// Region and Version are told to agents.
 	Region, Version string
+	// MostAgents is how many agents an account may have connected at a time, if it has such a limit. Nil means
+	// that none has.
+	MostAgents func(account string) (limit int64, ok bool)
 	// AccountName is shown to the agents' users. Default: nothing.
 	AccountName string
 	// ConnectAddresses are offered to agents that use several legs.
@@ -85,6 +88,7 @@ type Server struct {
 
 	mu      sync.Mutex
 	groups  map[string]*group     // by client id; guarded by mu, as is all below
+	agents  map[string]int64      // how many groups an account has
 	tunnels map[string]*Tunnel    // by tunnel id
 	conns   map[*session]struct{} // all sessions, authenticated or not
 	// greeting ends the TLS handshakes that are under way. Who does not make it
@@ -110,6 +114,7 @@ func New(cfg Config) *Server {
 		noWait:    noWait,
 		greeting:  map[net.Conn]context.CancelFunc{},
 		groups:    map[string]*group{},
+		agents:    map[string]int64{},
 		tunnels:   map[string]*Tunnel{},
 		conns:     map[*session]struct{}{},
 	}
