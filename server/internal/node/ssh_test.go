@@ -77,6 +77,20 @@ func (w *sshWorld) newKey(name string) (file, line string) {
 	return file, strings.TrimSpace(string(ssh.MarshalAuthorizedKey(public))) + " " + name + "@test"
 }
 
+// signer is the client's key for the library.
+func (w *sshWorld) signer() ssh.Signer {
+	w.t.Helper()
+	text, err := os.ReadFile(w.key)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	s, err := ssh.ParsePrivateKey(text)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return s
+}
+
 // register registers the client's key and returns the id of the credential.
 func (w *sshWorld) register(fields map[string]any) string {
 	w.t.Helper()
