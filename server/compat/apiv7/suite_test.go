@@ -13,7 +13,7 @@ var missing = []string{
 	"application_sessions", "application_users",
 	"event_destinations", "event_subscriptions", "event_sources",
 	"kubernetes_operators",
-	"ssh_certificate_authorities", "ssh_credentials", "ssh_host_certificates", "ssh_user_certificates",
+	"ssh_certificate_authorities", "ssh_host_certificates", "ssh_user_certificates",
 }
 
 func TestEveryMethod(t *testing.T) { t.Parallel(); apisuite.Methods(t, apiv7.New, missing) }

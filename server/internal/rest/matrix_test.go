@@ -31,6 +31,7 @@ func made(t *testing.T, a *nodetest.API) map[string]string {
 	create("/vault_secrets", map[string]any{"name": "planted", "value": "planted", "vault_id": ids["/vaults"]})
 	create("/credentials", map[string]any{"description": "planted"})
 	create("/api_keys", map[string]any{"description": "planted"})
+	create("/ssh_credentials", map[string]any{"public_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKHEChAnmXrYyT7bKdNpR4X2Fv+gEy0rqz1bnVdhXr0B planted"})
 	create("/service_users", map[string]any{"name": "planted"})
 	ids["/bot_users"] = strings.Replace(ids["/service_users"], "service_", "bot_", 1)
 	return ids
