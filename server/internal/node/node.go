@@ -207,7 +207,7 @@ func (p *parts) run(ctx context.Context) error {
 	// exchanges live on until the shutdown is through with them.
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
-	failed := make(chan error, 13) // one for each part below
+	failed := make(chan error, 16) // room for each part below
 	var wg sync.WaitGroup
 	start := func(name string, f func(context.Context) error) {
 		wg.Go(func() {
