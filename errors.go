@@ -66,7 +66,7 @@ func finalRefusal(err error) bool {
 	switch f.Code {
 	case fault.TokenMalformed, fault.TokenUnknown, fault.SourceRefused, fault.TokenSourceRefused,
 		fault.VersionUnsupported, fault.AgentTooOld, fault.TokenRevoked,
-		fault.TokenMissing, fault.TokenIsAPIKey, fault.AuthIncomplete, fault.AgentsTooMany:
+		fault.TokenMissing, fault.TokenIsAPIKey, fault.AuthIncomplete, fault.AgentsTooMany, fault.IngressForeign:
 		return true
 	default:
 		return false

@@ -208,7 +208,7 @@ func texts(description, metadata fault.Code) []Field {
 // All returns the tables of all resources, in the order of the manual.
 func All() []*Resource {
 	return []*Resource{
-		Endpoints(), Domains(), ReservedAddresses(), TLSCertificates(), CertificateAuthorities(), IPPolicies(), IPPolicyRules(), IPRestrictions(), Credentials(), APIKeys(), ServiceUsers(),
+		Endpoints(), Domains(), ReservedAddresses(), AgentIngresses(), TLSCertificates(), CertificateAuthorities(), IPPolicies(), IPPolicyRules(), IPRestrictions(), Credentials(), APIKeys(), ServiceUsers(),
 		BotUsers(), Vaults(), Secrets(), TunnelSessions(), Tunnels(), SSHCredentials(),
 	}
 }

@@ -76,7 +76,12 @@ func UsageParameters() []Field {
 // UsageTable describes the answer for tables.
 func UsageTable() *Resource {
 	return &Resource{Name: "usage", Path: UsagePath, ListKey: "usage", Answer: Usage{}, Fields: []Field{
-		{Name: "start", Type: Time}, {Name: "endpoint", Type: RefType}, {Name: "url"}, {Name: "http_requests", Type: Number},
-		{Name: "connections", Type: Number}, {Name: "data_out_bytes", Type: Number}, {Name: "active_endpoint_hours", Type: Number},
+		{Name: "start", Type: Time},
+		{Name: "endpoint", Type: RefType},
+		{Name: "url"},
+		{Name: "http_requests", Type: Number},
+		{Name: "connections", Type: Number},
+		{Name: "data_out_bytes", Type: Number},
+		{Name: "active_endpoint_hours", Type: Number},
 	}}
 }

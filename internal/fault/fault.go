@@ -116,7 +116,7 @@ func All() []Entry {
 func entries() []Entry {
 	return slices.Concat(quotaEntries(), edgeEntries(), requestEntries(), sessionEntries(), nameEntries(), bindEntries(),
 		agentEntries(), cliEntries(), serverEntries(), policyEntries(), changeEntries(), callEntries(), storeEntries(),
-		apiEntries(), restEntries(), vaultEntries(), identityEntries(), cloudEntries(), ipEntries(), domainEntries(), certificateEntries(), addressEntries(),
+		apiEntries(), restEntries(), vaultEntries(), identityEntries(), cloudEntries(), ipEntries(), domainEntries(), certificateEntries(), addressEntries(), ingressEntries(),
 		sshEntries())
 }
 

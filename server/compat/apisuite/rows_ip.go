@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// addresses are the resources of api.md 2.3, 2.6 and 2.7.
+// addresses are the resources of api.md 2.3, 2.6, 2.7 and 2.16.
 func addresses() []row {
 	policy := func(t *testing.T, w *World, n int) string {
 		t.Helper()
@@ -23,6 +23,24 @@ func addresses() []row {
 					{Fields{"region": "moon"}, 500},
 					{Fields{"description": strings.Repeat("x", 256)}, 504},
 					{Fields{"metadata": strings.Repeat("x", 4097)}, 505},
+				}
+			},
+		},
+		{
+			pkg: "agent_ingresses", prefix: "agin", texts: texts, filter: slices.Concat(usual, []string{"domain"}),
+			make: func(_ *testing.T, _ *World, n int) Fields {
+				return noted(n, Fields{"domain": fmt.Sprintf("connect-%d.example.net", n), "certificate_management_policy": map[string]any{"authority": "letsencrypt", "private_key_type": "rsa"}})
+			},
+			change: with(Fields{"certificate_management_policy": map[string]any{"authority": "letsencrypt", "private_key_type": "ecdsa"}}),
+			refuse: func(_ *testing.T, w *World) []refused {
+				return []refused{
+					{Fields{"domain": "*.connect.example.net"}, 6704},
+					{Fields{"domain": "net"}, 6704},
+					{Fields{"domain": "a b.example.net"}, 6704},
+					{Fields{"domain": "agents." + w.Server.Domain}, 6705},
+					{Fields{"domain": "connect-1.example.net"}, 6706},
+					{Fields{"domain": "c.example.net", "description": strings.Repeat("x", 256)}, 6700},
+					{Fields{"domain": "c.example.net", "metadata": strings.Repeat("x", 4097)}, 6701},
 				}
 			},
 		},

@@ -9,7 +9,7 @@ import (
 
 // missing are the packages, and methods, of the client that the server does not know yet.
 var missing = []string{
-	"abuse_reports", "agent_ingresses",
+	"abuse_reports",
 	"ai_gateway_api_keys", "ai_gateway_provider_keys",
 	"application_sessions", "application_users",
 	"event_destinations", "event_subscriptions", "event_sources",

@@ -76,6 +76,11 @@ func resources(t *testing.T, domain string) []resource {
 			config: with("url", "HTTPS://terraform."+domain+":443", "traffic_policy", policyText, "bindings", []string{"public"}, "pooling_enabled", false),
 		},
 		{name: "tcp_address", pkg: "reserved_addrs", post: append(texts, "region"), patch: texts, config: noted, change: rewritten},
+		{
+			name: "agent_ingress", pkg: "agent_ingresses", post: append(texts, "domain", "certificate_management_policy"),
+			patch: append(texts, "certificate_management_policy"), change: rewritten,
+			config: with("domain", "Connect.Terraform.example.com. ", "certificate_management_policy", map[string]any{"authority": "letsencrypt", "private_key_type": "rsa"}),
+		},
 		{name: "ip_policy", pkg: "ip_policies", post: texts, patch: texts, config: noted, change: rewritten},
 		{
 			name: "ip_policy_rule", pkg: "ip_policy_rules", post: append(texts, "cidr", "ip_policy_id", "action"), patch: append(texts, "cidr"),

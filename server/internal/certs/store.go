@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -169,11 +170,17 @@ func (s *Store) leafNames(name string) []string {
 }
 
 // AgentTLS returns the configuration for connections of agents. Its
-// certificate is the same for every server name and for none, and is sent
-// together with the CA's (decision 32).
+// certificate is the same for all the server's own names and for none, and is
+// sent together with the CA's (decision 32). Under other names it is a custom
+// one where there is any.
 func (s *Store) AgentTLS() *tls.Config {
 	c := TLS()
-	c.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return s.agentCertificate() }
+	c.GetCertificate = func(h *tls.ClientHelloInfo) (*tls.Certificate, error) {
+		if c := s.ingressCertificate(strings.ToLower(h.ServerName)); c != nil {
+			return c, nil
+		}
+		return s.agentCertificate()
+	}
 	if s.cfg.Tickets != nil {
 		(&tickets{sealer: s.cfg.Tickets, identity: s.identity, now: time.Now}).apply(c)
 	}
@@ -199,6 +206,16 @@ func (s *Store) APITLS() *tls.Config {
 		return s.agentCertificate()
 	}
 	return c
+}
+
+// ingressCertificate returns the custom certificate of a name that is not the server's own, nil if there is none. At the
+// server's own names agents expect the CA that they have been told of.
+func (s *Store) ingressCertificate(name string) *tls.Certificate {
+	under := func(domain string) bool { return endpoint.Under(name, domain) }
+	if name == "" || name == s.cfg.AgentHost || slices.ContainsFunc(s.cfg.Domains, under) {
+		return nil
+	}
+	return s.custom(name)
 }
 
 func (s *Store) agentCertificate() (*tls.Certificate, error) {

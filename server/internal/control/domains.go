@@ -48,10 +48,10 @@ func domainCollection() store.Collection[domainDoc] {
 
 func domainKey(name string) store.Key { return store.Key{Space: "domain", Value: name} }
 
-// findDomain returns the reservation of exactly a name, the zero value if there is none.
+// findDomain returns the reservation of exactly a name, by a domain or an agent ingress; the zero value if there is
+// none.
 func findDomain(tx store.Tx, name string) (reservation, error) {
-	docs := domainCollection()
-	o, err := docs.Find(tx, domainKey(name))
+	r, err := tx.Find(domainKey(name))
 	switch u, ok := errors.AsType[*store.UnreadableError](err); {
 	case ok: // its key tells all that is asked for
 		return reservation{u.ID, u.Account}, nil
@@ -60,7 +60,7 @@ func findDomain(tx store.Tx, name string) (reservation, error) {
 	case err != nil:
 		return reservation{}, err
 	}
-	return reservation{o.ID, o.Account}, nil
+	return reservation{r.ID, r.Account}, nil
 }
 
 // DomainsConfig is what [NewDomains] needs of the server.

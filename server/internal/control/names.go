@@ -117,7 +117,7 @@ func (n *Names) Reserved(account, host string) string {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
 	for name := range claims.Above(host) {
-		if r := n.domains[name]; r.account == account {
+		if r := n.domains[name]; r.account == account && !strings.HasPrefix(r.id, ingressPrefix) {
 			return r.id
 		}
 	}
@@ -127,19 +127,13 @@ func (n *Names) Reserved(account, host string) string {
 // Load implements store.Projection.
 func (n *Names) Load(tx store.Tx) error {
 	fresh := NewNames(n.bases...)
-	docs, accounts := domainCollection(), identity.Accounts()
+	docs, ingresses, accounts := domainCollection(), ingressCollection(), identity.Accounts()
 	var bad store.Unreadable
-	for o, err := range docs.List(tx, store.Query{}) {
-		if u := bad.Skip(err); u != nil {
-			if known, ok := n.names[u.ID]; ok { // it never changes
-				fresh.set(u.ID, known.account, known.name)
-			}
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		fresh.set(o.ID, o.Account, o.Doc.Domain)
+	err := errors.Join(
+		loadNames(fresh, n, &docs, tx, &bad, func(d *domainDoc) string { return d.Domain }),
+		loadNames(fresh, n, &ingresses, tx, &bad, func(d *ingressDoc) string { return d.Domain }))
+	if err != nil {
+		return err
 	}
 	for o, err := range accounts.List(tx, store.Query{}) {
 		if u := bad.Skip(err); u != nil {
@@ -165,25 +159,15 @@ func (n *Names) Load(tx store.Tx) error {
 
 // Apply implements store.Projection.
 func (n *Names) Apply(tx store.Tx, changes []store.Change) error {
-	docs, accounts := domainCollection(), identity.Accounts()
+	docs, ingresses, accounts := domainCollection(), ingressCollection(), identity.Accounts()
 	var bad store.Unreadable
 	for _, c := range changes {
+		var err error
 		switch c.Kind {
 		case docs.Kind:
-			o, err := docs.Get(tx, c.ID)
-			if bad.Skip(err) != nil {
-				continue // a name that is known stays reserved
-			}
-			if err != nil && !errors.Is(err, store.ErrNotFound) {
-				return err
-			}
-			n.mu.Lock()
-			if err != nil {
-				n.drop(c.ID)
-			} else {
-				n.set(o.ID, o.Account, o.Doc.Domain)
-			}
-			n.mu.Unlock()
+			err = applyName(n, &docs, tx, c.ID, &bad, func(d *domainDoc) string { return d.Domain })
+		case ingresses.Kind:
+			err = applyName(n, &ingresses, tx, c.ID, &bad, func(d *ingressDoc) string { return d.Domain })
 		case accounts.Kind:
 			n.mu.Lock()
 			if n.accounts[c.ID] = true; c.Deleted {
@@ -191,8 +175,47 @@ func (n *Names) Apply(tx store.Tx, changes []store.Change) error {
 			}
 			n.mu.Unlock()
 		}
+		if err != nil {
+			return err
+		}
 	}
 	return bad.Err()
+}
+
+// loadNames notes the reservations of one kind in fresh. What cannot be read stays as n has it.
+func loadNames[T any](fresh, n *Names, docs *store.Collection[T], tx store.Tx, bad *store.Unreadable, name func(*T) string) error {
+	for o, err := range docs.List(tx, store.Query{}) {
+		if u := bad.Skip(err); u != nil {
+			if known, ok := n.names[u.ID]; ok { // it never changes
+				fresh.set(u.ID, known.account, known.name)
+			}
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		fresh.set(o.ID, o.Account, name(&o.Doc))
+	}
+	return nil
+}
+
+// applyName notes what has become of a reservation. A name that is known and cannot be read stays reserved.
+func applyName[T any](n *Names, docs *store.Collection[T], tx store.Tx, id string, bad *store.Unreadable, name func(*T) string) error {
+	o, err := docs.Get(tx, id)
+	if bad.Skip(err) != nil {
+		return nil
+	}
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if err != nil {
+		n.drop(id)
+	} else {
+		n.set(o.ID, o.Account, name(&o.Doc))
+	}
+	return nil
 }
 
 // set notes a reservation, whose name never changes. It is called with mu held.

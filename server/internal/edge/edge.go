@@ -36,6 +36,9 @@ type Config struct {
 	// before their TLS handshake. It closes the connection when it is done
 	// and may return earlier or later; its context ends with that of Run.
 	Agents func(ctx context.Context, c net.Conn)
+	// Ingress says whether a canonical server name is one of an account's own
+	// for its agents; such connections go to Agents too. Default: none is.
+	Ingress func(name string) bool
 	// API takes over connections whose server name is api.<domain>, as Agents
 	// does its own. Default: such connections are like any others.
 	API func(ctx context.Context, c net.Conn)

@@ -113,6 +113,10 @@ func (s *Server) routeTLS(ctx context.Context, l *listener, ec *edgeConn) error 
 		s.handOver(ctx, ec, take)
 		return nil
 	}
+	if l.scheme == endpoint.HTTPS && s.cfg.Ingress != nil && s.cfg.Ingress(name) {
+		s.handOver(ctx, ec, s.cfg.Agents)
+		return nil
+	}
 	pool := s.poolFor(ctx, ec)
 	if pool != nil {
 		ec.keepHello(pool.Members())

@@ -56,8 +56,15 @@ func (n *Node) newRenewals(p *parts, accounts acme.Accounts) (*renewal.Driver, e
 	if n.cfg.TLSCert != "" {
 		own.Domains = nil // these have the operator's
 	}
+	wanted := func() []renewal.Own {
+		all := own.List()
+		for _, m := range p.ingresses.Managed() {
+			all = append(all, renewal.Own{Account: m.Account, Name: m.Name, Names: []string{m.Name}, RSA: m.Policy.PrivateKeyType == "rsa"})
+		}
+		return all
+	}
 	return renewal.New(renewal.Config{
-		Authority: client, Certificates: p.certificates, Issuance: p.issuance, Own: own.List, Resolver: n.cfg.ACME.Resolver, Logger: n.log,
+		Authority: client, Certificates: p.certificates, Issuance: p.issuance, Own: wanted, Resolver: n.cfg.ACME.Resolver, Logger: n.log,
 	}), nil
 }
 

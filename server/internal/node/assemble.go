@@ -65,7 +65,7 @@ func (n *Node) assemble(ctx context.Context, lns *listeners, files *files, db st
 	}
 	p := &parts{
 		n: n, lns: lns, facts: facts, roster: identity.NewRoster(files.keys),
-		lookups: lookups.New(files.keys, n.log), names: control.NewNames(c.Domains...), addresses: control.NewAddresses(),
+		lookups: lookups.New(files.keys, n.log), names: control.NewNames(c.Domains...), addresses: control.NewAddresses(), ingresses: control.NewIngresses(),
 		certificates: files.custom, authorities: control.NewAuthorities(),
 	}
 	shared := &control.Shared{Store: db, Settle: p.settle, Now: time.Now, Log: n.log}
@@ -93,7 +93,7 @@ func (n *Node) assemble(ctx context.Context, lns *listeners, files *files, db st
 	auth := authenticator{p.gate, p.lookups}
 	p.tunnels = tunnel.New(tunnel.Config{ //nolint:contextcheck // handshakes have contexts of their own
 		Auth: auth, MostAgents: p.roster.Limiter(identity.QuotaAgents), Binder: p.binder, Publisher: snapshot.Of[*tunnel.Tunnel]{Publisher: publisher}, Cookies: files.keys,
-		TLS: files.certs.AgentTLS(), Limits: c.Agents, Region: c.Region, Version: c.Version, Logger: n.log,
+		TLS: files.certs.AgentTLS(), Ingress: p.ingresses.Account, Limits: c.Agents, Region: c.Region, Version: c.Version, Logger: n.log,
 	})
 	if err := n.newSSH(ctx, p, shared, files, sshAuthenticator{auth}, publisher); err != nil {
 		return nil, err
@@ -104,7 +104,7 @@ func (n *Node) assemble(ctx context.Context, lns *listeners, files *files, db st
 	// What is stored comes in this order: who may do something, what policies look
 	// up, whose names and addresses are, endpoints, and their names, which agents then do not get.
 	p.cloud = snapshot.NewCloud(publisher, policies, p.binder, n.log)
-	p.follower = store.NewFollower(db, n.log, p.roster, p.usage, p.lookups, p.names, p.addresses, p.certificates, p.authorities, p.cloud)
+	p.follower = store.NewFollower(db, n.log, p.roster, p.usage, p.lookups, p.names, p.addresses, p.ingresses, p.certificates, p.authorities, p.cloud)
 	p.issuance = control.NewIssuance(shared, files.keys, c.domains())
 	if p.renewals, err = n.newRenewals(p, control.NewACMEAccounts(db, files.keys)); err != nil {
 		return nil, err
@@ -121,7 +121,7 @@ func (n *Node) newEdge(p *parts, files *files, router *route.Router, started tim
 		api = p.n.handover.take
 	}
 	return edge.New(edge.Config{
-		Router: router, Certs: files.certs, Agents: p.tunnels.ServeConn, API: api, Domains: c.Domains,
+		Router: router, Certs: files.certs, Agents: p.tunnels.ServeConn, Ingress: p.isIngress, API: api, Domains: c.Domains,
 		HTTPAddr: n.info.HTTP.String(), HTTPSAddr: n.info.HTTPS.String(),
 		Extra: edgeListeners(c), TCPHost: c.TCPAddr, Listen: p.lns.take,
 		TrustedProxies: c.TrustedProxies, Limits: c.Edge, RedirectHTTP: max(0, c.RedirectHTTP), HTTPSPort: n.info.HTTPSPort,
@@ -129,6 +129,12 @@ func (n *Node) newEdge(p *parts, files *files, router *route.Router, started tim
 		Services: policy.Services{Address: p.facts.Fact, Secret: p.lookups.Secret, IPPolicy: p.lookups.IPPolicy, Authority: p.authorities.Authority},
 		Admit:    p.lookups.AdmitClient, Challenges: &p.proofs, Region: c.Region, AccessLog: c.AccessLog, Logger: n.log,
 	})
+}
+
+// isIngress reports whether a name is one that agents of an account connect to.
+func (p *parts) isIngress(name string) bool {
+	_, ok := p.ingresses.Account(name)
+	return ok
 }
 
 // describe notes what the server tells about itself.

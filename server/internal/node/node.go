@@ -181,6 +181,8 @@ type parts struct {
 	names   *control.Names
 	// addresses knows whose TCP ports are.
 	addresses *control.Addresses
+	// ingresses are the names that agents of one account connect to.
+	ingresses *control.Ingresses
 	// certificates are what names are served with, and authorities whose clients
 	// policies let in; issuance writes the certificates that the server has got.
 	certificates *control.Certificates

@@ -24,6 +24,7 @@ func (p *parts) openResources(shared *control.Shared, keys *vault.Vault, live co
 			control.NewEndpoints(shared, p.binder, live),
 			control.NewDomains(shared, p.binder, c.domains()),
 			control.NewReservedAddresses(shared, p.binder, c.Region),
+			control.NewAgentIngresses(shared, p.binder, p.certificates, c.Domains),
 			control.NewTLSCertificates(shared, keys),
 			control.NewCertificateAuthorities(shared),
 			control.NewIPPolicies(shared),

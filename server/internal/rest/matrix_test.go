@@ -23,6 +23,7 @@ func made(t *testing.T, a *nodetest.API) map[string]string {
 	cert, key := nodetest.PEM(t, nodetest.Certificate(t, "planted.example.com"))
 	create("/tls_certificates", map[string]any{"certificate_pem": cert, "private_key_pem": key})
 	create("/certificate_authorities", map[string]any{"ca_pem": cert})
+	create("/agent_ingresses", map[string]any{"domain": "planted.example.net"})
 	create("/reserved_addrs", map[string]any{"description": "planted"})
 	create("/ip_policies", map[string]any{"description": "planted"})
 	create("/ip_policy_rules", map[string]any{"ip_policy_id": ids["/ip_policies"], "cidr": "192.0.2.0/24", "action": "allow"})

@@ -73,6 +73,11 @@ func (srv *Server) authenticate(ctx context.Context, s *session, req wire.Auth) 
 		srv.failures.add(s.addr.Addr(), token)
 		return wire.Agent{}, err
 	}
+	if s.ingress != "" {
+		if owner, ok := srv.cfg.Ingress(s.ingress); ok && owner != agent.Account {
+			return wire.Agent{}, fault.New(fault.IngressForeign, s.ingress)
+		}
+	}
 	agent.Addr = s.addr
 	agent.Auth = req
 	agent.Auth.Extra.Authtoken, agent.Auth.Extra.Cookie = "", ""

@@ -13,6 +13,7 @@ import (
 	"github.com/culvert-project/culvert/internal/mux"
 	"github.com/culvert-project/culvert/internal/netx"
 	"github.com/culvert-project/culvert/internal/wire"
+	"github.com/culvert-project/culvert/server/internal/sniff"
 )
 
 // Authenticator decides who may connect.
@@ -66,6 +67,9 @@ type Config struct {
 	AccountName string
 	// ConnectAddresses are offered to agents that use several legs.
 	ConnectAddresses []wire.ConnectAddress
+	// Ingress returns the account whose agents alone may connect to a canonical
+	// server name, if there is one. Default: all may connect to every name.
+	Ingress func(name string) (account string, ok bool)
 	// Logger gets sessions and endpoints that come and go. Default: nothing.
 	Logger *slog.Logger
 }
@@ -186,6 +190,7 @@ func (s *Server) begin(ctx context.Context, conn net.Conn) bool {
 		return false
 	}
 	ses := newSession(ctx, s, secured, addr, leave)
+	ses.ingress = s.ingressOf(secured)
 	go func() {
 		defer s.running.Done()
 		defer s.places.give()
@@ -209,6 +214,20 @@ func (s *Server) secure(ctx context.Context, conn net.Conn, deadline time.Time) 
 		return conn, nil
 	}
 	return handshake(ctx, conn, s.tls, deadline.Add(-s.limits.Load().AuthTimeout/3), deadline)
+}
+
+// ingressOf returns the name that an agent has connected to, if it is that of
+// one account.
+func (s *Server) ingressOf(secured net.Conn) string {
+	t, ok := secured.(*tls.Conn)
+	if !ok || s.cfg.Ingress == nil {
+		return ""
+	}
+	name, _ := sniff.CanonicalName(t.ConnectionState().ServerName)
+	if _, ok := s.cfg.Ingress(name); !ok {
+		return ""
+	}
+	return name
 }
 
 // NumSessions returns how many connections of authenticated agents there are.

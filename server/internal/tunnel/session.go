@@ -46,8 +46,10 @@ type session struct {
 	peer *wire.Peer
 	gate *gate
 	addr netip.AddrPort
-	left func()        // gives back the place among those not authenticated
-	done chan struct{} // closed when all that it held is given back
+	// ingress is the name that it came by, if that is one of an account's own.
+	ingress string
+	left    func()        // gives back the place among those not authenticated
+	done    chan struct{} // closed when all that it held is given back
 
 	ended bool // it holds nothing and takes nothing more; guarded by Server.mu
 

@@ -35,15 +35,13 @@ func (s *Server) Dialer() culvert.Dialer { return dialer{s, "127.0.0.1"} }
 // Agent returns an agent for the server. It is disconnected when the test ends.
 func (s *Server) Agent(opts ...culvert.AgentOption) culvert.Agent {
 	s.tb.Helper()
-	all := append([]culvert.AgentOption{
+	all := []culvert.AgentOption{
 		culvert.WithAuthtoken(Token),
 		culvert.WithAgentConnectURL(s.Info.ConnectURL),
 		culvert.WithDialer(s.Dialer()),
-	}, opts...)
-	if s.Info.CAFingerprint != "" {
-		all = append(all, culvert.WithCAFingerprint(s.Info.CAFingerprint))
+		culvert.WithCAFingerprint(s.Info.CAFingerprint),
 	}
-	a, err := culvert.NewAgent(all...)
+	a, err := culvert.NewAgent(append(all, opts...)...)
 	if err != nil {
 		s.tb.Fatalf("new agent: %v", err)
 	}
