@@ -94,6 +94,19 @@ func (b *Binder) unknown(account string, p *policy.Program) (found policy.Diagno
 // secretGet finds the secrets that a policy's text names in so many words, also where its quotes are escaped.
 var secretGet = regexp.MustCompile(`secrets\.get\(\s*\\?['"]([\w/.-]+)\\?['"]\s*,\s*\\?['"]([\w/.-]+)\\?['"]\s*\)`)
 
+// NamesSecret reports whether a policy's text asks for a secret in so many words.
+func NamesSecret(text, vault, name string) bool {
+	if !strings.Contains(text, name) {
+		return false
+	}
+	for _, m := range secretGet.FindAllStringSubmatch(text, -1) {
+		if m[1] == vault && m[2] == name {
+			return true
+		}
+	}
+	return false
+}
+
 // unknownSecrets warns of secrets that a policy names and its account does not have: they may come later, and until
 // then their use is an error (traffic-policy.md 10).
 func (b *Binder) unknownSecrets(account, text string) (found policy.Diagnostics) {

@@ -1,11 +1,13 @@
 package control
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
 	"github.com/culvert-project/culvert/internal/api"
 	"github.com/culvert-project/culvert/internal/fault"
+	"github.com/culvert-project/culvert/server/internal/claims"
 	"github.com/culvert-project/culvert/server/internal/identity"
 	"github.com/culvert-project/culvert/server/internal/lookups"
 	"github.com/culvert-project/culvert/server/internal/store"
@@ -23,7 +25,7 @@ type ValueSealer interface {
 // NewSecrets returns the rules of vault secrets.
 func NewSecrets(s *Shared, sealer ValueSealer) Resource {
 	vaults := lookups.Vaults()
-	return &resource[lookups.Secret]{
+	return &secrets{resource[lookups.Secret]{
 		Shared: s, spec: api.Secrets(), docs: lookups.Secrets(), noun: "secret",
 		check: func(c *change, old, o *store.Object[lookups.Secret]) error {
 			if old == nil {
@@ -58,6 +60,46 @@ func NewSecrets(s *Shared, sealer ValueSealer) Resource {
 				CreatedBy: principal(o.Doc.CreatedBy), LastUpdatedBy: principal(o.Doc.LastUpdatedBy),
 			}, nil
 		},
+	}}
+}
+
+// secrets are the rules of vault secrets.
+type secrets struct{ resource[lookups.Secret] }
+
+// maxSearched is how many endpoints are searched for the name of a secret that goes.
+const maxSearched = 1000
+
+// Delete removes a secret, and warns of policies that name it: an expression that asks for it fails from now on, and
+// its rule is passed by.
+func (s *secrets) Delete(ctx context.Context, caller *Caller, id string) error {
+	before, err := s.Get(ctx, caller, id)
+	if err := s.resource.Delete(ctx, caller, id); err != nil {
+		return err
+	}
+	if secret, ok := before.(*api.Secret); ok && err == nil && s.Log != nil {
+		s.warn(ctx, caller.Account, secret.VaultName, secret.Name)
+	}
+	return nil
+}
+
+// warn tells of the first endpoint whose policy names a secret.
+func (s *secrets) warn(ctx context.Context, account, vaultName, name string) {
+	n := 0
+	_, err := s.Store.View(ctx, func(tx store.Tx) error {
+		for e, err := range StoredEndpoints(tx, account) {
+			if n++; n > maxSearched {
+				return nil
+			}
+			if err == nil && claims.NamesSecret(e.Policy, vaultName, name) {
+				s.Log.WarnContext(ctx, "a secret was deleted that a policy names: expressions that ask for it fail, and their rules are passed by",
+					"account", account, "vault", vaultName, "secret", name, "endpoint", e.ID, "url", e.URL.String())
+				return nil
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		s.Log.DebugContext(ctx, "policies that name a deleted secret were not looked for", "err", err)
 	}
 }
 
