@@ -63,13 +63,18 @@ func (e *line) counts() api.UsageCounts {
 	return c
 }
 
-func hourDocs() store.Collection[sumDoc]        { return store.Collection[sumDoc]{Kind: "usage_hour"} }
-func partDocs() store.Collection[partDoc]       { return store.Collection[partDoc]{Kind: "usage_part"} }
-func monthDocs() store.Collection[sumDoc]       { return store.Collection[sumDoc]{Kind: "usage_month"} }
+func hourDocs() store.Collection[sumDoc] { return store.Collection[sumDoc]{Kind: "usage_hour"} }
+
+func partDocs() store.Collection[partDoc] { return store.Collection[partDoc]{Kind: "usage_part"} }
+
+func monthDocs() store.Collection[sumDoc] { return store.Collection[sumDoc]{Kind: "usage_month"} }
+
 func hourID(t time.Time, account string) string { return "uh_" + t.Format(hourLayout) + "_" + account }
+
 func partID(t time.Time, account string, n int) string {
 	return fmt.Sprintf("up_%s_%s_%02d", t.Format(hourLayout), account, n)
 }
+
 func monthID(t time.Time, account string) string {
 	return "um_" + t.Format(monthLayout) + "_" + account
 }
