@@ -60,14 +60,17 @@ func (p *program) welcome(o *options, i node.Info) {
 
 // trust says how clients of https URLs come to trust the server's own CA.
 func trust(i node.Info) string {
-	return fmt.Sprintf("Clients trust the https URLs by the CA's certificate:\n\n  curl --cacert %s https://NAME.%s%s\n\n"+
-		"A public server needs a wildcard certificate that everybody trusts: --tls-cert and --tls-key.\n\n",
-		shellWord(i.CAFile), i.Domains[0], portText(i.HTTPSPort, 443))
+	who, public := "Clients", "A public server needs certificates that everybody trusts: --acme-email, or --tls-cert and --tls-key."
+	if i.ACME {
+		who, public = "Chosen names get certificates of an authority. For random ones, clients", "With --acme-dns all names get certificates of an authority."
+	}
+	return fmt.Sprintf("%s trust the https URLs by the CA's certificate:\n\n  curl --cacert %s https://NAME.%s%s\n\n%s\n\n",
+		who, shellWord(i.CAFile), i.Domains[0], portText(i.HTTPSPort, 443), public)
 }
 
-// pin is the flag that makes an agent trust the server's own CA.
+// pin is the flag that makes an agent trust the server's own CA, where it has to.
 func pin(i node.Info) string {
-	if i.CAFingerprint == "" {
+	if i.CAFingerprint == "" || i.Authorised {
 		return ""
 	}
 	return " --ca-fingerprint " + i.CAFingerprint

@@ -33,3 +33,27 @@ func TestEndpoints14_CustomCertificates(t *testing.T) {
 		}
 	}
 }
+
+// TestCustomCertificatesForAgents are there for those alone who come by a listener for clients: the others were told of
+// the server's CA.
+func TestCustomCertificatesForAgents(t *testing.T) {
+	t.Parallel()
+	own := &tls.Certificate{Certificate: [][]byte{{1}}}
+	s := open(t, certs.Config{Domains: []string{"tunnel.example.com"}, Custom: custom{"connect.tunnel.example.com": own}})
+	for _, tt := range []struct {
+		name        string
+		own, shared bool
+	}{
+		{"connect.tunnel.example.com", false, true},
+		{"CONNECT.tunnel.example.com", false, true},
+		{"localhost", false, false},
+		{"", false, false},
+	} {
+		for cfg, want := range map[*tls.Config]bool{s.AgentTLS(): tt.own, s.SharedAgentTLS(): tt.shared} {
+			c, err := cfg.GetCertificate(&tls.ClientHelloInfo{ServerName: tt.name})
+			if err != nil || c == own != want {
+				t.Errorf("%q: got %v, %v; want the custom one %t", tt.name, c, err, want)
+			}
+		}
+	}
+}

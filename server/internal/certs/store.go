@@ -169,15 +169,24 @@ func (s *Store) leafNames(name string) []string {
 	}
 }
 
-// AgentTLS returns the configuration for connections of agents. Its
-// certificate is the same for all the server's own names and for none, and is
-// sent together with the CA's (decision 32). Under other names it is a custom
-// one where there is any.
-func (s *Store) AgentTLS() *tls.Config {
+// AgentTLS returns the configuration for connections of agents to the listener
+// that is theirs. Its certificate is the same for all the server's own names and
+// for none, and is sent together with the CA's (decision 32). Under other names
+// it is a custom one where there is any.
+func (s *Store) AgentTLS() *tls.Config { return s.agentTLS(s.ingressCertificate) }
+
+// SharedAgentTLS returns that for agents that come by a listener for clients. A
+// name with a custom certificate has that one, so that agents need not be told
+// of a CA; all else is as with AgentTLS.
+func (s *Store) SharedAgentTLS() *tls.Config { return s.agentTLS(s.custom) }
+
+// agentTLS returns the configuration for agents, who get what find returns for
+// the name that they ask for, or else the server's own certificate.
+func (s *Store) agentTLS(find func(name string) *tls.Certificate) *tls.Config {
 	c := TLS()
 	c.GetCertificate = func(h *tls.ClientHelloInfo) (*tls.Certificate, error) {
-		if c := s.ingressCertificate(strings.ToLower(h.ServerName)); c != nil {
-			return c, nil
+		if cert := find(strings.ToLower(h.ServerName)); cert != nil {
+			return cert, nil
 		}
 		return s.agentCertificate()
 	}

@@ -114,6 +114,7 @@ type Binder struct {
 	limits  atomic.Pointer[Limits] // they may change, unlike those in cfg
 	tcpHost string                 // shown in URLs of TCP endpoints
 	kept    []string
+	chosen  chan struct{} // see ChosenChanged
 
 	mu    sync.Mutex
 	sites map[place]*site   // guarded by mu, as is all below
@@ -156,7 +157,7 @@ func New(cfg Config) (*Binder, error) {
 	cfg.Limits = cfg.Limits.withDefaults()
 	b := &Binder{
 		cfg: cfg, tcpHost: cfg.Domains[0], kept: KeptNames(cfg.Domains),
-		sites: map[place]*site{}, byID: map[string]*claim{}, held: list.New(), standing: map[string]*standing{}, online: map[string]int64{},
+		sites: map[place]*site{}, byID: map[string]*claim{}, held: list.New(), standing: map[string]*standing{}, chosen: make(chan struct{}, 1), online: map[string]int64{},
 	}
 	if isLocalhost(b.tcpHost) {
 		b.tcpHost = localhost

@@ -23,3 +23,17 @@ func (b *Binder) Chosen() []string {
 	b.mu.Unlock()
 	return slices.Sorted(maps.Keys(hosts))
 }
+
+// ChosenChanged gets a value, without anybody waiting for it, when [Binder.Chosen] may have another answer.
+func (b *Binder) ChosenChanged() <-chan struct{} { return b.chosen }
+
+// choose notes that somebody has a place by name. b.mu is held.
+func (b *Binder) choose(p place, scheme endpoint.Scheme) {
+	if p.account != "" || p.host == "" || scheme == endpoint.HTTP {
+		return
+	}
+	select {
+	case b.chosen <- struct{}{}:
+	default: // it has one
+	}
+}

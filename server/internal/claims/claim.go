@@ -143,6 +143,9 @@ func (b *Binder) tryPlace(agent wire.Agent, r request, want claim, free bool) (c
 	}
 	c = &want
 	c.session, c.pooled = agent.SessionID, r.pooled
+	if !c.random {
+		b.choose(p, r.scheme)
+	}
 	s.scheme = r.scheme
 	s.members = append(s.members, c)
 	if c.stored {

@@ -64,7 +64,8 @@ func (n *Node) newRenewals(p *parts, accounts acme.Accounts) (*renewal.Driver, e
 		return all
 	}
 	return renewal.New(renewal.Config{
-		Authority: client, Certificates: p.certificates, Issuance: p.issuance, Own: wanted, Resolver: n.cfg.ACME.Resolver, Logger: n.log,
+		Authority: client, Certificates: p.certificates, Issuance: p.issuance, Own: wanted, OwnChanged: p.binder.ChosenChanged(),
+		Resolver: n.cfg.ACME.Resolver, Logger: n.log,
 	}), nil
 }
 

@@ -39,7 +39,7 @@ type files struct {
 
 // openFiles reads keys and certificates, or makes them.
 func (n *Node) openFiles(lns *listeners) (*files, error) {
-	f := &files{connect: connectURL(n.cfg, lns.agent)}
+	f := &files{connect: connectURL(n.cfg, lns)}
 	var err error
 	if f.keys, err = OpenKeys(n.cfg); err != nil {
 		return nil, err
@@ -93,7 +93,8 @@ func (n *Node) assemble(ctx context.Context, lns *listeners, files *files, db st
 	auth := authenticator{p.gate, p.lookups}
 	p.tunnels = tunnel.New(tunnel.Config{ //nolint:contextcheck // handshakes have contexts of their own
 		Auth: auth, MostAgents: p.roster.Limiter(identity.QuotaAgents), Binder: p.binder, Publisher: snapshot.Of[*tunnel.Tunnel]{Publisher: publisher}, Cookies: files.keys,
-		TLS: files.certs.AgentTLS(), Ingress: p.ingresses.Account, Limits: c.Agents, Region: c.Region, Version: c.Version, Logger: n.log,
+		TLS: files.certs.AgentTLS(), SharedTLS: files.certs.SharedAgentTLS(), Ingress: p.ingresses.Account,
+		Limits: c.Agents, Region: c.Region, Version: c.Version, Logger: n.log,
 	})
 	if err := n.newSSH(ctx, p, shared, files, sshAuthenticator{auth}, publisher); err != nil {
 		return nil, err
@@ -143,7 +144,7 @@ func (n *Node) describe(lns *listeners, files *files, made control.Made) {
 	n.info = Info{
 		HTTP: lns.http.Addr(), HTTPS: lns.https.Addr(), Agent: lns.agent.Addr(), API: lns.api.Addr(), SSH: lns.ssh.Addr(),
 		Domains: c.Domains, HTTPPort: advertised(c.AdvertiseHTTPPort, lns.http), HTTPSPort: advertised(c.AdvertiseHTTPSPort, lns.https),
-		TCPHost: c.TCPAddr, TCPPorts: c.TCPPorts, ConnectURL: files.connect,
+		TCPHost: c.TCPAddr, TCPPorts: c.TCPPorts, ConnectURL: files.connect, Authorised: authorised(c, files.connect), ACME: c.ACME.Email != "",
 		DataDir: c.DataDir, APIURL: c.apiURL(lns.api), Authtoken: made.Authtoken, APIKey: made.APIKey,
 	}
 	if c.TLSCert == "" {

@@ -22,6 +22,8 @@ type Info struct {
 	TCPPorts PortRange
 	// ConnectURL is where agents connect, host:port.
 	ConnectURL string
+	// Authorised says that ConnectURL has a certificate of an authority, and ACME that chosen names get one.
+	Authorised, ACME bool
 	// DataDir holds keys, tokens and certificates.
 	DataDir string
 	// CAFile is the certificate of the development CA in it and CAFingerprint
@@ -34,14 +36,25 @@ type Info struct {
 	Authtoken, APIKey string
 }
 
-// connectURL is where agents connect: as configured, else the agent listener's
-// port on a name that leads there.
-func connectURL(c Config, agent net.Listener) string {
-	if c.AdvertiseAgent != "" {
+// connectURL is where agents connect: as configured, else a name that leads to
+// the agent listener. Where that is for this machine alone and the HTTPS listener
+// is not, it is the latter, which takes agents too (decisions.md 5).
+func connectURL(c Config, lns *listeners) string {
+	switch {
+	case c.AdvertiseAgent != "":
 		return c.AdvertiseAgent
+	case onLoopback(c.AgentAddr) && !onLoopback(c.HTTPSAddr):
+		return net.JoinHostPort("connect."+c.Domains[0], strconv.Itoa(int(advertised(c.AdvertiseHTTPSPort, lns.https))))
 	}
 	host, _, _ := net.SplitHostPort(c.AgentAddr) // valid, as the field says
-	return net.JoinHostPort(connectHost(host, c.Domains[0]), strconv.Itoa(int(portOf(agent))))
+	return net.JoinHostPort(connectHost(host, c.Domains[0]), strconv.Itoa(int(portOf(lns.agent))))
+}
+
+// authorised reports whether the name that agents are told gets a certificate
+// that everybody trusts.
+func authorised(c Config, connect string) bool {
+	host, _, _ := net.SplitHostPort(connect) // valid, as the field says
+	return c.ACME.Email != "" && host == "connect."+c.Domains[0]
 }
 
 // connectHost is a name for the host that agents are listened for on.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/culvert-project/culvert/internal/api"
+	"github.com/culvert-project/culvert/internal/backoff"
 	"github.com/culvert-project/culvert/server/internal/acme"
 	"github.com/culvert-project/culvert/server/internal/control"
 )
@@ -68,6 +69,9 @@ type Config struct {
 	Issuance     Issuance
 	// Own returns what the server wants for itself, now. nil: nothing.
 	Own func() []Own
+	// OwnChanged gets a value when Own may have another answer. nil: it is asked
+	// every minute.
+	OwnChanged <-chan struct{}
 	// Resolver is asked about names before an authority is. Default: the system's.
 	Resolver Resolver
 	// Logger gets what an operator has to know. Default: none.
@@ -77,6 +81,9 @@ type Config struct {
 const (
 	// parallel is how many orders are under way at once.
 	parallel = 4
+	// settle is how long more names are waited for when one has been chosen: agents
+	// that all come back at once choose thousands.
+	settle = time.Second
 	// look is how often all names are looked at, besides when something changes.
 	look = time.Minute
 	// ask is how often authorities are asked for their times of renewal.
@@ -124,6 +131,8 @@ func (d *Driver) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 		case <-d.cfg.Certificates.Changed():
+		case <-d.cfg.OwnChanged:
+			backoff.Sleep(ctx, settle)
 		case <-next.C:
 		case r := <-d.done:
 			d.finish(r)

@@ -23,8 +23,8 @@ type OwnNames struct {
 }
 
 // List returns the certificates that are wanted now: with wildcards one for each
-// base domain and what is right below it, and one for each chosen name that none
-// of these covers. Names that the server has chosen are never among them.
+// base domain and what is right below it, without them those for agents and the
+// API; and one for each chosen name that none of these covers. Names that the server has chosen are never among them.
 func (o OwnNames) List() []Own {
 	var all []Own
 	var bases []string
@@ -36,8 +36,11 @@ func (o OwnNames) List() []Own {
 		switch {
 		case o.Wildcards:
 			all = append(all, Own{Name: "*." + base, Names: []string{"*." + base, base}})
-		case o.API:
-			all = append(all, Own{Name: "api." + base, Names: []string{"api." + base}})
+		default:
+			all = append(all, Own{Name: "connect." + base, Names: []string{"connect." + base}})
+			if o.API {
+				all = append(all, Own{Name: "api." + base, Names: []string{"api." + base}})
+			}
 		}
 	}
 	if len(bases) == 0 {

@@ -17,10 +17,10 @@ func TestT17_OwnNames(t *testing.T) {
 		o    renewal.OwnNames
 		want []string
 	}{
-		{renewal.OwnNames{}, []string{"a.example.com", "d.c.example.com"}},
-		{renewal.OwnNames{API: true}, []string{"api.example.com", "a.example.com", "d.c.example.com"}},
+		{renewal.OwnNames{}, []string{"connect.example.com", "a.example.com", "d.c.example.com"}},
+		{renewal.OwnNames{API: true}, []string{"connect.example.com", "api.example.com", "a.example.com", "d.c.example.com"}},
 		{renewal.OwnNames{Wildcards: true, API: true}, []string{"*.example.com", "*.b.example.com", "d.c.example.com"}},
-		{renewal.OwnNames{Private: true}, []string{"a.example.com", "d.c.example.com", "n.corp.lan"}},
+		{renewal.OwnNames{Private: true}, []string{"connect.example.com", "connect.corp.lan", "a.example.com", "d.c.example.com", "n.corp.lan"}},
 	} {
 		c.o.Domains, c.o.Chosen = domains, func() []string { return chosen }
 		var got []string

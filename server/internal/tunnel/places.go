@@ -82,7 +82,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) {
 		conn, err := ln.Accept()
 		if err == nil {
 			wait = acceptPauseMin
-			wg.Go(func() { s.serve(ctx, conn) })
+			wg.Go(func() { s.serve(ctx, conn, s.tls) })
 			continue
 		}
 		s.places.give()

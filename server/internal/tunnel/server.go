@@ -1,6 +1,7 @@
 package tunnel
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"log/slog"
@@ -56,6 +57,9 @@ type Config struct {
 	// TLS ends the agents' TLS. Nil means that connections are not encrypted,
 	// which is for tests.
 	TLS *tls.Config
+	// SharedTLS ends it for those that come by a listener for clients. Default: as
+	// TLS.
+	SharedTLS *tls.Config
 	// Limits bound what agents may cost.
 	Limits Limits
 	// Region and Version are told to agents.
@@ -79,7 +83,8 @@ type Server struct {
 	cfg       Config
 	log       *slog.Logger
 	limits    atomic.Pointer[Limits] // they may change
-	tls       *tls.Config            // paced; nil without TLS
+	tls       *tls.Config            // paced; nil without TLS, as is shared
+	shared    *tls.Config
 	places    places
 	budget    *mux.Budget
 	admission *admission
@@ -124,7 +129,9 @@ func New(cfg Config) *Server {
 	}
 	s.limits.Store(&limits)
 	if cfg.TLS != nil {
-		s.tls = newTurns(turnsAtOnce()).pace(cfg.TLS)
+		turns := newTurns(turnsAtOnce())
+		s.tls = turns.pace(cfg.TLS)
+		s.shared = turns.pace(cmp.Or(cfg.SharedTLS, cfg.TLS))
 	}
 	return s
 }
@@ -136,8 +143,8 @@ func (s *Server) SetLimits(l Limits) {
 	s.limits.Store(&l)
 }
 
-// ServeConn takes over the connection of an agent: TLS, authentication and then
-// the session, which lives until either side ends it, ctx ends or the server is
+// ServeConn takes over the connection of an agent that came by a listener for
+// clients: TLS, authentication and then the session, which lives until either side ends it, ctx ends or the server is
 // closed. It returns when TLS is done; the session runs on a goroutine of its
 // own, whose stack has never held a handshake.
 func (s *Server) ServeConn(ctx context.Context, conn net.Conn) {
@@ -146,19 +153,19 @@ func (s *Server) ServeConn(ctx context.Context, conn net.Conn) {
 		conn.Close()
 		return
 	}
-	s.serve(ctx, conn)
+	s.serve(ctx, conn, s.shared)
 }
 
 // serve is ServeConn for a connection that has a place, which it gives back.
-func (s *Server) serve(ctx context.Context, conn net.Conn) {
-	if !s.begin(ctx, conn) {
+func (s *Server) serve(ctx context.Context, conn net.Conn, paced *tls.Config) {
+	if !s.begin(ctx, conn, paced) {
 		conn.Close()
 		s.places.give()
 	}
 }
 
 // begin starts a session on conn. It reports false if there is none.
-func (s *Server) begin(ctx context.Context, conn net.Conn) bool {
+func (s *Server) begin(ctx context.Context, conn net.Conn, paced *tls.Config) bool {
 	addr := netx.AddrPort(conn.RemoteAddr())
 	deadline := time.Now().Add(s.limits.Load().AuthTimeout)
 	leave := s.enter(ctx, addr, deadline)
@@ -179,7 +186,7 @@ func (s *Server) begin(ctx context.Context, conn net.Conn) bool {
 		leave()
 		return false
 	}
-	secured, err := s.secure(greet, conn, deadline)
+	secured, err := s.secure(greet, conn, paced, deadline)
 	s.mu.Lock()
 	delete(s.greeting, conn)
 	s.mu.Unlock()
@@ -209,11 +216,11 @@ func (s *Server) enter(ctx context.Context, addr netip.AddrPort, deadline time.T
 // secure ends TLS on conn. The deadline and ctx bound the handshake, of which a
 // third is left to the peer once its turn has come: who waited for longer would
 // give up before it is answered.
-func (s *Server) secure(ctx context.Context, conn net.Conn, deadline time.Time) (net.Conn, error) {
-	if s.tls == nil {
+func (s *Server) secure(ctx context.Context, conn net.Conn, paced *tls.Config, deadline time.Time) (net.Conn, error) {
+	if paced == nil {
 		return conn, nil
 	}
-	return handshake(ctx, conn, s.tls, deadline.Add(-s.limits.Load().AuthTimeout/3), deadline)
+	return handshake(ctx, conn, paced, deadline.Add(-s.limits.Load().AuthTimeout/3), deadline)
 }
 
 // ingressOf returns the name that an agent has connected to, if it is that of
