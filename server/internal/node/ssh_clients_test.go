@@ -330,3 +330,34 @@ func TestSSH_HostileClients(t *testing.T) {
 		}
 	}
 }
+
+// TestSSH_HostKeyStays: clients know the server again after it was started anew.
+func TestSSH_HostKeyStays(t *testing.T) {
+	t.Parallel()
+	w := startSSH(t)
+	before := w.Info.SSHFingerprint
+	w.Restart()
+	if before == "" || w.Info.SSHFingerprint != before {
+		t.Errorf("the fingerprint of the host key was %q and is %q", before, w.Info.SSHFingerprint)
+	}
+}
+
+// TestSSH_OwnersRule: a key goes with the service user whose it is.
+func TestSSH_OwnersRule(t *testing.T) {
+	t.Parallel()
+	w := startSSH(t)
+	owner := w.API().Create("/service_users", map[string]any{"name": "machine"})
+	id := w.register(map[string]any{"owner_id": owner})
+	client := w.byKey()
+	w.API().Must(http.StatusOK, http.MethodPatch, "/service_users/"+owner, `{"active":false}`)
+	if err := client.Wait(); err == nil {
+		t.Error("the client of an inactive owner is not sent away")
+	}
+	if _, err := w.dialSSH("v2", ssh.PublicKeys(w.signer())); err == nil || !strings.Contains(err.Error(), "ERR_NGROK_636") {
+		t.Errorf("the key of an inactive owner: got %v, want ERR_NGROK_636", err)
+	}
+	w.API().Must(http.StatusNoContent, http.MethodDelete, "/service_users/"+owner, "")
+	if status, _, _ := w.API().Do(http.MethodGet, "/ssh_credentials/"+id, ""); status != http.StatusNotFound {
+		t.Errorf("the key of an owner who was deleted: got %d, want 404", status)
+	}
+}
