@@ -59,7 +59,9 @@ func identities() []row {
 				key := sshKey()
 				w.one(t, "ssh_credentials", Fields{"public_key": key})
 				return []refused{
-					{Fields{"public_key": key}, 609}, {Fields{}, 611}, {Fields{"public_key": "ssh-ed25519 AAAA"}, 612},
+					{Fields{"public_key": key}, 609},
+					{Fields{}, 611},
+					{Fields{"public_key": "ssh-ed25519 AAAA"}, 612},
 					{Fields{"public_key": sshKey(), "acl": []string{"nonsense"}}, 600},
 				}
 			},
