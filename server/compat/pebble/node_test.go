@@ -227,15 +227,16 @@ func TestF42_Renewal(t *testing.T) {
 }
 
 // TestT17_NamesOfTheServer: of the names under a base domain those get a
-// certificate that somebody has chosen, and never random ones.
+// certificate that somebody has chosen, and that for agents; never random ones.
 func TestT17_NamesOfTheServer(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t, time.Hour)
 	agent := g.Agent()
 	g.ServeHTTP(agent, nodetest.Text("x"), culvert.WithURL("https://app.gw.example.org"))
 	random := g.ServeHTTP(agent, nodetest.Text("x"))
-	g.API().Create("/reserved_domains", map[string]any{"domain": "other.gw.example.org"}) // makes it look at once
+	g.API().Create("/reserved_domains", map[string]any{"domain": "other.gw.example.org"})
 	await(t, "the certificate", func() bool { return g.serial("app.gw.example.org") != "" })
+	await(t, "that for agents", func() bool { return g.serial("connect.gw.example.org") != "" })
 	if s := g.serial(random.URL().Hostname()); s != "" {
 		t.Errorf("a random name has certificate %s", s)
 	}
@@ -243,8 +244,8 @@ func TestT17_NamesOfTheServer(t *testing.T) {
 		t.Errorf("a name without an endpoint has certificate %s", s)
 	}
 	certs := g.API().List("/tls_certificates")
-	if len(certs) != 1 {
-		t.Errorf("%d certificates, want 1", len(certs))
+	if len(certs) != 2 {
+		t.Errorf("%d certificates, want 2", len(certs))
 	}
 }
 
