@@ -29,8 +29,6 @@ require (
 	mvdan.cc/sh/v3 v3.14.1
 )
 
-require golang.org/x/crypto v0.58.0 // indirect
-
 require (
 	cel.dev/expr v0.25.3 // indirect
 	github.com/antlr4-go/antlr/v4 v4.13.1 // indirect
