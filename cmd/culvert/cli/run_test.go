@@ -17,6 +17,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/culvert-project/culvert/internal/fault"
 	"github.com/culvert-project/culvert/internal/wire"
@@ -556,8 +557,11 @@ func TestAgent38_RestartRunsAgain(t *testing.T) {
 	}
 	i.out.wait(t, "restarting by order of the server")
 	i.out.waitNth(t, 2, `msg="started tunnel"`)
-	if s := w.server.Sessions(); len(s) != 1 || s[0].Auth.ClientId != "" {
-		t.Fatalf("%d sessions, want a single new one", len(s))
+	for len(w.server.Sessions()) != 1 { // the old one is about to end
+		<-time.After(time.Millisecond)
+	}
+	if s := w.server.Sessions(); s[0].Auth.ClientId != "" {
+		t.Fatalf("the session has client id %q, want a new one", s[0].Auth.ClientId)
 	}
 	h.write(t, "version: 3\nnonsense: true\n")
 	if answer := order(); !strings.Contains(answer, "ERR_NGROK_807") {

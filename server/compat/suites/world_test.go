@@ -33,7 +33,7 @@ func start(t *testing.T, limits edge.Limits) *world {
 	t.Helper()
 	s := nodetest.Start(t, func(c *node.Config) {
 		port := "127.0.0.1:0"
-		c.HTTPAddr, c.HTTPSAddr, c.AgentAddr, c.APIAddr = port, port, port, port
+		c.HTTPAddr, c.HTTPSAddr, c.AgentAddr, c.APIAddr, c.SSHAddr = port, port, port, port, port
 		c.Domains = []string{name}
 		c.Edge = limits
 		c.Listen = nil // real ports

@@ -112,7 +112,7 @@ func TestPolicy62_BadFiles(t *testing.T) {
 		"missing":  func(c *node.Config) { c.GeoIP = []string{bad + "-missing"} },
 		"folder":   func(c *node.Config) { c.IPCategories = bad },
 	} {
-		c := node.Config{DataDir: t.TempDir(), HTTPAddr: "127.0.0.1:0", HTTPSAddr: "127.0.0.1:0", AgentAddr: "127.0.0.1:0", APIAddr: "127.0.0.1:0"}
+		c := node.Config{DataDir: t.TempDir(), HTTPAddr: "127.0.0.1:0", HTTPSAddr: "127.0.0.1:0", AgentAddr: "127.0.0.1:0", APIAddr: "127.0.0.1:0", SSHAddr: "127.0.0.1:0"}
 		edit(&c)
 		n, err := node.New(c)
 		if err != nil {

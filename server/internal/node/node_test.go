@@ -238,7 +238,7 @@ func TestInfo(t *testing.T) {
 
 func TestStopBeforeTheStart(t *testing.T) {
 	t.Parallel()
-	n, err := node.New(node.Config{DataDir: t.TempDir(), HTTPAddr: "127.0.0.1:0", HTTPSAddr: "127.0.0.1:0", AgentAddr: "127.0.0.1:0", APIAddr: "127.0.0.1:0"})
+	n, err := node.New(node.Config{DataDir: t.TempDir(), HTTPAddr: "127.0.0.1:0", HTTPSAddr: "127.0.0.1:0", AgentAddr: "127.0.0.1:0", APIAddr: "127.0.0.1:0", SSHAddr: "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)
 	}
